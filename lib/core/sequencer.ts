@@ -1,0 +1,34 @@
+/** Puts proposals in order: gives each its seq and time, and has them applied to the log. */
+import type { Applied, Log } from "../log/log.ts";
+import type { Proposal } from "../protocol/message.ts";
+
+/** What puts batches of proposals in order. The local one is here; one over a shared stream may stand in its place. */
+export interface Sequencer {
+  /**
+   * Puts a batch in order, behind all batches before it. It is on disk when this resolves.
+   *
+   * @param batch The proposals, in the order in which they came.
+   * @returns What applying them brought, in the order of the batch.
+   * @throws {Error} If the log refuses; then nothing of the batch is in it.
+   */
+  sequence(batch: readonly Proposal[]): Promise<Applied>;
+}
+
+/**
+ * Makes the sequencer of a single machine: the SQLite transaction is the order.
+ *
+ * @param log The log to write.
+ * @param clock Milliseconds since 1970; may go back, the records' time doesn't.
+ * @returns The sequencer.
+ */
+export function localSequencer(log: Log, clock: () => number): Sequencer {
+  return {
+    sequence(batch) {
+      const time = Math.max(log.time, clock());
+      const seq = log.seq;
+      return new Promise((resolve) =>
+        resolve(log.apply(batch.map((proposal, i) => ({ ...proposal, seq: seq + 1 + i, time }))))
+      );
+    },
+  };
+}

@@ -1,0 +1,13 @@
+/** The codec of the first demo's `/link/`: a message is its text, one frame each (first-protocol.md section 1). */
+import type { Codec } from "../protocol/codec.ts";
+import { textOf } from "../protocol/message.ts";
+
+/** Encodes pushes; nothing else is told, and nothing that a client says means anything. */
+export const firstPush: Codec = {
+  name: "first_push",
+  index: 1,
+  joins: false,
+  message: ({ data }) => textOf(data),
+  presence: () => undefined,
+  signal: () => undefined,
+};

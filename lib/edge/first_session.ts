@@ -1,0 +1,186 @@
+/** The first demo's two sockets, as its clients know them (first-protocol.md). */
+import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
+import type { PresenceDelta, Roster } from "../protocol/presence.ts";
+import type { Connection } from "./connection.ts";
+import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
+import type { EdgeParts, Session } from "./session.ts";
+
+/** The newest list is told at most this often, in milliseconds: four times a second. */
+export const LIST_PAUSE = 250;
+
+/**
+ * Lets a client of `/link/` receive every push from now on.
+ *
+ * @param connection The client's.
+ * @param edge The edge's parts.
+ * @returns Its session: whatever it says means nothing.
+ */
+export function firstPushSession(connection: Connection, edge: EdgeParts): Session {
+  connection.subscribe(DEMO_PUSH, edge.hub.seq);
+  return { receive: () => {} };
+}
+
+/** Who is online in the demo's room, as this edge knows it; shared by all its `/chat/` clients. */
+export class OnlineList {
+  readonly #edge: EdgeParts;
+  readonly #behind = new Set<FirstChatSession>();
+  #accounts = new Set<string>();
+  #version = -1;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param edge The edge's parts. */
+  constructor(edge: EdgeParts) {
+    this.#edge = edge;
+  }
+
+  /** The accounts, at most 1,000. */
+  get accounts(): readonly string[] {
+    return [...this.#accounts];
+  }
+
+  /**
+   * Takes the whole list.
+   *
+   * @param roster From the core.
+   */
+  replace(roster: Roster): void {
+    if (roster.version < this.#version) return;
+    this.#version = roster.version;
+    this.#accounts = new Set(roster.members.map(({ account }) => account));
+  }
+
+  /**
+   * Takes a change, and has it told to a client.
+   *
+   * @param delta What changed; each of the clients brings it, the first counts.
+   * @param session Who is to be told.
+   */
+  change(delta: PresenceDelta, session: FirstChatSession): void {
+    if (delta.version > this.#version) this.#apply(delta);
+    this.#behind.add(session);
+    this.#timer ??= setTimeout(() => this.#tell(), LIST_PAUSE);
+  }
+
+  /**
+   * A client has gone.
+   *
+   * @param session Who.
+   */
+  forget(session: FirstChatSession): void {
+    this.#behind.delete(session);
+  }
+
+  #apply(delta: PresenceDelta): void {
+    const follows = delta.version === this.#version + 1 && delta.joined !== undefined;
+    this.#version = delta.version;
+    for (const account of delta.left ?? []) this.#accounts.delete(account);
+    for (const { account } of delta.joined ?? []) this.#accounts.add(account);
+    if (follows) return;
+    this.#edge.bus.send({ op: "roster", channel: DEMO_ROOM }, (answer) => {
+      if (answer !== null && "roster" in answer) this.replace(answer.roster);
+    });
+  }
+
+  #tell(): void {
+    this.#timer = undefined;
+    const accounts = this.accounts;
+    const sessions = [...this.#behind];
+    this.#behind.clear();
+    let shared: string | undefined;
+    for (const session of sessions) {
+      const own = this.#accounts.has(session.account);
+      const frame = own
+        ? shared ??= listFrame(accounts, session.account)
+        : listFrame(accounts, session.account);
+      if (!session.connection.tell(frame) && session.connection.open) this.#behind.add(session);
+    }
+    if (this.#behind.size > 0) this.#timer = setTimeout(() => this.#tell(), LIST_PAUSE);
+  }
+}
+
+/** A client of `/chat/`. */
+export class FirstChatSession implements Session {
+  readonly #edge: EdgeParts;
+  readonly #list: OnlineList;
+  #state: "silent" | "joining" | "joined" = "silent";
+
+  /**
+   * @param connection The client's.
+   * @param account Its account.
+   * @param edge The edge's parts.
+   * @param list Who is online.
+   */
+  constructor(
+    readonly connection: Connection,
+    readonly account: string,
+    edge: EdgeParts,
+    list: OnlineList,
+  ) {
+    this.#edge = edge;
+    this.#list = list;
+    connection.onPresence = (delta) => list.change(delta, this);
+    connection.onEnd = (given) => this.#end(given);
+  }
+
+  /** @param frame `test` joins; all else is ignored. */
+  receive(frame: string): void {
+    if (frame !== GREETING || this.#state === "joining") return;
+    if (this.#state === "joined") {
+      // At most one greeting waits: asking again and again gains nothing.
+      if (this.connection.waiting === 0) this.#greet();
+      return;
+    }
+    this.#state = "joining";
+    const { bus } = this.#edge;
+    const { account } = this;
+    bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
+      if (answer !== null && "refusal" in answer) this.#state = "silent";
+      else if (this.connection.open) this.#join();
+    });
+  }
+
+  #join(): void {
+    const { bus } = this.#edge;
+    const { account, connection } = this;
+    bus.send(
+      { op: "join", channel: DEMO_ROOM, account, connection: connection.id, watch: true },
+      (answer) => {
+        if (answer === null || !("roster" in answer)) return;
+        this.#list.replace(answer.roster);
+        if (!connection.open) return;
+        connection.watched.set(DEMO_ROOM, answer.roster.version);
+        this.#greet();
+        connection.answer(() => {
+          this.#receiveAll();
+          return undefined;
+        });
+      },
+    );
+    this.#state = "joined";
+  }
+
+  #greet(): void {
+    this.connection.answer(() => greetingFrame(this.#list.accounts, this.account));
+  }
+
+  // Direct messages that came while the account was away are brought now; the room begins with what follows.
+  #receiveAll(): void {
+    const { hub, bus } = this.#edge;
+    const { account, connection } = this;
+    const seen = hub.reader.account(account)?.seen ?? hub.seq;
+    connection.subscribe(DEMO_ROOM, hub.seq);
+    connection.subscribe(directFeed(account), Math.min(seen, hub.seq), hub.seq);
+    bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: hub.seq } });
+  }
+
+  #end(given: number): void {
+    this.#list.forget(this);
+    if (this.#state !== "joined") return;
+    const { bus } = this.#edge;
+    const { account } = this;
+    bus.send({ op: "leave", channel: DEMO_ROOM, account, connection: this.connection.id });
+    if (this.connection.feeds.includes(directFeed(account))) {
+      bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: given } });
+    }
+  }
+}

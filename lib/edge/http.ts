@@ -1,0 +1,127 @@
+/** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
+import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/codes.ts";
+import { STATUS_TEXT, type StatusCode } from "@std/http/status";
+
+/** How long a body may take to come, in milliseconds (hostile.md H10). */
+export const BODY_TIME = 10_000;
+
+/**
+ * Answers with JSON.
+ *
+ * @param body What.
+ * @param status The HTTP status.
+ * @returns The response.
+ */
+export function json(body: unknown, status = 200): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/json", "cache-control": "no-store" },
+  });
+}
+
+/**
+ * Answers with a refusal (RFC 9457).
+ *
+ * @param refusal Why.
+ * @param status The HTTP status, where it isn't that of the code.
+ * @param headers More headers.
+ * @returns The response.
+ */
+export function problem(
+  { code, message, retry }: Refusal,
+  status: StatusCode = REFUSALS[code],
+  headers: Record<string, string> = {},
+): Response {
+  const body = { status, title: STATUS_TEXT[status], detail: message, code };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      ...(retry === undefined ? {} : { "retry-after": String(Math.ceil(retry / 1000)) }),
+      ...headers,
+    },
+  });
+}
+
+/** A refusal with an HTTP status that isn't its code's, thrown from where a body is read. */
+export class HttpRefused extends Refused {
+  override name = "HttpRefused";
+
+  /**
+   * @param status The HTTP status.
+   * @param code The refusal's code.
+   * @param message A sentence.
+   */
+  constructor(readonly status: StatusCode, code: RefusalCode, message: string) {
+    super(refuse(code, message));
+  }
+}
+
+/**
+ * Reads a body to its end.
+ *
+ * @param request Whose body.
+ * @param limit The most bytes, counted while reading.
+ * @returns The bytes.
+ * @throws {HttpRefused} If it is too long (413), compressed (415) or too slow (408).
+ */
+export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+  if (request.headers.has("content-encoding")) {
+    throw new HttpRefused(
+      415,
+      "bad_request",
+      "A compressed body isn't read here: send it as it is",
+    );
+  }
+  const tooLarge = new HttpRefused(413, "too_large", `The body has more than ${limit} bytes`);
+  if (Number(request.headers.get("content-length")) > limit) throw tooLarge;
+  const reader = request.body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader?.cancel().catch(() => {});
+  }, BODY_TIME);
+  try {
+    while (reader !== undefined) {
+      const { done, value } = await reader.read();
+      if (late) throw new HttpRefused(408, "bad_request", "The body took too long to come");
+      if (done) break;
+      size += value.length;
+      if (size > limit) throw tooLarge;
+      chunks.push(value);
+    }
+  } finally {
+    clearTimeout(timer);
+    await reader?.cancel().catch(() => {});
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+/**
+ * Reads a form.
+ *
+ * @param request A request with `application/x-www-form-urlencoded`.
+ * @param limit The most bytes.
+ * @returns Its fields.
+ * @throws {HttpRefused} If it has another type (400), or the body can't be read.
+ */
+export async function readForm(request: Request, limit: number): Promise<URLSearchParams> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/x-www-form-urlencoded") {
+    throw new HttpRefused(
+      400,
+      "bad_request",
+      "Send a form: Content-Type application/x-www-form-urlencoded",
+    );
+  }
+  return new URLSearchParams(new TextDecoder().decode(await readBody(request, limit)));
+}

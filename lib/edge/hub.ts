@@ -1,0 +1,229 @@
+/** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
+import { setImmediate } from "node:timers";
+import type { EdgeEnd, Post } from "../bus.ts";
+import type { Reader } from "../log/reader.ts";
+import { feedsOf, parseChannel } from "../protocol/channel.ts";
+import type { Codec } from "../protocol/codec.ts";
+import type { PresenceDelta, Signal } from "../protocol/presence.ts";
+import { Entry, Ring } from "./ring.ts";
+
+/** What all rings hold together, in bytes. */
+export const RINGS_BYTES = 64 * 1_048_576;
+
+/** How long one turn sends before the loop runs, in milliseconds; a `send` costs 10 µs (design.md section 3). */
+const TURN = 10;
+
+/** How soon a connection whose socket was full is looked at again, in milliseconds. */
+const LOOK_AGAIN = 5;
+
+/** What the hub needs of a connection. */
+export interface Subscriber {
+  /** The connection's name. */
+  readonly id: string;
+  readonly codec: Codec;
+  /** Sends what is due, or has the hub look again later. */
+  serve(): void;
+  /** Whether its socket takes more. */
+  hasRoom(): boolean;
+  /** Tells something that isn't kept. */
+  tell(word: string): boolean;
+  /** Tells who came and went, if it was asked for. */
+  presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void;
+}
+
+/** A feed that someone here reads. */
+export interface Feed {
+  readonly name: string;
+  /** Short, for the signatures of connections. */
+  readonly id: number;
+  readonly ring: Ring;
+  readonly readers: Set<Subscriber>;
+}
+
+/** One for each edge. */
+export class Hub {
+  readonly #feeds = new Map<string, Feed>();
+  readonly #due = new Set<Subscriber>();
+  readonly #full = new Set<Subscriber>();
+  readonly #frames = new Map<string, { frame: string; cursor: number }>();
+  #seq: number;
+  #lastFeed = 0;
+  #ringBytes = 0;
+  #flushing = false;
+  #looking = false;
+
+  /**
+   * @param bus Where posts come from.
+   * @param reader The log, for those who fell behind.
+   * @param seq The log's last record.
+   */
+  constructor(readonly bus: EdgeEnd, readonly reader: Reader, seq: number) {
+    this.#seq = seq;
+    bus.listen((post) => this.#receive(post));
+  }
+
+  /** The last record that this edge has taken in. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /**
+   * Forgets a connection that ended; its subscriptions must be gone.
+   *
+   * @param connection The connection.
+   */
+  remove(connection: Subscriber): void {
+    this.#due.delete(connection);
+    this.#full.delete(connection);
+  }
+
+  /**
+   * Subscribes a connection to a feed.
+   *
+   * @param name The feed.
+   * @param connection Who reads it.
+   * @returns The feed.
+   */
+  attach(name: string, connection: Subscriber): Feed {
+    let feed = this.#feeds.get(name);
+    if (feed === undefined) {
+      feed = { name, id: ++this.#lastFeed, ring: new Ring(this.#seq), readers: new Set() };
+      this.#feeds.set(name, feed);
+    }
+    feed.readers.add(connection);
+    return feed;
+  }
+
+  /**
+   * Ends a subscription.
+   *
+   * @param feed The feed.
+   * @param connection Who read it.
+   */
+  detach(feed: Feed, connection: Subscriber): void {
+    feed.readers.delete(connection);
+    if (feed.readers.size > 0 || this.#feeds.get(feed.name) !== feed) return;
+    this.#feeds.delete(feed.name);
+    this.#ringBytes -= feed.ring.bytes;
+  }
+
+  /**
+   * Has a connection served at the end of this turn.
+   *
+   * @param connection Who has something to be sent.
+   */
+  wake(connection: Subscriber): void {
+    this.#due.add(connection);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  /**
+   * Has a connection looked at again when its socket may have room.
+   *
+   * @param connection Whose socket is full.
+   */
+  waitForRoom(connection: Subscriber): void {
+    this.#full.add(connection);
+    if (this.#looking) return;
+    this.#looking = true;
+    setTimeout(() => this.#look(), LOOK_AGAIN);
+  }
+
+  /**
+   * Joins lines once for all connections with the same feeds, codec and place.
+   *
+   * @param signature Feeds, codec and place.
+   * @param make Makes the frame, and tells the place after it.
+   * @returns The frame.
+   */
+  shared(
+    signature: string,
+    make: () => { frame: string; cursor: number },
+  ): { frame: string; cursor: number } {
+    let frame = this.#frames.get(signature);
+    if (frame === undefined) {
+      frame = make();
+      this.#frames.set(signature, frame);
+    }
+    return frame;
+  }
+
+  #receive(post: Post): void {
+    this.#frames.clear();
+    for (const message of post.messages) {
+      const channel = parseChannel(message.channel);
+      const entry = new Entry(message);
+      for (const name of channel === undefined ? [] : feedsOf(channel)) this.#append(name, entry);
+    }
+    this.#seq = post.seq;
+    for (const delta of post.presence) this.#tellPresence(delta);
+    for (const { signal, connection } of post.signals) this.#tellSignal(signal, connection);
+  }
+
+  #append(name: string, entry: Entry): void {
+    const feed = this.#feeds.get(name);
+    if (feed === undefined) return;
+    const before = feed.ring.bytes;
+    feed.ring.push(entry);
+    this.#ringBytes += feed.ring.bytes - before;
+    for (const connection of feed.readers) this.wake(connection);
+    for (const other of this.#feeds.values()) {
+      if (this.#ringBytes <= RINGS_BYTES) break;
+      const held = other.ring.bytes;
+      other.ring.shrink(held / 2);
+      this.#ringBytes -= held - other.ring.bytes;
+    }
+  }
+
+  #tellPresence(delta: PresenceDelta): void {
+    const readers = this.#feeds.get(delta.channel)?.readers ?? [];
+    const line = once((codec) => codec.presence(delta));
+    for (const connection of readers) connection.presence(delta, line);
+  }
+
+  #tellSignal(signal: Signal, origin: string): void {
+    const channel = parseChannel(signal.channel);
+    if (channel === undefined) return;
+    const line = once((codec) => codec.signal(signal));
+    const told = new Set<Subscriber>();
+    for (const name of feedsOf(channel)) {
+      for (const connection of this.#feeds.get(name)?.readers ?? []) told.add(connection);
+    }
+    for (const connection of told) {
+      const text = connection.id === origin ? undefined : line(connection.codec);
+      if (text !== undefined) connection.tell(text);
+    }
+  }
+
+  // Sends are bounded in time, so that a flood to many delays these and not commits, answers and pings.
+  #flush(): void {
+    const end = performance.now() + TURN;
+    for (const connection of this.#due) {
+      this.#due.delete(connection);
+      connection.serve();
+      if (performance.now() > end) break;
+    }
+    this.#flushing = this.#due.size > 0;
+    if (this.#flushing) setImmediate(() => this.#flush());
+  }
+
+  #look(): void {
+    this.#looking = false;
+    const full = [...this.#full];
+    this.#full.clear();
+    for (const connection of full) {
+      if (connection.hasRoom()) this.wake(connection);
+      else this.waitForRoom(connection);
+    }
+  }
+}
+
+function once(encode: (codec: Codec) => string | undefined): (codec: Codec) => string | undefined {
+  const lines = new Map<Codec, string | undefined>();
+  return (codec) => {
+    if (!lines.has(codec)) lines.set(codec, encode(codec));
+    return lines.get(codec);
+  };
+}

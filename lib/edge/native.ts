@@ -1,0 +1,82 @@
+/** The codec of the native protocol: lines of JSON, many to a frame (protocol.md section 2). */
+import type { Refusal } from "../protocol/codes.ts";
+import type { Codec } from "../protocol/codec.ts";
+import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";
+import { type Message, messageJson } from "../protocol/message.ts";
+
+/** Encodes what the server tells by itself. */
+export const native: Codec = {
+  name: "native",
+  index: 0,
+  joins: true,
+  message: (message) => `{"message":${messageJson(message)}}`,
+  presence: (delta) => JSON.stringify({ presence: delta }),
+  signal: ({ channel, from, data }) =>
+    `{"signal":{"channel":${JSON.stringify(channel)},"from":${
+      JSON.stringify(from)
+    },"data":${data}}}`,
+};
+
+/**
+ * Reads a frame.
+ *
+ * @param frame One or more JSON objects, one a line; blank lines are passed over.
+ * @returns The commands, or what is wrong with each line.
+ */
+export function decode(frame: string): (Command | BadCommand)[] {
+  return frame.split("\n").filter((line) => line.trim() !== "").map(parseCommand);
+}
+
+/**
+ * Writes the answer to a command.
+ *
+ * @param id The command's.
+ * @param verb The command's.
+ * @param body What it is answered with.
+ * @returns The line.
+ */
+export function answerLine(id: number, verb: Verb, body: object): string {
+  return JSON.stringify({ id, [verb]: body });
+}
+
+/**
+ * Writes an answer that holds messages, which are JSON already.
+ *
+ * @param id The command's.
+ * @param verb The command's.
+ * @param body What it is answered with besides them.
+ * @param messages The messages.
+ * @returns The line.
+ */
+export function answerPage(
+  id: number,
+  verb: Verb,
+  body: object,
+  messages: readonly Message[],
+): string {
+  const rest = JSON.stringify(body).slice(1);
+  const list = `"messages":[${messages.map(messageJson).join(",")}]`;
+  return `{"id":${id},"${verb}":{${list}${rest === "}" ? "" : ","}${rest}}`;
+}
+
+/**
+ * Writes a refusal.
+ *
+ * @param id The command's, where it had a usable one.
+ * @param refusal Why.
+ * @returns The line.
+ */
+export function errorLine(id: number | undefined, refusal: Refusal): string {
+  return JSON.stringify(id === undefined ? { error: refusal } : { id, error: refusal });
+}
+
+/**
+ * Writes the word before the server closes on purpose.
+ *
+ * @param reason For people.
+ * @param retry Milliseconds after which to come back.
+ * @returns The line.
+ */
+export function closingLine(reason: string, retry: number): string {
+  return JSON.stringify({ closing: { reason, retry } });
+}

@@ -1,0 +1,184 @@
+/** Pages and their assets: our own, the libraries out of the npm cache, and a folder of the user's. */
+import { serveFile } from "@std/http/file-server";
+import { dirname, join } from "node:path";
+import { fileURLToPath as fromFileUrl } from "node:url";
+
+const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
+
+/** Where our pages live: path without its last slash, and the shell. */
+export const PAGES: Readonly<Record<string, string>> = {
+  "": "home/index.html",
+  "/to_recmsg": "push/receive.html",
+  "/to_sendmsg": "push/send.html",
+  "/to_chat": "chat/index.html",
+};
+
+// What browsers import by name.
+const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
+
+const ASSET =
+  /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
+
+/** Headers of everything that a browser is given; pages have a policy of their own on top. */
+const COMMON: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** Serves pages and assets. */
+export class Pages {
+  readonly #libraries = new Map<string, string>();
+  readonly #importMap: string;
+  readonly #policy: string;
+  readonly #own: string | undefined;
+
+  private constructor(
+    libraries: Map<string, string>,
+    importMap: string,
+    hash: string,
+    own?: string,
+  ) {
+    this.#libraries = libraries;
+    this.#importMap = importMap;
+    this.#own = own;
+    this.#policy = [
+      "default-src 'none'",
+      `script-src 'self' 'sha256-${hash}'`,
+      "style-src 'self'",
+      "img-src 'self' data:",
+      "connect-src 'self'",
+      "manifest-src 'self'",
+      "worker-src 'self'",
+      "base-uri 'none'",
+      "form-action 'self'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'",
+      "trusted-types fanfare",
+    ].join("; ");
+  }
+
+  /**
+   * Finds the libraries.
+   *
+   * @param own A folder of the user's pages, served under `/pages/`.
+   * @returns Ready to serve.
+   * @throws {Error} If a library or the folder isn't there.
+   */
+  static async open(own?: string): Promise<Pages> {
+    const libraries = new Map<string, string>();
+    const imports: Record<string, string> = {};
+    for (const name of LIBRARIES) {
+      const file = fromFileUrl(import.meta.resolve(name));
+      const url = `/lib/${name}@${await versionOf(file)}.js`;
+      libraries.set(url, file);
+      imports[name] = url;
+    }
+    const importMap = JSON.stringify({ imports });
+    const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(importMap));
+    const folder = own === undefined ? undefined : await Deno.realPath(own);
+    return new Pages(libraries, importMap, new Uint8Array(digest).toBase64(), folder);
+  }
+
+  /**
+   * Serves one of our pages.
+   *
+   * @param shell The shell's file, from {@linkcode PAGES}.
+   * @returns The page.
+   */
+  async page(shell: string): Promise<Response> {
+    const html = await Deno.readTextFile(join(ROOT, shell));
+    const filled = html.replace(
+      '<script type="importmap">{}</script>',
+      () => `<script type="importmap">${this.#importMap}</script>`,
+    );
+    return new Response(filled, {
+      headers: {
+        ...COMMON,
+        "content-type": "text/html; charset=utf-8",
+        "cache-control": "private, no-cache",
+        "content-security-policy": this.#policy,
+        "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+      },
+    });
+  }
+
+  /**
+   * Serves a file of ours or of a library.
+   *
+   * @param request A GET or HEAD.
+   * @param path What stands in the URL, as it stands there.
+   * @returns The file, or undefined where there is none.
+   */
+  async asset(request: Request, path: string): Promise<Response | undefined> {
+    const library = this.#libraries.get(path);
+    if (library !== undefined) {
+      return withHeaders(await serveFile(request, library), {
+        "content-type": "text/javascript; charset=utf-8",
+        "cache-control": "public, max-age=31536000, immutable",
+      });
+    }
+    const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
+    const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+    if (!ASSET.test(file) || !(shared || path.startsWith("/static/"))) return undefined;
+    const response = await serveFile(request, join(ROOT, file));
+    return response.status === 404
+      ? undefined
+      : withHeaders(response, { "cache-control": "no-cache" });
+  }
+
+  /**
+   * Serves a file of the user's folder, with a policy that lets its own scripts and styles run.
+   *
+   * @param request A GET or HEAD.
+   * @param path What follows `/pages/` in the URL.
+   * @returns The file, or undefined where there is none.
+   */
+  async own(request: Request, path: string): Promise<Response | undefined> {
+    const name = this.#own === undefined
+      ? undefined
+      : decode(path === "" || path.endsWith("/") ? `${path}index.html` : path);
+    if (name === undefined || this.#own === undefined) return undefined;
+    const real = await Deno.realPath(join(this.#own, ...name)).catch(() => undefined);
+    // A link in the folder may point anywhere; what is served stays inside.
+    if (real === undefined || !real.startsWith(join(this.#own, "/"))) return undefined;
+    const response = await serveFile(request, real);
+    if (response.status === 404) return undefined;
+    return withHeaders(response, {
+      "cache-control": "private, no-cache",
+      "content-security-policy":
+        "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+    });
+  }
+}
+
+async function versionOf(file: string): Promise<string> {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    const text = await Deno.readTextFile(join(folder, "package.json")).catch(() => undefined);
+    const found: unknown = text === undefined ? undefined : JSON.parse(text);
+    if (typeof found === "object" && found !== null && "version" in found) {
+      return String(found.version);
+    }
+  }
+  throw new Error(`Cannot find the version of "${file}": no package.json above it`);
+}
+
+function decode(path: string): string[] | undefined {
+  try {
+    const segments = path.split("/").map(decodeURIComponent);
+    const right = segments.every((segment) =>
+      segment !== "" && !segment.startsWith(".") && !/[/\\\0]/.test(segment)
+    );
+    return right ? segments : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function withHeaders(response: Response, headers: Record<string, string>): Response {
+  for (const [name, value] of Object.entries({ ...COMMON, ...headers })) {
+    response.headers.set(name, value);
+  }
+  return response;
+}

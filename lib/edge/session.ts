@@ -1,0 +1,403 @@
+/** What a client of each protocol does on its connection: native commands, and the first demo's two sockets. */
+import type { Access, Who } from "../access.ts";
+import type { Answer, EdgeEnd } from "../bus.ts";
+import { type Limits, toldLimits } from "../limits.ts";
+import { log } from "../logger.ts";
+import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
+import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import { type Body, type Command, PAGE_MESSAGES } from "../protocol/command.ts";
+import type { Connection } from "./connection.ts";
+import type { Hub } from "./hub.ts";
+import { answerLine, answerPage, decode, errorLine } from "./native.ts";
+
+/** What the sessions of an edge share. */
+export interface EdgeParts {
+  readonly hub: Hub;
+  readonly bus: EdgeEnd;
+  readonly access: Access;
+  readonly limits: Limits;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Milliseconds between two pings. */
+  readonly ping: number;
+}
+
+/** What handles the frames of one connection. */
+export interface Session {
+  /**
+   * @param frame A text frame.
+   */
+  receive(frame: string): void;
+}
+
+/** How many `bad_request`s in a row close a connection. */
+const BAD_IN_A_ROW = 100;
+
+/** How many messages a page of history has where it isn't said. */
+const PAGE_DEFAULT = 50;
+
+/**
+ * A number in bytes.
+ *
+ * @param text A text.
+ * @returns Its length in UTF-8.
+ */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+const encoder = new TextEncoder();
+
+/** The session of a native client. */
+export class NativeSession implements Session {
+  readonly #connection: Connection;
+  readonly #edge: EdgeParts;
+  #who: Who;
+  #recorded = false;
+  #commands = 0;
+  #pending = 0;
+  #bad = 0;
+  // What the client wants to be subscribed to; the number tells a later subscription from an earlier one.
+  readonly #wanted = new Map<string, number>();
+
+  /**
+   * @param connection The client's.
+   * @param who Who it was at the handshake.
+   * @param edge The edge's parts.
+   */
+  constructor(connection: Connection, who: Who, edge: EdgeParts) {
+    this.#connection = connection;
+    this.#who = who;
+    this.#edge = edge;
+    connection.onEnd = (given) => this.#end(given);
+  }
+
+  /** @param frame Commands, one a line. */
+  receive(frame: string): void {
+    if (frame.length > this.#edge.limits.frame || byteLength(frame) > this.#edge.limits.frame) {
+      return this.#connection.close(
+        CLOSE.tooLarge,
+        `A frame has at most ${this.#edge.limits.frame} bytes`,
+      );
+    }
+    for (const command of decode(frame)) {
+      if (!this.#connection.open) return;
+      if ("refusal" in command) {
+        this.#refuse(command.id, command.refusal);
+        continue;
+      }
+      this.#pending += 1;
+      if (this.#pending > 2 * this.#edge.limits.pending) {
+        return this.#connection.close(CLOSE.policy, "Too many commands are unanswered");
+      }
+      this.#commands += 1;
+      if (command.verb !== "hello") this.#record();
+      this.#run(command);
+    }
+  }
+
+  #run(command: Command): void {
+    switch (command.verb) {
+      case "hello":
+        return this.#hello(command.id, command.body);
+      case "subscribe":
+        return this.#subscribe(command.id, command.body);
+      case "unsubscribe":
+        return this.#unsubscribe(command.id, command.body.channel);
+      case "publish":
+        return this.#publish(command.id, command.body);
+      case "history":
+        return this.#history(command.id, command.body);
+      case "presence":
+        return this.#presence(command.id, command.body.channel);
+      case "signal":
+        return this.#signal(command.id, command.body);
+      case "rename":
+        return this.#rename(command.id, command.body.name);
+      case "ping":
+        return this.#done(
+          command.id,
+          () => answerLine(command.id, "ping", { time: this.#edge.clock() }),
+        );
+    }
+  }
+
+  #hello(id: number, { token, name }: Body<"hello">): void {
+    if (this.#commands > 1) {
+      return this.#fail(id, refuse("bad_request", '"hello" comes first and once'));
+    }
+    if (token !== undefined) {
+      const who = this.#edge.access.token(token);
+      if (who === undefined) return this.#fail(id, refuse("unauthorized", "The token isn't valid"));
+      this.#who = who;
+    }
+    this.#record();
+    const { account } = this.#who;
+    if (name === undefined || account === null) {
+      if (name !== undefined) return this.#fail(id, refuse("forbidden", "The admin has no name"));
+      return this.#done(id, () => {
+        const known = account === null ? undefined : this.#edge.hub.reader.account(account);
+        return this.#welcome(id, known?.name ?? null);
+      });
+    }
+    this.#propose(id, { kind: "rename", account, name }, () => this.#welcome(id, name));
+  }
+
+  #welcome(id: number, name: string | null): string {
+    const { hub, limits, ping, clock } = this.#edge;
+    return answerLine(id, "hello", {
+      account: this.#who.account,
+      ...(name === null ? {} : { name }),
+      connection: this.#connection.id,
+      epoch: hub.reader.epoch,
+      seq: hub.seq,
+      time: clock(),
+      ping,
+      limits: toldLimits(limits),
+    });
+  }
+
+  #subscribe(id: number, body: Body<"subscribe">): void {
+    const { channel, presence: watch = false } = body;
+    if (!this.#may(id, "read", channel)) return;
+    if (!this.#wanted.has(channel) && this.#wanted.size >= this.#edge.limits.channels) {
+      const { channels } = this.#edge.limits;
+      return this.#fail(id, refuse("bad_request", `A connection has at most ${channels} channels`));
+    }
+    if (watch && channel === ALL_DIRECT) {
+      return this.#fail(
+        id,
+        refuse("bad_request", `"subscribe.presence" is wrong: ${ALL_DIRECT} has none`),
+      );
+    }
+    this.#wanted.set(channel, id);
+    const finish = (presence?: object) =>
+      this.#done(id, () => this.#subscribed(id, body, presence));
+    const { account } = this.#who;
+    const connection = this.#connection.id;
+    const told = (answer: Answer) => {
+      if (answer === null || !("roster" in answer)) return finish();
+      const { channel: _, ...presence } = answer.roster;
+      if (this.#wanted.get(channel) === id) this.#connection.watched.set(channel, presence.version);
+      finish(presence);
+    };
+    if (channel !== ALL_DIRECT && account !== null) {
+      this.#edge.bus.send(
+        { op: "join", channel, account, connection, watch },
+        watch ? told : undefined,
+      );
+    } else if (watch) {
+      this.#edge.bus.send({ op: "roster", channel }, told);
+    }
+    if (!watch) finish();
+  }
+
+  // Made when it can be sent: what is live begins exactly where the answer's page ends.
+  #subscribed(id: number, body: Body<"subscribe">, presence?: object): string {
+    const { channel, since, history } = body;
+    const { hub, limits } = this.#edge;
+    const feed = this.#feed(channel);
+    let at = this.#connection.place(feed) ?? hub.seq;
+    const told = {
+      channel,
+      epoch: hub.reader.epoch,
+      ...(presence === undefined ? {} : { presence }),
+    };
+    const stands = this.#wanted.get(channel) === id;
+    const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
+      since.seq <= hub.seq &&
+      hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
+    if (since !== undefined && recovers) {
+      at = Math.max(at, since.seq);
+      const { messages, more } = hub.reader.after(feed, since.seq, at, PAGE_MESSAGES);
+      const place = more ? messages.at(-1)?.seq ?? since.seq : at;
+      if (stands) this.#connection.subscribe(feed, place, at);
+      const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
+      return answerPage(id, "subscribe", answer, messages);
+    }
+    const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
+    const { messages } = size === 0 ? { messages: [] } : hub.reader.newest(feed, at, size);
+    if (stands) this.#connection.subscribe(feed, at);
+    if (since === undefined) return answerPage(id, "subscribe", { ...told, seq: at }, messages);
+    const oldest = hub.reader.oldest(feed);
+    const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
+    return answerPage(id, "subscribe", gap, messages);
+  }
+
+  #unsubscribe(id: number, channel: string): void {
+    if (this.#wanted.delete(channel)) {
+      this.#connection.watched.delete(channel);
+      this.#leave(channel);
+    }
+    this.#done(id, () => {
+      if (this.#who.account !== null || channel !== ALL_DIRECT) {
+        if (!this.#wanted.has(channel)) this.#connection.unsubscribe(this.#feed(channel));
+      }
+      return answerLine(id, "unsubscribe", { channel });
+    });
+  }
+
+  #publish(id: number, { channel, data, key }: Body<"publish">): void {
+    if (!this.#may(id, "publish", channel)) return;
+    const json = this.#fit(id, data);
+    if (json === undefined) return;
+    const proposal = {
+      kind: "message" as const,
+      channel,
+      from: this.#who.account,
+      ...(key === undefined ? {} : { key }),
+      data: json,
+    };
+    this.#propose(id, proposal, (outcome) => answerLine(id, "publish", { channel, ...outcome }));
+  }
+
+  #history(id: number, { channel, before, after, limit = PAGE_DEFAULT }: Body<"history">): void {
+    if (!this.#may(id, "read", channel)) return;
+    if (before !== undefined && after !== undefined) {
+      return this.#fail(id, refuse("bad_request", '"history" takes "before" or "after", not both'));
+    }
+    this.#done(id, () => {
+      const { reader, seq } = this.#edge.hub;
+      const { messages, more } = after === undefined
+        ? reader.newest(this.#feed(channel), Math.min(seq, (before ?? seq + 1) - 1), limit)
+        : reader.after(this.#feed(channel), after, seq, limit);
+      return answerPage(id, "history", { channel, more }, messages);
+    });
+  }
+
+  #presence(id: number, channel: string): void {
+    if (!this.#may(id, "read", channel)) return;
+    this.#edge.bus.send({ op: "roster", channel }, (answer) => {
+      if (answer === null || !("roster" in answer)) return this.#fail(id, UNANSWERED);
+      const { roster } = answer;
+      if (this.#connection.watched.has(channel)) {
+        this.#connection.watched.set(channel, roster.version);
+      }
+      this.#done(id, () => answerLine(id, "presence", roster));
+    });
+  }
+
+  #signal(id: number, { channel, data }: Body<"signal">): void {
+    if (!this.#may(id, "publish", channel)) return;
+    const json = this.#fit(id, data);
+    if (json === undefined) return;
+    const signal = { channel, from: this.#who.account, data: json };
+    this.#edge.bus.send({ op: "signal", signal, connection: this.#connection.id }, (answer) => {
+      if (answer !== null && "refusal" in answer) this.#fail(id, answer.refusal);
+      else this.#done(id, () => answerLine(id, "signal", { channel }));
+    });
+  }
+
+  #rename(id: number, name: string | null): void {
+    const { account } = this.#who;
+    if (account === null) return this.#fail(id, refuse("forbidden", "The admin has no name"));
+    this.#propose(
+      id,
+      { kind: "rename", account, name },
+      () => answerLine(id, "rename", { account, name }),
+    );
+  }
+
+  #propose(
+    id: number,
+    proposal: Parameters<typeof propose>[1],
+    line: (outcome: { seq: number; time: number }) => string,
+  ): void {
+    propose(this.#edge.bus, proposal, (result) => {
+      if ("refusal" in result) this.#fail(id, result.refusal);
+      else this.#done(id, () => line(result.outcome));
+    });
+  }
+
+  #fit(id: number, data: unknown): string | undefined {
+    const json = JSON.stringify(data);
+    const { message } = this.#edge.limits;
+    if (byteLength(json) <= message) return json;
+    this.#fail(id, refuse("too_large", `"data" has at most ${message} bytes as JSON`));
+    return undefined;
+  }
+
+  #may(id: number, action: "read" | "publish", channel: string): boolean {
+    if (this.#edge.access.may(this.#who, action, channel)) return true;
+    const verb = action === "read" ? "read" : "publish in";
+    this.#fail(id, refuse("forbidden", `You may not ${verb} ${channel}`));
+    return false;
+  }
+
+  #done(id: number, line: () => string): void {
+    this.#bad = 0;
+    this.#connection.answer(() => {
+      this.#pending -= 1;
+      try {
+        return line();
+      } catch (error) {
+        log.error("log.unreadable", { connection: this.#connection.id, error: String(error) });
+        return errorLine(id, refuse("internal", "The log can't be read"));
+      }
+    });
+  }
+
+  #fail(id: number, refusal: Refusal): void {
+    this.#pending -= 1;
+    this.#refuse(id, refusal);
+  }
+
+  #refuse(id: number | undefined, refusal: Refusal): void {
+    this.#connection.answer(errorLine(id, refusal));
+    this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
+    const facts = { connection: this.#connection.id, code: refusal.code };
+    log.info("command.refused", facts);
+    if (this.#bad >= BAD_IN_A_ROW) {
+      this.#connection.close(CLOSE.policy, "Too many bad requests in a row");
+    }
+  }
+
+  // An account exists from its first command on, not from the handshake.
+  #record(): void {
+    if (this.#recorded || this.#who.account === null) return;
+    this.#recorded = true;
+    this.#edge.bus.send({
+      op: "propose",
+      proposal: { kind: "account", account: this.#who.account },
+    });
+  }
+
+  #feed(channel: string): string {
+    return channel === ALL_DIRECT ? directFeed(this.#who.account ?? "") : channel;
+  }
+
+  #leave(channel: string): void {
+    const { account } = this.#who;
+    if (account === null || channel === ALL_DIRECT) return;
+    this.#edge.bus.send({ op: "leave", channel, account, connection: this.#connection.id });
+  }
+
+  #end(given: number): void {
+    const { account } = this.#who;
+    if (account !== null && this.#connection.feeds.includes(directFeed(account))) {
+      this.#edge.bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: given } });
+    }
+    for (const channel of this.#wanted.keys()) this.#leave(channel);
+    this.#wanted.clear();
+  }
+}
+
+/** What to say when the core gave an answer that doesn't fit. */
+export const UNANSWERED: Refusal = refuse("internal", "The server couldn't answer");
+
+/**
+ * Sends a proposal up and sorts out the answer.
+ *
+ * @param bus The edge's end.
+ * @param proposal What is to become a record.
+ * @param told Called with the outcome, or why there is none.
+ */
+export function propose(
+  bus: EdgeEnd,
+  proposal: (Parameters<EdgeEnd["send"]>[0] & { op: "propose" })["proposal"],
+  told: (result: Exclude<Answer, null | { roster: unknown }>) => void,
+): void {
+  bus.send({ op: "propose", proposal }, (answer) => {
+    told(answer === null || "roster" in answer ? { refusal: UNANSWERED } : answer);
+  });
+}

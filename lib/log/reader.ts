@@ -1,0 +1,150 @@
+/** The log's reading side: pages of feeds, and accounts. Each edge has one, with its own read-only connection. */
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import { type Message, messageJson } from "../protocol/message.ts";
+
+/** The most that a page holds in bytes; protocol.md section 2. */
+export const PAGE_BYTES = 1_048_576;
+
+/** A page of a feed. */
+export interface Page {
+  /** In the order of seq. */
+  readonly messages: Message[];
+  /** Whether there are more in the direction that was asked for. */
+  readonly more: boolean;
+}
+
+/** The log, open for reading. */
+export class Reader {
+  readonly epoch: string;
+  readonly #db: DatabaseSync;
+  readonly #after: StatementSync;
+  readonly #before: StatementSync;
+  readonly #count: StatementSync;
+  readonly #oldest: StatementSync;
+  readonly #account: StatementSync;
+
+  /**
+   * Opens a log that exists.
+   *
+   * @param path The file.
+   * @throws {Error} If it can't be opened.
+   */
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    const columns =
+      "m.seq, c.name AS channel, m.time, m.account, m.name, m.key, m.data, m.checksum";
+    const rows =
+      `SELECT ${columns} FROM feed_messages f JOIN messages m ON m.seq = f.seq JOIN feeds c ON c.id = m.channel
+      WHERE f.feed = (SELECT id FROM feeds WHERE name = ?) AND f.seq > ? AND f.seq <= ?`;
+    this.#after = this.#db.prepare(`${rows} ORDER BY f.seq LIMIT ?`);
+    this.#before = this.#db.prepare(`${rows} ORDER BY f.seq DESC LIMIT ?`);
+    const range = "FROM feed_messages WHERE feed = (SELECT id FROM feeds WHERE name = ?)";
+    this.#count = this.#db.prepare(
+      `SELECT count(*) AS n FROM (SELECT 1 ${range} AND seq > ? AND seq <= ? LIMIT ?)`,
+    );
+    this.#oldest = this.#db.prepare(`SELECT min(seq) AS seq ${range}`);
+    this.#account = this.#db.prepare("SELECT name, seen FROM accounts WHERE account = ?");
+    this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
+  }
+
+  /**
+   * Reads the oldest messages of a feed after a place.
+   *
+   * @param feed The feed.
+   * @param after The place: a seq.
+   * @param upTo The last seq to read.
+   * @param limit The most messages.
+   * @returns The page.
+   * @throws {Error} If the log can't be read or a record is damaged.
+   */
+  after(feed: string, after: number, upTo: number, limit: number): Page {
+    return page(this.#after.iterate(feed, after, upTo, limit + 1), limit);
+  }
+
+  /**
+   * Reads the newest messages of a feed.
+   *
+   * @param feed The feed.
+   * @param upTo The last seq to read.
+   * @param limit The most messages.
+   * @returns The page, oldest first.
+   * @throws {Error} If the log can't be read or a record is damaged.
+   */
+  newest(feed: string, upTo: number, limit: number): Page {
+    const { messages, more } = page(this.#before.iterate(feed, 0, upTo, limit + 1), limit);
+    return { messages: messages.reverse(), more };
+  }
+
+  /**
+   * Counts a feed's messages between two places.
+   *
+   * @param feed The feed.
+   * @param after The place that is left out.
+   * @param upTo The place that counts.
+   * @param limit Where to stop counting.
+   * @returns How many, at most `limit`.
+   */
+  count(feed: string, after: number, upTo: number, limit: number): number {
+    return Number(this.#count.get(feed, after, upTo, limit)?.n);
+  }
+
+  /**
+   * Finds the oldest message that is still kept.
+   *
+   * @param feed The feed.
+   * @returns Its seq, or undefined where the feed is empty.
+   */
+  oldest(feed: string): number | undefined {
+    const seq = this.#oldest.get(feed)?.seq;
+    return typeof seq === "number" ? seq : undefined;
+  }
+
+  /**
+   * Tells what is known of an account.
+   *
+   * @param account The account.
+   * @returns Its display name and up to which seq its direct messages were sent to it; undefined if it never existed.
+   */
+  account(account: string): { name: string | null; seen: number } | undefined {
+    const row = this.#account.get(account);
+    if (row === undefined) return undefined;
+    return { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#db.close();
+  }
+}
+
+// The iterator is used up or left within the call: a read that stays open would stop checkpoints.
+function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Page {
+  const messages: Message[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    if (messages.length === limit || bytes > PAGE_BYTES) return { messages, more: true };
+    const message = read(row);
+    messages.push(message);
+    bytes += message.data.length;
+  }
+  return { messages, more: false };
+}
+
+function read(row: Record<string, SQLOutputValue>): Message {
+  const message: Message = {
+    channel: String(row.channel),
+    seq: Number(row.seq),
+    time: Number(row.time),
+    from: row.account === "" ? null : String(row.account),
+    ...(row.name === null ? {} : { name: String(row.name) }),
+    ...(row.key === null ? {} : { key: String(row.key) }),
+    data: String(row.data),
+  };
+  if (crc32(messageJson(message)) !== row.checksum) {
+    throw new Error(
+      `Cannot read message ${message.seq}: its checksum is wrong, the log is damaged`,
+    );
+  }
+  return message;
+}

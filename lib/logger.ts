@@ -1,0 +1,56 @@
+/** The log of events for whoever runs the server: one line each on standard error, a stable name first, no message texts. */
+import {
+  configure,
+  getConsoleSink,
+  getJsonLinesFormatter,
+  getLogger,
+  type LogRecord,
+} from "@logtape/logtape";
+
+/** How much is told. */
+export const LEVELS = ["debug", "info", "warning", "error"] as const;
+
+/** One of {@linkcode LEVELS}. */
+export type Level = (typeof LEVELS)[number];
+
+/** What an event is told with. */
+export type Facts = Record<string, string | number | boolean | null | undefined>;
+
+/**
+ * Starts logging: JSON lines, or readable ones on a terminal.
+ *
+ * @param level The least that is told.
+ */
+export async function startLogging(level: Level): Promise<void> {
+  const encoder = new TextEncoder();
+  const format = Deno.stderr.isTerminal()
+    ? readable
+    : getJsonLinesFormatter({ properties: "flatten" });
+  await configure({
+    reset: true,
+    sinks: {
+      stderr: (record) => void Deno.stderr.writeSync(encoder.encode(format(record))),
+      console: getConsoleSink(),
+    },
+    loggers: [
+      { category: "fanfare", sinks: ["stderr"], lowestLevel: level },
+      { category: ["logtape", "meta"], sinks: ["console"], lowestLevel: "error" },
+    ],
+  });
+}
+
+function readable(record: LogRecord): string {
+  const facts = Object.entries(record.properties).map(([name, value]) =>
+    `${name}=${JSON.stringify(value)}`
+  );
+  const time = new Date(record.timestamp).toISOString();
+  return `${time} ${record.level.padEnd(7)} ${record.message.join("")} ${facts.join(" ")}\n`;
+}
+
+/** The logger: its methods take an event's stable name (`connection.open`) and facts. Silent until logging was started. */
+export const log = {
+  debug: (event: string, facts: Facts = {}): void => getLogger("fanfare").debug(event, facts),
+  info: (event: string, facts: Facts = {}): void => getLogger("fanfare").info(event, facts),
+  warning: (event: string, facts: Facts = {}): void => getLogger("fanfare").warn(event, facts),
+  error: (event: string, facts: Facts = {}): void => getLogger("fanfare").error(event, facts),
+};

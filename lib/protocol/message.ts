@@ -1,0 +1,80 @@
+/** Messages and the records of the log. */
+
+/**
+ * A message as it lies in the log and goes between isolates. `data` stays the JSON text that it was published as, so that
+ * nobody on its way has to parse it again.
+ */
+export interface Message {
+  readonly channel: string;
+  /** Its place among all records of the log. */
+  readonly seq: number;
+  /** Milliseconds since 1970, never going down with seq. */
+  readonly time: number;
+  /** The account, or null for a push by none. */
+  readonly from: string | null;
+  /** The display name at that moment. */
+  readonly name?: string;
+  /** The client's idempotency key. */
+  readonly key?: string;
+  /** JSON text. */
+  readonly data: string;
+}
+
+/** A record before it has its place: what a sequencer puts in order. */
+export type Proposal =
+  | { readonly kind: "message"; channel: string; from: string | null; key?: string; data: string }
+  | { readonly kind: "account"; account: string }
+  | { readonly kind: "rename"; account: string; name: string | null }
+  | { readonly kind: "seen"; account: string; upTo: number };
+
+/** A proposal with its place and time: what the log applies. */
+export type LogRecord = Proposal & { readonly seq: number; readonly time: number };
+
+/** What became of a proposal: its own seq and time, or those of the first message with the same key. */
+export interface Outcome {
+  readonly seq: number;
+  readonly time: number;
+  readonly duplicate?: true;
+}
+
+/**
+ * Writes a message as JSON, the same text wherever it is told; `data` goes in as it is.
+ *
+ * @param message The message.
+ * @returns The object of protocol.md section 1 as JSON text.
+ */
+export function messageJson(message: Message): string {
+  const { channel, seq, time, from, name, key, data } = message;
+  let json = `{"channel":${JSON.stringify(channel)},"seq":${seq},"time":${time},"from":`;
+  json += from === null ? "null" : `"${from}"`;
+  if (name !== undefined) json += `,"name":${JSON.stringify(name)}`;
+  if (key !== undefined) json += `,"key":${JSON.stringify(key)}`;
+  return `${json},"data":${data}}`;
+}
+
+/**
+ * Finds the text to show where a client knows only text: `data.text`, else a string as it is, else the JSON.
+ *
+ * @param data A message's data as JSON text.
+ * @returns The text.
+ */
+export function textOf(data: string): string {
+  const value: unknown = JSON.parse(data);
+  if (typeof value === "string") return value;
+  if (typeof value === "object" && value !== null && "text" in value) {
+    if (typeof value.text === "string") return value.text;
+  }
+  return data;
+}
+
+/**
+ * Makes the data of a message that is only a text, from a client that knows only texts: CRLF becomes LF, and other control
+ * characters but tab and line feed are dropped (hostile.md M5).
+ *
+ * @param text What was typed.
+ * @returns `{"text": …}` as JSON.
+ */
+export function textData(text: string): string {
+  const clean = text.replaceAll("\r\n", "\n").replace(/(?![\t\n])\p{Cc}/gu, "");
+  return JSON.stringify({ text: clean });
+}

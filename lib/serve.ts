@@ -1,0 +1,107 @@
+/** Puts a server together out of its parts, and takes it apart again. */
+import { join } from "node:path";
+import { Access } from "./access.ts";
+import { directBus } from "./bus.ts";
+import { type Config, ConfigError } from "./config.ts";
+import { Core } from "./core/core.ts";
+import { localSequencer } from "./core/sequencer.ts";
+import { Hub } from "./edge/hub.ts";
+import { Pages } from "./edge/pages.ts";
+import { EdgeServer, IDLE_SECONDS } from "./edge/server.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import { Log } from "./log/log.ts";
+import { Reader } from "./log/reader.ts";
+
+/** A server that runs. */
+export interface Running {
+  /** Where it listens. */
+  readonly address: Deno.NetAddr;
+  /** Finishes what was accepted, says goodbye to everyone, and ends; within 10 s. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server.
+ *
+ * @param config What it was told.
+ * @param clock Milliseconds since 1970.
+ * @returns The server, once it serves.
+ * @throws {Error} If the data folder, the log, the pages or the port can't be used.
+ */
+export async function serve(config: Config, clock: () => number = Date.now): Promise<Running> {
+  await Deno.mkdir(config.data, { recursive: true, mode: 0o700 });
+  const pages = await Pages.open(config.pages);
+  const access = await Access.create({
+    key: await secret(join(config.data, "cookie.key"), 32),
+    adminToken: await adminToken(config),
+    open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
+  });
+  const path = join(config.data, "fanfare.db");
+  const log = new Log(path, () => crypto.randomUUID());
+  const reader = new Reader(path);
+  const bus = directBus();
+  const core = new Core({
+    bus: bus.core,
+    log,
+    sequencer: localSequencer(log, clock),
+    now: () => performance.now(),
+  });
+  const limits = { ...DEFAULT_LIMITS, message: config.maxMessage };
+  const hub = new Hub(bus.edge, reader, log.seq);
+  const edge = { hub, bus: bus.edge, access, limits, clock, ping: IDLE_SECONDS * 500 };
+  const { host, port, origins } = config;
+  const close = () => {
+    core.close();
+    reader.close();
+    log.close();
+  };
+  try {
+    const server = new EdgeServer(edge, { host, port, origins, pages });
+    return {
+      address: server.address,
+      async stop() {
+        server.refuseNew();
+        await core.settle();
+        await server.leave();
+        await core.settle();
+        close();
+      },
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/**
+ * Tells whether an address is only reached from this machine.
+ *
+ * @param host An address or a name.
+ * @returns Whether it is the loopback.
+ */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+async function adminToken({ adminTokenFile, data }: Config): Promise<string> {
+  if (adminTokenFile === undefined) return (await secret(join(data, "admin.token"), 24)).toBase64();
+  const token = (await Deno.readTextFile(adminTokenFile)).trim();
+  if (token.length >= 16) return token;
+  throw new ConfigError(`The token in "${adminTokenFile}" must have at least 16 characters`);
+}
+
+// Kept as base64, so that an operator can read it out of the file.
+async function secret(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const known = await Deno.readTextFile(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (known !== undefined) {
+    const key = Uint8Array.fromBase64(known.trim());
+    if (key.length === bytes) return key;
+    throw new Error(`Cannot use "${path}": it must hold ${bytes} bytes in base64`);
+  }
+  const fresh = crypto.getRandomValues(new Uint8Array(bytes));
+  await Deno.writeTextFile(path, `${fresh.toBase64()}\n`, { mode: 0o600, createNew: true });
+  return fresh;
+}

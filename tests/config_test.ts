@@ -1,0 +1,82 @@
+/** The command line: flags, environment, refusals; and the program itself from start to signal. */
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ConfigError, readConfig } from "../lib/config.ts";
+
+const none = () => undefined;
+
+Deno.test("flags win over the environment, the environment over the defaults", () => {
+  const env = (name: string) =>
+    ({ FANFARE_PORT: "1", FANFARE_HOST: "::1", FANFARE_OPEN: "1" })[name];
+  const config = readConfig(["--port", "2"], env);
+  if (typeof config === "string") throw new Error("No configuration");
+  assertEquals([config.port, config.host, config.open, config.data], [2, "::1", true, "./data"]);
+});
+
+Deno.test("a wrong flag or value is named", () => {
+  const wrong: [string[], string][] = [
+    [["--prot", "1"], "--prot"],
+    [["--port", "70000"], "--port"],
+    [["--port", "8e3"], "--port"],
+    [["--port"], "--port"],
+    [["--workers", "3"], "--workers"],
+    [["--open=yes"], "--open"],
+    [["--log-level", "loud"], "--log-level"],
+    [["--origin", "example.com"], "--origin"],
+    [["extra"], "extra"],
+    [["--constructor"], "--constructor"],
+  ];
+  for (const [args, named] of wrong) assertThrows(() => readConfig(args, none), ConfigError, named);
+  assertThrows(
+    () => readConfig([], (name) => name === "FANFARE_PORT" ? "x" : undefined),
+    ConfigError,
+    "FANFARE_PORT",
+  );
+});
+
+const run = (args: string[]) =>
+  new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--allow-net",
+      "--allow-read",
+      "--allow-write",
+      "--allow-env",
+      "--allow-sys=hostname",
+      "main.ts",
+      ...args,
+    ],
+    cwd: new URL("..", import.meta.url).pathname,
+    stdout: "piped",
+    stderr: "piped",
+  });
+
+Deno.test("a wrong flag ends the program with 2 and one line", async () => {
+  const { code, stderr, stdout } = await run(["--prot", "1"]).output();
+  assertEquals([code, stdout.length], [2, 0]);
+  assertMatch(new TextDecoder().decode(stderr), /^fanfare: [^\n]*--prot[^\n]*\n$/);
+});
+
+Deno.test("--help and --version go to standard output and end with 0", async () => {
+  for (const [flag, text] of [["--help", /--port N/], ["--version", /^fanfare \d/]] as const) {
+    const { code, stdout } = await run([flag]).output();
+    assertEquals(code, 0);
+    assertMatch(new TextDecoder().decode(stdout), text);
+  }
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`it prints one line when it serves, and ends with 0 on ${signal}`, async () => {
+    const data = await Deno.makeTempDir();
+    const process = run(["--port", "0", "--data", data]).spawn();
+    const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const line = (await reader.read()).value ?? "";
+    const address = /^Fanfare listens on (http:\/\/127\.0\.0\.1:\d+\/)\n$/.exec(line)?.[1] ?? "";
+    const response = await fetch(`${address}readyz`);
+    assertEquals(await response.json(), { status: "ready" });
+    process.kill(signal);
+    assertEquals((await process.status).code, 0);
+    assertEquals((await reader.read()).done, true);
+    await process.stderr.cancel();
+    await Deno.remove(data, { recursive: true });
+  });
+}

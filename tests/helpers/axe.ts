@@ -1,0 +1,20 @@
+import axe, { type Result } from "axe-core";
+import type { Page } from "playwright-core";
+
+/**
+ * Looks for what shuts people out of a page: runs axe in it, under whatever policy it has.
+ *
+ * @param page A page that is loaded and at rest.
+ * @param selector The part of it to look at, the whole page if it is left out.
+ * @returns One line for each element that breaks a rule; empty if all is well.
+ */
+export async function findBarriers(page: Page, selector?: string): Promise<string[]> {
+  if (!await page.evaluate<boolean>(`"axe" in globalThis`)) await page.evaluate(axe.source);
+  const context = selector === undefined ? "document" : JSON.stringify(selector);
+  const results = await page.evaluate<Result[]>(
+    `axe.run(${context}).then(({ violations }) => violations)`,
+  );
+  return results.flatMap(({ id, impact, help, nodes }) =>
+    nodes.map(({ target, html }) => `${impact} ${id}: ${help}, at ${target.join(" ")}: ${html}`)
+  );
+}
