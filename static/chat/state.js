@@ -1,0 +1,130 @@
+// @ts-check
+/** The chat's state: what was said, what is on its way, who is here. */
+
+/** How many messages stay on the page. */
+export const KEPT = 500;
+
+/**
+ * @typedef {import("../fanfare.js").Message} Message
+ * @typedef {import("../fanfare.js").Member} Member
+ * @typedef {Message & {gap?: true}} Said
+ * @typedef {{key: string, channel: string, text: string, time: number, status: "pending" | "failed", error?: string}} Outgoing
+ * @typedef {{account?: string, name?: string, connection: string, said: Said[], outgoing: Outgoing[], members: Member[],
+ *   count: number, to: string, names: Record<string, string>}} ChatState
+ * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string}
+ *   | {type: "messages", messages: Message[], gap: boolean} | {type: "roster", members: Member[], count: number}
+ *   | {type: "to", account: string} | {type: "sending", key: string, channel: string, text: string, time: number}
+ *   | {type: "failed", key: string, error: string}} ChatAction
+ */
+
+/** Nothing is known yet. @type {ChatState} */
+export const initial = {
+  connection: "connecting",
+  said: [],
+  outgoing: [],
+  members: [],
+  count: 0,
+  to: "",
+  names: {},
+};
+
+/**
+ * Makes the next state.
+ *
+ * @param {ChatState} state The state.
+ * @param {ChatAction} action What happened.
+ * @returns {ChatState} The next one.
+ */
+export function reduce(state, action) {
+  switch (action.type) {
+    case "me":
+      return { ...state, account: action.account, name: action.name };
+    case "connection":
+      return { ...state, connection: action.state };
+    case "messages":
+      return addMessages(state, action.messages, action.gap);
+    case "roster":
+      return {
+        ...state,
+        members: action.members,
+        count: action.count,
+        names: named(state.names, action.members),
+      };
+    case "to":
+      return { ...state, to: action.account };
+    case "sending": {
+      const { key, channel, text, time } = action;
+      const others = state.outgoing.filter((item) => item.key !== key);
+      return { ...state, outgoing: [...others, { key, channel, text, time, status: "pending" }] };
+    }
+    case "failed":
+      return {
+        ...state,
+        outgoing: state.outgoing.map((item) =>
+          item.key === action.key ? { ...item, status: "failed", error: action.error } : item
+        ),
+      };
+  }
+}
+
+/**
+ * The other one of a direct channel.
+ *
+ * @param {string} channel `dm:A.B`.
+ * @param {string | undefined} own One's own account.
+ * @returns {string | undefined} The other account, one's own for notes, undefined for a room.
+ */
+export function partner(channel, own) {
+  if (!channel.startsWith("dm:")) return undefined;
+  const [first, second] = channel.slice(3).split(".");
+  return first === own ? second : first;
+}
+
+/**
+ * The channel of a choice in the list of receivers.
+ *
+ * @param {string} to An account, or empty for everyone.
+ * @param {string} own One's own account.
+ * @returns {string} The channel.
+ */
+export function channelTo(to, own) {
+  if (to === "") return "room:lobby";
+  return to < own ? `dm:${to}.${own}` : `dm:${own}.${to}`;
+}
+
+/**
+ * @param {ChatState} state The state.
+ * @param {Message[]} messages Of one subscription, in order.
+ * @param {boolean} gap Whether some before them are missing.
+ * @returns {ChatState} The next one.
+ */
+function addMessages(state, messages, gap) {
+  const known = new Set(state.said.map(({ seq }) => seq));
+  /** @type {Said[]} */
+  const fresh = messages.filter(({ seq }) => !known.has(seq));
+  const [first, ...rest] = fresh;
+  const marked = first !== undefined && gap && state.said.length > 0
+    ? [/** @type {Said} */ ({ ...first, gap: true }), ...rest]
+    : fresh;
+  const said = [...state.said, ...marked].sort((a, b) => a.seq - b.seq).slice(-KEPT);
+  const own = new Set(fresh.filter(({ from }) => from === state.account).map(({ key }) => key));
+  const senders = fresh.flatMap(({ from, name }) => from === null ? [] : [{ account: from, name }]);
+  return {
+    ...state,
+    said,
+    outgoing: state.outgoing.filter(({ key }) => !own.has(key)),
+    names: named(state.names, senders),
+  };
+}
+
+/**
+ * @param {Record<string, string>} names Known so far.
+ * @param {{account: string, name?: string}[]} members Newer ones.
+ * @returns {Record<string, string>} All.
+ */
+function named(names, members) {
+  return {
+    ...names,
+    ...Object.fromEntries(members.flatMap(({ account, name }) => name ? [[account, name]] : [])),
+  };
+}

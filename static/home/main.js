@@ -1,0 +1,37 @@
+// @ts-check
+/** The home page: what this is, and where to go. */
+import { html, render } from "../ui.js";
+import { Header, Toasts } from "../parts/frame.js";
+import { t } from "../parts/i18n.js";
+
+const PLACES = /** @type {const} */ ([
+  ["/to_chat/", "chatTitle", "chatText"],
+  ["/to_recmsg/", "receiveTitle", "receiveText"],
+  ["/to_sendmsg/", "sendTitle", "sendText"],
+]);
+
+function Home() {
+  return html`
+    <${Header} page="home" />
+    <main class="narrow home">
+      <h1>${t("tagline")}</h1>
+      <p class="lead">${t("intro")}</p>
+      <ul class="places">
+            ${PLACES.map(([href, title, text]) =>
+              html`
+                <li
+                  key=${href}><a href=${href}><strong>${t(title)}</strong><span>${t(
+                    text,
+                  )}</span></a></li>
+              `
+            )}
+          </ul>
+      <h2>${t("curlTitle")}</h2>
+      <pre tabindex="0"><code>curl -d msg="Backup done" ${location.origin}/send/</code></pre>
+    </main>
+    <${Toasts} />
+  `;
+}
+
+const page = document.getElementById("page");
+if (page !== null) render(html`<${Home} />`, page);

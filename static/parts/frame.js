@@ -1,0 +1,105 @@
+// @ts-check
+/** What all pages have around them: the header, the state of the connection, and short notes. */
+import { html, signal, useEffect, useState } from "../ui.js";
+import { State } from "../fanfare.js";
+import { language, switchLanguage, t, timeTexts } from "./i18n.js";
+
+const TOAST_TIME = 4000;
+const BANNER_AFTER = 2000;
+
+/** The notes that are shown. @type {import("@preact/signals").Signal<{id: number, text: string, bad: boolean}[]>} */
+const toasts = signal([]);
+let lastToast = 0;
+
+/**
+ * Shows a note for a few seconds; read out by screen readers.
+ *
+ * @param {string} text What.
+ * @param {boolean} [bad] Whether something went wrong.
+ */
+export function toast(text, bad = false) {
+  const id = ++lastToast;
+  toasts.value = [...toasts.value.slice(-2), { id, text, bad }];
+  setTimeout(() => void (toasts.value = toasts.value.filter((note) => note.id !== id)), TOAST_TIME);
+}
+
+/** Where the notes appear. @returns {unknown} The part. */
+export function Toasts() {
+  return html`<div class="toasts" role="status" aria-live="polite">
+    ${
+    toasts.value.map(({ id, text, bad }) =>
+      html`<p key=${id} class=${bad ? "toast bad" : "toast"}>${text}</p>`
+    )
+  }
+  </div>`;
+}
+
+/**
+ * The header.
+ *
+ * @param {{page: string, children?: unknown}} props The page, for marking it, and what stands at the right.
+ * @returns {unknown} The part.
+ */
+export function Header({ page, children }) {
+  const links = /** @type {const} */ ([
+    ["/to_chat/", "chatTitle", "chat"],
+    ["/to_recmsg/", "receiveTitle", "receive"],
+    ["/to_sendmsg/", "sendTitle", "send"],
+  ]);
+  return html`
+    <header class="top">
+      <a class="brand" href="/" aria-label=${`Fanfare, ${t("home")}`}>
+          <img src="/static/icon.svg" alt="" width="26" height="26" /><span>Fanfare</span>
+        </a>
+      <nav>${links.map(([href, text, name]) =>
+        html`<a key=${href} href=${href} aria-current=${name === page ? "page" : undefined}>${
+          t(text)
+        }</a>`
+      )}</nav>
+      <div class="right">${children}
+          <button class="quiet" type="button" lang=${language.value === "zh" ? "en" : "zh-CN"}
+            aria-label=${t("languageLabel")} onClick=${switchLanguage}>${t("language")}</button>
+        </div>
+    </header>
+  `;
+}
+
+/**
+ * Tells that the connection is gone, once it is for two seconds: a short break is nobody's concern.
+ *
+ * @param {{state: string}} props The client's state.
+ * @returns {unknown} The part.
+ */
+export function Connection({ state }) {
+  const [shown, show] = useState(false);
+  const broken = state !== State.open;
+  useEffect(() => {
+    if (!broken) return void show(false);
+    const timer = setTimeout(() => show(true), BANNER_AFTER);
+    return () => clearTimeout(timer);
+  }, [broken]);
+  return html`<div class="banner-place" role="status">
+    ${shown && html`<p class="banner">${t(state === State.closed ? "closed" : "lost")}</p>`}
+  </div>`;
+}
+
+/**
+ * A time of day.
+ *
+ * @param {{time: number}} props Milliseconds since 1970.
+ * @returns {unknown} The part.
+ */
+export function Time({ time }) {
+  const { short, full, iso } = timeTexts(time);
+  return html`<time datetime=${iso} title=${full}>${short}</time>`;
+}
+
+/**
+ * A text as a person typed it: isolated in its direction, its lines kept.
+ *
+ * @param {{text: string}} props The text.
+ * @returns {unknown} The part.
+ */
+export function Text({ text }) {
+  return html`<p class="text" dir="auto">${text.replace(/(?![\t\n])\p{Cc}/gu, "\ufffd")}</p>`;
+}

@@ -1,0 +1,42 @@
+// @ts-check
+/** The receiver: every push, the newest on top. */
+import { html, render, store } from "../ui.js";
+import { connect } from "../fanfare.js";
+import { Connection, Header, Text, Time, Toasts } from "../parts/frame.js";
+import { t } from "../parts/i18n.js";
+import { textOf } from "../parts/text.js";
+import { initial, reduce } from "./state.js";
+
+const { state, dispatch } = store(reduce, initial);
+
+function Receive() {
+  const { messages, connection } = state.value;
+  return html`
+    <${Header} page="receive" />
+    <${Connection} state=${connection} />
+    <main class="narrow">
+          <h1>${t("receiveHeading")}</h1>
+          ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty")}</p>`}
+          <ol class="pushes" role="log" aria-label=${t("receiveHeading")} tabindex="0">
+            ${messages.map(({ seq, time, data }) =>
+              html`
+                <li key=${seq}>
+                  <${Text} text=${textOf(data)} />
+                  <${Time} time=${time} />
+                </li>
+              `
+            )}
+          </ol>
+        </main>
+    <${Toasts} />
+  `;
+}
+
+const client = connect();
+client.on("state", () => dispatch({ type: "connection", state: client.state }));
+client.subscribe("push:all", {
+  history: 50,
+  onMessages: (messages, gap) => dispatch({ type: "messages", messages, gap }),
+});
+const page = document.getElementById("page");
+if (page !== null) render(html`<${Receive} />`, page);

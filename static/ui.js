@@ -1,0 +1,28 @@
+// @ts-check
+/** The one import of the libraries that draw. */
+import { h, render } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { effect, signal } from "@preact/signals";
+import htm from "htm";
+
+// htm's types describe CommonJS, what is served is its module.
+const bound =
+  /** @type {{bind(h: unknown): (strings: TemplateStringsArray, ...values: unknown[]) => any}} */ (/** @type {unknown} */ (htm));
+
+/** Draws: a template in htm's syntax, every value in it a text or a part, never markup. */
+export const html = bound.bind(h);
+
+/**
+ * Keeps a page's state: a pure reducer behind a signal.
+ *
+ * @template S, A
+ * @param {(state: S, action: A) => S} reduce Makes the next state.
+ * @param {S} initial The first.
+ * @returns {{state: import("@preact/signals").Signal<S>, dispatch: (action: A) => void}} The state and what changes it.
+ */
+export function store(reduce, initial) {
+  const state = signal(initial);
+  return { state, dispatch: (action) => void (state.value = reduce(state.value, action)) };
+}
+
+export { effect, render, signal, useEffect, useLayoutEffect, useRef, useState };
