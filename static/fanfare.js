@@ -69,7 +69,7 @@ const OPEN_TIMEOUT = 10_000;
  *
  * @typedef {object} SubscribeOptions
  * @property {number} [history] How many of the newest messages to begin with, 0 to 200.
- * @property {(messages: Message[], gap: boolean) => void} [onMessages] New messages, each once and in order; with `gap`, some before them are missing.
+ * @property {(messages: Message[], gap: boolean, reset: boolean) => void} [onMessages] New messages, each once and in order; with `gap`, some before them are missing; with `reset`, the server has another log and what was shown before has no place in it.
  * @property {(roster: Roster) => void} [onPresence] Who is here, whenever it changes.
  * @property {(signal: Signal) => void} [onSignal] Words that aren't kept.
  * @property {(error: FanfareError) => void} [onError] The subscription was refused.
@@ -162,7 +162,9 @@ export class Client {
   constructor(options) {
     this.#options = options;
     const base = options.url ?? globalThis.location?.href;
-    if (base === undefined) throw new TypeError("Cannot connect: give the server's address as `url`");
+    if (base === undefined) {
+      throw new TypeError("Cannot connect: give the server's address as `url`");
+    }
     const url = new URL("/ws", base);
     url.protocol = url.protocol.replace("http", "ws");
     this.#url = url.href;
@@ -195,7 +197,12 @@ export class Client {
       this.#subscriptions.delete(channel);
       if (this.state === State.open) this.#ask("unsubscribe", { channel }).catch(() => {});
     };
-    const subscription = new Subscription(channel, options, (verb, body) => this.#ask(verb, body), end);
+    const subscription = new Subscription(
+      channel,
+      options,
+      (verb, body) => this.#ask(verb, body),
+      end,
+    );
     this.#subscriptions.set(channel, subscription);
     if (this.state === State.open) subscription.begin();
     return subscription;
@@ -211,7 +218,9 @@ export class Client {
    */
   publish(channel, data, { key = newKey() } = {}) {
     return new Promise((resolve, reject) => {
-      if (this.state === State.closed) return reject(new FanfareError("closed", "The client is closed"));
+      if (this.state === State.closed) {
+        return reject(new FanfareError("closed", "The client is closed"));
+      }
       this.#outbox.add({ channel, data, key, sent: false, resolve, reject });
       this.#flush();
     });
@@ -331,8 +340,9 @@ export class Client {
       const said = JSON.parse(line);
       if (said.message !== undefined) messages.push(said.message);
       else if (said.id !== undefined) this.#answered(said);
-      else if (said.presence !== undefined) this.#subscriptions.get(said.presence.channel)?.change(said.presence);
-      else if (said.signal !== undefined) this.#signalled(said.signal);
+      else if (said.presence !== undefined) {
+        this.#subscriptions.get(said.presence.channel)?.change(said.presence);
+      } else if (said.signal !== undefined) this.#signalled(said.signal);
       else if (said.closing !== undefined) this.#retryTold = said.closing.retry;
     }
     if (messages.length === 0) return;
@@ -396,8 +406,9 @@ export class Client {
       };
       // A lost connection sends it again with the same key; so does a server that can't now.
       if (error.code === "closed") item.sent = false;
-      else if (error.code === "rate_limited" || error.code === "unavailable") setTimeout(again, error.retry ?? 1000);
-      else {
+      else if (error.code === "rate_limited" || error.code === "unavailable") {
+        setTimeout(again, error.retry ?? 1000);
+      } else {
         this.#outbox.delete(item);
         item.reject(error);
       }
@@ -434,7 +445,9 @@ export class Client {
     this.#drop();
     globalThis.removeEventListener?.("online", this.#online);
     this.#to(State.closed, reason);
-    for (const { reject } of this.#outbox) reject(new FanfareError("closed", "The client was closed"));
+    for (const { reject } of this.#outbox) {
+      reject(new FanfareError("closed", "The client was closed"));
+    }
     this.#outbox.clear();
   }
 
@@ -535,7 +548,7 @@ export class Subscription {
     const last = fresh.at(-1);
     if (last === undefined) return;
     this.#place = { epoch: place.epoch, seq: last.seq };
-    this.options.onMessages?.(fresh, false);
+    this.options.onMessages?.(fresh, false, false);
   }
 
   /** @param {{version: number, count: number, joined?: Member[], left?: string[]}} delta Who came and went. */
@@ -551,9 +564,10 @@ export class Subscription {
   /** @param {{epoch: string, seq: number, recovered?: boolean, more?: boolean, messages: Message[], presence?: Roster}} answer The server's. */
   #stands({ epoch, seq, recovered, more, messages, presence }) {
     const last = more ? messages.at(-1)?.seq : seq;
+    const reset = this.#place !== undefined && this.#place.epoch !== epoch;
     this.#place = { epoch, seq: last ?? seq };
     const gap = recovered === false;
-    if (messages.length > 0 || gap) this.options.onMessages?.(messages, gap);
+    if (messages.length > 0 || gap) this.options.onMessages?.(messages, gap, reset);
     if (presence !== undefined) this.#setRoster(presence);
   }
 

@@ -13,7 +13,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
 
 async function importsOf(file: string): Promise<string[]> {
   const text = await Deno.readTextFile(join(ROOT, file));
-  return [...text.matchAll(/^(?:import|export)[^;"`]*"([^"]+)"/gm)].map(([, name = ""]) =>
+  return [...text.matchAll(/^(?:import|export)[^;"`=]*"([^"]+)"/gm)].map(([, name = ""]) =>
     name.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), name)) : name
   );
 }

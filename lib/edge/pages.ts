@@ -19,6 +19,8 @@ const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
+const PLACE = /<script type="importmap">\s*\{\}\s*<\/script>/;
+
 /** Headers of everything that a browser is given; pages have a policy of their own on top. */
 const COMMON: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
@@ -90,9 +92,12 @@ export class Pages {
   async page(shell: string): Promise<Response> {
     const html = await Deno.readTextFile(join(ROOT, shell));
     const filled = html.replace(
-      '<script type="importmap">{}</script>',
+      PLACE,
       () => `<script type="importmap">${this.#importMap}</script>`,
     );
+    if (filled === html) {
+      throw new Error(`Cannot serve "${shell}": it has no place for the import map`);
+    }
     return new Response(filled, {
       headers: {
         ...COMMON,

@@ -27,7 +27,7 @@ export function Person({ account, name }) {
 /**
  * One's own account and name; the name is edited in place.
  *
- * @param {{account?: string, name?: string, rename: (name: string | null) => Promise<void>}} props Who, and what takes a name.
+ * @param {{account?: string, name?: string, rename: (name: string | null) => Promise<boolean>}} props Who, and what takes a name.
  * @returns {unknown} The part.
  */
 export function Me({ account, name, rename }) {
@@ -44,8 +44,7 @@ export function Me({ account, name, rename }) {
   }
   const save = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    await rename(draft?.trim() || null);
-    setDraft(undefined);
+    if (await rename(draft?.trim() || null)) setDraft(undefined);
   };
   return html`<section class="me" aria-label=${t("you")}>
     <${Person} account=${account} name=${name} />
@@ -99,9 +98,21 @@ export function Timeline({ state, again }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const atEnd = useRef(true);
   const { said, outgoing } = state;
+  const pending = useRef(0);
   useLayoutEffect(() => {
+    // One's own message is what one wants to see, wherever one was.
+    if (outgoing.length > pending.current) atEnd.current = true;
+    pending.current = outgoing.length;
     if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [said, outgoing]);
+  useEffect(() => {
+    // A keyboard that opens makes the box smaller without a scroll.
+    const watch = new ResizeObserver(() => {
+      if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+    });
+    if (box.current !== null) watch.observe(box.current);
+    return () => watch.disconnect();
+  }, []);
   const scrolled = () => {
     const { scrollTop, scrollHeight, clientHeight } = box.current ?? document.body;
     atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END;
@@ -193,9 +204,11 @@ export function Composer({ state, choose, send }) {
   const away = to !== "" && to !== account && !others.some((member) => member.account === to);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (text.trim() !== "") send(text);
-    if (text.trim() !== "") setText("");
     box.current?.focus();
+    // Before the server told who we are nothing can be sent: what was typed stays.
+    if (text.trim() === "" || account === undefined) return;
+    send(text);
+    setText("");
   };
   const typed = (/** @type {KeyboardEvent} */ event) => {
     // An Enter that an input method takes (229 in older browsers) picks a word, it doesn't send.

@@ -15,10 +15,8 @@ client.on(
   "account",
   ({ account, name }) => typeof account === "string" && dispatch({ type: "me", account, name }),
 );
-const onMessages = (
-  /** @type {import("../fanfare.js").Message[]} */ messages,
-  /** @type {boolean} */ gap,
-) => dispatch({ type: "messages", messages, gap });
+/** @type {NonNullable<import("../fanfare.js").SubscribeOptions["onMessages"]>} */
+const onMessages = (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset });
 client.subscribe("room:lobby", {
   history: 100,
   onMessages,
@@ -34,7 +32,8 @@ client.subscribe("dm:*", { history: 100, onMessages });
 async function post(key, channel, text) {
   dispatch({ type: "sending", key, channel, text, time: Date.now() });
   try {
-    await client.publish(channel, { text }, { key });
+    const { seq, time } = await client.publish(channel, { text }, { key });
+    dispatch({ type: "sent", key, seq, time });
   } catch (error) {
     dispatch({
       type: "failed",
@@ -56,12 +55,14 @@ function again(key) {
   if (item !== undefined) post(key, item.channel, item.text);
 }
 
-/** @param {string | null} name The new one. */
+/** @param {string | null} name The new one. @returns {Promise<boolean>} Whether it was taken. */
 async function rename(name) {
   try {
     await client.rename(name);
+    return true;
   } catch (error) {
     toast(error instanceof Error ? error.message : String(error), true);
+    return false;
   }
 }
 

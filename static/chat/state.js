@@ -12,9 +12,9 @@ export const KEPT = 500;
  * @typedef {{account?: string, name?: string, connection: string, said: Said[], outgoing: Outgoing[], members: Member[],
  *   count: number, to: string, names: Record<string, string>}} ChatState
  * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string}
- *   | {type: "messages", messages: Message[], gap: boolean} | {type: "roster", members: Member[], count: number}
+ *   | {type: "messages", messages: Message[], gap: boolean, reset: boolean} | {type: "roster", members: Member[], count: number}
  *   | {type: "to", account: string} | {type: "sending", key: string, channel: string, text: string, time: number}
- *   | {type: "failed", key: string, error: string}} ChatAction
+ *   | {type: "sent", key: string, seq: number, time: number} | {type: "failed", key: string, error: string}} ChatAction
  */
 
 /** Nothing is known yet. @type {ChatState} */
@@ -42,7 +42,20 @@ export function reduce(state, action) {
     case "connection":
       return { ...state, connection: action.state };
     case "messages":
-      return addMessages(state, action.messages, action.gap);
+      return addMessages(
+        action.reset ? { ...state, said: [] } : state,
+        action.messages,
+        action.gap,
+      );
+    case "sent": {
+      const item = state.outgoing.find(({ key }) => key === action.key);
+      if (item === undefined || state.account === undefined) return state;
+      const { channel, key, text } = item;
+      const { seq, time } = action;
+      const name = state.name === undefined ? {} : { name: state.name };
+      const message = { channel, seq, time, from: state.account, ...name, key, data: { text } };
+      return addMessages(state, [message], false);
+    }
     case "roster":
       return {
         ...state,
@@ -107,7 +120,7 @@ function addMessages(state, messages, gap) {
     ? [/** @type {Said} */ ({ ...first, gap: true }), ...rest]
     : fresh;
   const said = [...state.said, ...marked].sort((a, b) => a.seq - b.seq).slice(-KEPT);
-  const own = new Set(fresh.filter(({ from }) => from === state.account).map(({ key }) => key));
+  const own = new Set(messages.filter(({ from }) => from === state.account).map(({ key }) => key));
   const senders = fresh.flatMap(({ from, name }) => from === null ? [] : [{ account: from, name }]);
   return {
     ...state,

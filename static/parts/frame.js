@@ -37,10 +37,18 @@ export function Toasts() {
 /**
  * The header.
  *
- * @param {{page: string, children?: unknown}} props The page, for marking it, and what stands at the right.
+ * @param {{page: "home" | "chat" | "receive" | "send", children?: unknown}} props The page, for marking it, and what stands at the right.
  * @returns {unknown} The part.
  */
 export function Header({ page, children }) {
+  const heading = /** @type {const} */ ({
+    home: undefined,
+    chat: "chatTitle",
+    receive: "receiveTitle",
+    send: "sendTitle",
+  })[page];
+  const title = heading === undefined ? "Fanfare" : `${t(heading)} · Fanfare`;
+  useEffect(() => void (document.title = title), [title]);
   const links = /** @type {const} */ ([
     ["/to_chat/", "chatTitle", "chat"],
     ["/to_recmsg/", "receiveTitle", "receive"],

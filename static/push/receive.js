@@ -17,7 +17,7 @@ function Receive() {
     <main class="narrow">
           <h1>${t("receiveHeading")}</h1>
           ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty")}</p>`}
-          <ol class="pushes" role="log" aria-label=${t("receiveHeading")} tabindex="0">
+          <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
             ${messages.map(({ seq, time, data }) =>
               html`
                 <li key=${seq}>
@@ -26,7 +26,7 @@ function Receive() {
                 </li>
               `
             )}
-          </ol>
+          </ol></div>
         </main>
     <${Toasts} />
   `;
@@ -36,7 +36,7 @@ const client = connect();
 client.on("state", () => dispatch({ type: "connection", state: client.state }));
 client.subscribe("push:all", {
   history: 50,
-  onMessages: (messages, gap) => dispatch({ type: "messages", messages, gap }),
+  onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
 });
 const page = document.getElementById("page");
 if (page !== null) render(html`<${Receive} />`, page);

@@ -16,7 +16,7 @@ async function push(text) {
     });
     if (response.ok) return undefined;
     if (response.status === 401) return t("closedServer");
-    return (await response.json()).detail;
+    return (await response.json()).detail ?? t("failed");
   } catch {
     return t("failed");
   }

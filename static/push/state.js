@@ -6,8 +6,8 @@ export const KEPT = 500;
 
 /**
  * @typedef {import("../fanfare.js").Message} Message
- * @typedef {{messages: Message[], connection: string}} ReceiveState
- * @typedef {{type: "messages", messages: Message[], gap: boolean} | {type: "connection", state: string}} ReceiveAction
+ * @typedef {{messages: (Message & {gap?: true})[], connection: string}} ReceiveState
+ * @typedef {{type: "messages", messages: Message[], gap: boolean, reset: boolean} | {type: "connection", state: string}} ReceiveAction
  */
 
 /** Nothing received yet. @type {ReceiveState} */
@@ -22,7 +22,11 @@ export const initial = { messages: [], connection: "connecting" };
  */
 export function reduce(state, action) {
   if (action.type === "connection") return { ...state, connection: action.state };
-  const known = new Set(state.messages.map(({ seq }) => seq));
-  const fresh = action.messages.filter(({ seq }) => !known.has(seq)).toReversed();
-  return { ...state, messages: [...fresh, ...state.messages].slice(0, KEPT) };
+  const before = action.reset ? [] : state.messages;
+  const known = new Set(before.map(({ seq }) => seq));
+  const [first, ...rest] = action.messages.filter(({ seq }) => !known.has(seq));
+  if (first === undefined) return { ...state, messages: before };
+  /** @type {(Message & {gap?: true})[]} */
+  const fresh = [action.gap && before.length > 0 ? { ...first, gap: true } : first, ...rest];
+  return { ...state, messages: [...fresh.toReversed(), ...before].slice(0, KEPT) };
 }

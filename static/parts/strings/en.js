@@ -25,6 +25,7 @@ export const en = {
   chatHeading: "Lobby",
   you: "You",
   yourName: "Your name",
+  changeName: "Change name",
   noName: "Choose a name",
   save: "Save",
   cancel: "Cancel",

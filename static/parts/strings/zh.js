@@ -25,6 +25,7 @@ export const zh = {
   chatHeading: "大厅",
   you: "你",
   yourName: "你的名字",
+  changeName: "改名字",
   noName: "取个名字",
   save: "保存",
   cancel: "取消",
