@@ -11,9 +11,12 @@ async function* sources(folder: string): AsyncGenerator<string> {
   }
 }
 
+const IMPORT =
+  /^(?:import|export)\s+(?:(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\w+|\{[^}]*\})\s+from\s+)?"([^"]+)"/gm;
+
 async function importsOf(file: string): Promise<string[]> {
   const text = await Deno.readTextFile(join(ROOT, file));
-  return [...text.matchAll(/^(?:import|export)[^;"`=]*"([^"]+)"/gm)].map(([, name = ""]) =>
+  return [...text.matchAll(IMPORT)].map(([, name = ""]) =>
     name.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), name)) : name
   );
 }

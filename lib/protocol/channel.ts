@@ -7,6 +7,7 @@ export type Kind = "push" | "room" | "dm";
 export interface Channel {
   /** `kind:name`, as it stands on the wire. */
   readonly id: string;
+  /** What it is for. */
   readonly kind: Kind;
   /** What follows the kind; 1 to 128 bytes of UTF-8. */
   readonly name: string;

@@ -11,16 +11,22 @@ export interface Codec {
   /** Whether lines are joined by line feeds into one frame; otherwise each is a frame. */
   readonly joins: boolean;
   /**
-   * @param message A message.
+   * Encodes a message.
+   *
+   * @param message The message.
    * @returns Its line.
    */
   message(message: Message): string;
   /**
+   * Encodes a change of presence.
+   *
    * @param delta Who came and went.
    * @returns Its line, or undefined where this protocol doesn't tell it so.
    */
   presence(delta: PresenceDelta): string | undefined;
   /**
+   * Encodes a signal.
+   *
    * @param signal A word that isn't kept.
    * @returns Its line, or undefined where this protocol has none.
    */

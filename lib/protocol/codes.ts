@@ -17,6 +17,7 @@ export type RefusalCode = keyof typeof REFUSALS;
 
 /** Why something wasn't done; nothing changed. */
 export interface Refusal {
+  /** What kind of refusal. */
   readonly code: RefusalCode;
   /** A sentence for the person who wrote the client. */
   readonly message: string;
@@ -57,10 +58,15 @@ export function refuse(code: RefusalCode, message: string): Refusal {
 
 /** The refusal, thrown where the caller is far away. Its message is meant for the client. */
 export class Refused extends Error {
+  /** The class, as it is shown. */
   override name = "Refused";
 
-  /** @param refusal What the client is told. */
-  constructor(readonly refusal: Refusal) {
+  /**
+   * Makes the error.
+   *
+   * @param refusal What the client is told.
+   */
+  constructor(/** What the client is told. */ readonly refusal: Refusal) {
     super(refusal.message);
   }
 }

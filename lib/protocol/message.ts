@@ -5,6 +5,7 @@
  * nobody on its way has to parse it again.
  */
 export interface Message {
+  /** Where it was published. */
   readonly channel: string;
   /** Its place among all records of the log. */
   readonly seq: number;
@@ -32,8 +33,11 @@ export type LogRecord = Proposal & { readonly seq: number; readonly time: number
 
 /** What became of a proposal: its own seq and time, or those of the first message with the same key. */
 export interface Outcome {
+  /** Its place. */
   readonly seq: number;
+  /** Its time. */
   readonly time: number;
+  /** Whether it had been published before. */
   readonly duplicate?: true;
 }
 

@@ -5,14 +5,19 @@ export const ROSTER_SIZE = 1000;
 
 /** An account that is in a channel. */
 export interface Member {
+  /** The account. */
   readonly account: string;
+  /** Its display name, absent if none. */
   readonly name?: string;
 }
 
 /** The list of a channel at one version. */
 export interface Roster {
+  /** Which channel. */
   readonly channel: string;
+  /** Up by one with each change that is told. */
   readonly version: number;
+  /** How many are there, listed or not. */
   readonly count: number;
   /** At most {@linkcode ROSTER_SIZE}. */
   readonly members: readonly Member[];
@@ -20,16 +25,23 @@ export interface Roster {
 
 /** What changed in a channel from one version to the next; without lists where there are too many members. */
 export interface PresenceDelta {
+  /** Which channel. */
   readonly channel: string;
+  /** Up by one with each change that is told. */
   readonly version: number;
+  /** How many are there, listed or not. */
   readonly count: number;
+  /** Who came, or has another name. */
   readonly joined?: readonly Member[];
+  /** Who went. */
   readonly left?: readonly string[];
 }
 
 /** A word to who is subscribed now; not kept. */
 export interface Signal {
+  /** Which channel. */
   readonly channel: string;
+  /** The account, or null for the admin. */
   readonly from: string | null;
   /** JSON text. */
   readonly data: string;

@@ -60,7 +60,7 @@ export function Me({ account, name, rename }) {
         </form>
       `
       : html`<button type="button" class="quiet" onClick=${() => setDraft(name ?? "")}>${
-        name ? t("yourName") : t("noName")
+        name ? t("changeName") : t("noName")
       }</button>`
   }
   </section>`;
