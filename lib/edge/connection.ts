@@ -186,20 +186,25 @@ export class Connection implements Subscriber {
 
   /** Sends what is due: answers first, then what isn't kept, then messages. */
   serve(): void {
+    try {
+      this.#serve();
+    } catch (error) {
+      // One client's trouble never reaches another.
+      log.error("connection.failed", { connection: this.id, error: String(error) });
+      this.close(CLOSE.later, "The server couldn't go on");
+    }
+  }
+
+  #serve(): void {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     if (!this.hasRoom()) return this.#hub.waitForRoom(this);
     if (this.#unsent === 0) this.#settled = this.#cursor;
     const parts = this.#takeAnswers();
     parts.push(...this.#words);
     this.#words = [];
-    try {
-      if (this.#answers.length > 0) this.#hub.wake(this);
-      else if (this.#catching > 0) this.#catchUp(parts);
-      else if (this.#subscriptions.size > 0) this.#takeLive(parts);
-    } catch (error) {
-      log.error("log.unreadable", { connection: this.id, error: String(error) });
-      this.close(CLOSE.later, "The log can't be read");
-    }
+    if (this.#answers.length > 0) this.#hub.wake(this);
+    else if (this.#catching > 0) this.#catchUp(parts);
+    else if (this.#subscriptions.size > 0) this.#takeLive(parts);
     this.#send(parts);
   }
 

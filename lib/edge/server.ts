@@ -72,7 +72,7 @@ export class EdgeServer {
         log.error("request.failed", { error: String(error) });
         return problem(refuse("internal", "The server couldn't answer"));
       },
-    }, (request) => this.#guard(request, routed));
+    }, (request, { remoteAddr }) => this.#guard(request, routed, remoteAddr));
   }
 
   /** Where it listens. */
@@ -105,7 +105,11 @@ export class EdgeServer {
     await Promise.race([this.#server.shutdown(), deadline]);
   }
 
-  async #guard(request: Request, routed: ReturnType<typeof route>): Promise<Response> {
+  async #guard(
+    request: Request,
+    routed: ReturnType<typeof route>,
+    from: Deno.Addr,
+  ): Promise<Response> {
     const refusal = this.#foreign(request);
     let response: Response;
     try {
@@ -115,7 +119,8 @@ export class EdgeServer {
       response = problem(error.refusal, error.status);
     }
     if (response.status >= 400) {
-      log.info("request.refused", { method: request.method, status: response.status });
+      const address = "hostname" in from ? from.hostname : "";
+      log.info("request.refused", { method: request.method, status: response.status, address });
     }
     return response;
   }
@@ -345,8 +350,14 @@ export class EdgeServer {
     };
     socket.onmessage = ({ data }) => {
       if (connection === undefined || !connection.open) return;
-      if (typeof data === "string") session?.receive(data);
-      else connection.close(CLOSE.binary, "Frames are text here");
+      if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
+      try {
+        session?.receive(data);
+      } catch (error) {
+        // What is thrown here would end the process, and with it everybody else's connection.
+        log.error("connection.failed", { connection: connection.id, error: String(error) });
+        connection.close(CLOSE.later, "The server couldn't go on");
+      }
     };
     socket.onclose = ({ code }) => {
       if (connection === undefined) return;

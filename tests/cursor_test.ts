@@ -1,0 +1,157 @@
+/** A connection is a cursor: what a slow socket missed comes from the ring, or from the log, once and in order. */
+import { assertEquals, assertLess } from "@std/assert";
+import { directBus } from "../lib/bus.ts";
+import { Core } from "../lib/core/core.ts";
+import { localSequencer } from "../lib/core/sequencer.ts";
+import { Connection, FRAME_CUT, type Socket, UNSENT } from "../lib/edge/connection.ts";
+import { firstPush } from "../lib/edge/first_push.ts";
+import { Hub } from "../lib/edge/hub.ts";
+import { native } from "../lib/edge/native.ts";
+import { RING_BYTES } from "../lib/edge/ring.ts";
+import { Log } from "../lib/log/log.ts";
+import { Reader } from "../lib/log/reader.ts";
+import type { Codec } from "../lib/protocol/codec.ts";
+
+/** A socket whose reader stops and goes on at will. */
+class FakeSocket implements Socket {
+  bufferedAmount = 0;
+  readonly readyState = WebSocket.OPEN;
+  readonly frames: string[] = [];
+  closed: number | undefined;
+
+  send(frame: string | ArrayBufferLike | Blob | ArrayBufferView): void {
+    this.frames.push(String(frame));
+  }
+
+  close(code?: number): void {
+    this.closed = code;
+  }
+}
+
+async function withHub(
+  run: (parts: {
+    hub: Hub;
+    publish: (channel: string, data: unknown) => void;
+    settle: () => Promise<void>;
+    open: (codec: Codec) => { socket: FakeSocket; connection: Connection };
+  }) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const log = new Log(`${folder}/log.db`, () => "epoch");
+  const reader = new Reader(`${folder}/log.db`);
+  const bus = directBus();
+  const core = new Core({
+    bus: bus.core,
+    log,
+    sequencer: localSequencer(log, () => 0),
+    now: () => 0,
+  });
+  const hub = new Hub(bus.edge, reader, log.seq);
+  let opened = 0;
+  await run({
+    hub,
+    publish(channel, data) {
+      const proposal = {
+        kind: "message" as const,
+        channel,
+        from: null,
+        data: JSON.stringify(data),
+      };
+      bus.edge.send({ op: "propose", proposal });
+    },
+    settle: () => core.settle(),
+    open(codec) {
+      const socket = new FakeSocket();
+      return { socket, connection: new Connection(`c${++opened}`, socket, codec, hub) };
+    },
+  });
+  core.close();
+  reader.close();
+  log.close();
+  await Deno.remove(folder, { recursive: true });
+}
+
+const dataOf = (socket: FakeSocket): unknown[] =>
+  socket.frames.flatMap((frame) => frame.split("\n")).map((line) =>
+    JSON.parse(line).message.data[0]
+  );
+
+async function until(done: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5000;
+  while (!done()) {
+    if (Date.now() > deadline) throw new Error("It didn't come");
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+Deno.test("one whose socket is full is sent nothing, and then all of it, from ring and log, in order over channels", async () => {
+  await withHub(async ({ hub, publish, settle, open }) => {
+    const slow = open(native);
+    const quick = open(native);
+    for (const { connection } of [slow, quick]) {
+      connection.subscribe("push:a", hub.seq);
+      connection.subscribe("push:b", hub.seq);
+    }
+    slow.socket.bufferedAmount = UNSENT;
+    const filler = "x".repeat(2000);
+    const count = Math.ceil((3 * RING_BYTES) / filler.length);
+    for (let i = 0; i < count; i++) {
+      // The second channel is sparse: it stays in its ring while the first falls out.
+      publish(i % 100 === 0 ? "push:b" : "push:a", [i, filler]);
+      if (i % 50 === 0) await settle();
+    }
+    await settle();
+    const all = Array.from({ length: count }, (_, i) => i);
+    await until(() => dataOf(quick.socket).length >= count);
+    assertEquals(dataOf(quick.socket), all);
+    assertEquals(slow.socket.frames, []);
+    slow.socket.bufferedAmount = 0;
+    await until(() => dataOf(slow.socket).length >= count);
+    assertEquals(dataOf(slow.socket), all);
+    for (const frame of slow.socket.frames) assertLess(frame.length, FRAME_CUT + 3 * filler.length);
+    for (const { connection } of [slow, quick]) connection.end();
+  });
+});
+
+Deno.test("connections at the same place are handed the same frame", async () => {
+  await withHub(async ({ hub, publish, settle, open }) => {
+    const clients = [open(native), open(native)];
+    for (const { connection } of clients) connection.subscribe("push:a", hub.seq);
+    publish("push:a", [1]);
+    await settle();
+    publish("push:a", [2]);
+    publish("push:a", [3]);
+    await settle();
+    const [one, other] = clients.map(({ socket }) => socket.frames);
+    assertEquals(one, other);
+    assertEquals(one?.map((frame) => frame.split("\n").length), [1, 2]);
+    for (const { connection } of clients) connection.end();
+  });
+});
+
+Deno.test("clients of the first protocol get one frame for each message by the same cursor", async () => {
+  await withHub(async ({ hub, publish, settle, open }) => {
+    const { socket, connection } = open(firstPush);
+    connection.subscribe("push:a", hub.seq);
+    for (let i = 0; i < 3; i++) publish("push:a", { text: `m${i}` });
+    await settle();
+    assertEquals(socket.frames, ["m0", "m1", "m2"]);
+    connection.end();
+  });
+});
+
+Deno.test("words that aren't kept are dropped for a full socket, answers wait", async () => {
+  await withHub(async ({ hub, open }) => {
+    const { socket, connection } = open(native);
+    socket.bufferedAmount = UNSENT;
+    assertEquals(connection.tell("gone"), false);
+    connection.answer("kept");
+    await Promise.resolve();
+    assertEquals(socket.frames, []);
+    socket.bufferedAmount = 0;
+    await until(() => socket.frames.length > 0);
+    assertEquals(socket.frames, ["kept"]);
+    connection.end();
+    assertEquals(hub.seq, 0);
+  });
+});
