@@ -23,12 +23,17 @@ async function main(): Promise<void> {
   }
 }
 
-let ending = false;
+// Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.
+const ECHO = 500;
+let endingSince: number | undefined;
 
 async function end(running: Running, signal: string): Promise<void> {
-  // A second signal is somebody who doesn't want to wait.
-  if (ending) Deno.exit(1);
-  ending = true;
+  if (endingSince !== undefined) {
+    // A second signal is somebody who doesn't want to wait.
+    if (performance.now() - endingSince > ECHO) Deno.exit(1);
+    return;
+  }
+  endingSince = performance.now();
   log.info("server.leaving", { signal });
   setTimeout(() => Deno.exit(0), END_DEADLINE);
   await running.stop();

@@ -80,3 +80,16 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await Deno.remove(data, { recursive: true });
   });
 }
+
+Deno.test("Ctrl-C under a task runner comes twice, and still ends in order", async () => {
+  const data = await Deno.makeTempDir();
+  const process = run(["--port", "0", "--data", data]).spawn();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  await reader.read();
+  process.kill("SIGINT");
+  process.kill("SIGINT");
+  assertEquals((await process.status).code, 0);
+  await reader.cancel();
+  await process.stderr.cancel();
+  await Deno.remove(data, { recursive: true });
+});
