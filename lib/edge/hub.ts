@@ -16,6 +16,9 @@ const TURN = 10;
 /** How soon a connection whose socket was full is looked at again, in milliseconds. */
 const LOOK_AGAIN = 5;
 
+// With frames of 256 KiB at most this is 16 MiB.
+const SHARED_FRAMES = 64;
+
 /** What the hub needs of a connection. */
 export interface Subscriber {
   /** The connection's name. */
@@ -145,6 +148,8 @@ export class Hub {
     let frame = this.#frames.get(signature);
     if (frame === undefined) {
       frame = make();
+      // Laggards at many different places share little; what is kept for them must have an end.
+      if (this.#frames.size >= SHARED_FRAMES) this.#frames.clear();
       this.#frames.set(signature, frame);
     }
     return frame;
