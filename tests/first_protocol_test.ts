@@ -1,6 +1,12 @@
 /** Each frame and each refusal of the first protocol (first-protocol.md), on real sockets. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { cookieOf, startServer, type TestServer, TestSocket } from "./helpers/server.ts";
+import {
+  cookieOf,
+  NativeClient,
+  startServer,
+  type TestServer,
+  TestSocket,
+} from "./helpers/server.ts";
 
 async function post(
   server: TestServer,
@@ -285,4 +291,24 @@ Deno.test("`/chat/` gives an account with its handshake, `/link/` gives none", a
   const link = await handshake("/link/");
   assertMatch(link, /^HTTP\/1\.1 101/);
   assertEquals(/set-cookie/i.test(link), false);
+});
+
+Deno.test("beyond 1,000 the list has the first 1,000 and one's own", async () => {
+  await using server = await startServer();
+  await using crowd = await NativeClient.open(server);
+  await crowd.do("hello", {});
+  const others = await Promise.all(Array.from({ length: 1000 }, () => NativeClient.open(server)));
+  for (const other of others) await other.do("subscribe", { channel: "room:lobby" });
+  const last = await joinChat(server);
+  const greeting = JSON.parse(last.socket.frames[0] ?? "");
+  assertEquals(greeting.userlist.length, 1001);
+  assertEquals(greeting.userlist.at(-1), last.account);
+  const more = await joinChat(server);
+  const told = JSON.parse(await last.socket.until(isList));
+  assertEquals([told.userlist.length, told.userlist.at(-1)], [1001, last.account]);
+  await Promise.all([
+    ...others.map(({ socket }) => socket.close()),
+    last.socket.close(),
+    more.socket.close(),
+  ]);
 });

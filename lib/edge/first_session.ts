@@ -26,6 +26,7 @@ export class OnlineList {
   readonly #behind = new Set<FirstChatSession>();
   #accounts = new Set<string>();
   #version = -1;
+  #stale = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param edge The edge's parts. */
@@ -58,7 +59,7 @@ export class OnlineList {
   change(delta: PresenceDelta, session: FirstChatSession): void {
     if (delta.version > this.#version) this.#apply(delta);
     this.#behind.add(session);
-    this.#timer ??= setTimeout(() => this.#tell(), LIST_PAUSE);
+    this.#timer ??= setTimeout(() => this.#refresh(), LIST_PAUSE);
   }
 
   /**
@@ -71,13 +72,19 @@ export class OnlineList {
   }
 
   #apply(delta: PresenceDelta): void {
-    const follows = delta.version === this.#version + 1 && delta.joined !== undefined;
+    // Without lists, or after a hole, only the whole list helps; it is asked for when it is told next.
+    this.#stale ||= delta.version > this.#version + 1 || delta.joined === undefined;
     this.#version = delta.version;
     for (const account of delta.left ?? []) this.#accounts.delete(account);
     for (const { account } of delta.joined ?? []) this.#accounts.add(account);
-    if (follows) return;
+  }
+
+  #refresh(): void {
+    if (!this.#stale) return this.#tell();
+    this.#stale = false;
     this.#edge.bus.send({ op: "roster", channel: DEMO_ROOM }, (answer) => {
       if (answer !== null && "roster" in answer) this.replace(answer.roster);
+      this.#tell();
     });
   }
 
@@ -94,7 +101,7 @@ export class OnlineList {
         : listFrame(accounts, session.account);
       if (!session.connection.tell(frame) && session.connection.open) this.#behind.add(session);
     }
-    if (this.#behind.size > 0) this.#timer = setTimeout(() => this.#tell(), LIST_PAUSE);
+    if (this.#behind.size > 0) this.#timer = setTimeout(() => this.#refresh(), LIST_PAUSE);
   }
 }
 
