@@ -1,9 +1,11 @@
 /** Fanfare's command line: arguments in, exit code out. */
 import process from "node:process";
 import denoJson from "./deno.json" with { type: "json" };
-import { ConfigError, HELP, readConfig } from "./lib/config.ts";
+import { type Config, ConfigError, HELP, readConfig } from "./lib/config.ts";
+import { backup } from "./lib/log/backup.ts";
+import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
-import { type Running, serve } from "./lib/serve.ts";
+import { logPath, type Running, serve, urlOf } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
@@ -13,11 +15,34 @@ async function main(): Promise<void> {
   if (config === "help") return console.log(HELP);
   if (config === "version") return console.log(`fanfare ${denoJson.version}`);
   await startLogging(config.logLevel);
+  switch (config.command.name) {
+    case "backup":
+      return await runBackup(config, config.command.file);
+    case "check":
+      return runCheck(config);
+    case "serve":
+      return await runServer(config);
+  }
+}
+
+async function runBackup(config: Config, file: string): Promise<void> {
+  const { seq, bytes } = await backup(logPath(config.data), file);
+  console.log(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+}
+
+function runCheck(config: Config): void {
+  const { messages, faults } = check(logPath(config.data));
+  for (const fault of faults) console.error(fault);
+  const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
+  console.log(`Read ${messages} messages, found ${found}`);
+  if (faults.length > 0) Deno.exit(1);
+}
+
+async function runServer(config: Config): Promise<void> {
+  // Beyond a limit on the size of files a write shall fail like one on a full disk, not end the process.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
   const running = await serve(config);
-  const { hostname, port } = running.address;
-  console.log(
-    `Fanfare listens on http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`,
-  );
+  console.log(`Fanfare listens on ${urlOf(running.address)}`);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => void end(running, signal));
   }

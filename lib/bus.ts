@@ -30,6 +30,8 @@ export interface Post {
   readonly presence: readonly PresenceDelta[];
   /** Each with the connection that it came from, which isn't told. */
   readonly signals: readonly { readonly signal: Signal; readonly connection: string }[];
+  /** Whether publications are taken: not while the disk refuses them. */
+  readonly writable: boolean;
 }
 
 /** What an edge does with the bus. */

@@ -1,9 +1,16 @@
 /** The command line and the environment; nothing else reads them. */
 import { parseArgs } from "node:util";
+import type { RetentionPolicy } from "./limits.ts";
 import { type Level, LEVELS } from "./logger.ts";
 
-/** What the server was told. */
+/** What the program is to do: serve, copy the log into a file, or look for damage in it. */
+export type Command =
+  | { readonly name: "serve" | "check" }
+  | { readonly name: "backup"; readonly file: string };
+
+/** What the program was told. */
 export interface Config {
+  readonly command: Command;
   readonly port: number;
   readonly host: string;
   readonly data: string;
@@ -13,6 +20,9 @@ export interface Config {
   readonly pages: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly maxMessage: number;
+  readonly retention: RetentionPolicy;
+  /** Messages that a subscription recovers; 0 for any number. */
+  readonly recovery: number;
   readonly logLevel: Level;
 }
 
@@ -55,6 +65,18 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "65536",
     text: "most bytes of a message's data as JSON",
   },
+  recovery: {
+    value: "N",
+    fallback: "10000",
+    text: "most messages that a client recovers after a break; 0: any number",
+  },
+  keep: { value: "TIME", fallback: "0", text: "how long messages are kept, like 90d; 0: for ever" },
+  "keep-push": { value: "TIME", fallback: "30d", text: "how long pushes are kept; 0: for ever" },
+  "keep-bytes": {
+    value: "SIZE",
+    fallback: "0",
+    text: "how large the log may be, like 10G: the oldest goes first; 0: any size",
+  },
   "log-level": { value: "LEVEL", fallback: "info", text: LEVELS.join(", ") },
   help: { fallback: "", text: "show this" },
   version: { fallback: "", text: "show the version" },
@@ -64,7 +86,9 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 export const HELP = [
   "Fanfare: push messages and chat rooms for browsers.",
   "",
-  "Usage: deno task start [--flag value …]",
+  "Usage: deno task start [--flag value …]        serve",
+  "       deno task backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
+  "       deno task check [--data DIR]            read all of the log and look for damage",
   "",
   ...Object.entries(FLAGS).map(([name, { value, fallback, text }]) => {
     const left = `  --${name}${value === undefined ? "" : ` ${value}`}`.padEnd(28);
@@ -93,7 +117,8 @@ export function readConfig(
     if (value === undefined && /^(?:0|false|no)$/i.test(text)) continue;
     given.set(name, many ? text.split(/\s+/) : [text]);
   }
-  for (const [name, values] of readFlags(args)) given.set(name, values);
+  const { flags, words } = readArguments(args);
+  for (const [name, values] of flags) given.set(name, values);
   if (given.has("help")) return "help";
   if (given.has("version")) return "version";
   const one = (name: string) => given.get(name)?.at(-1) ?? FLAGS[name]?.fallback ?? "";
@@ -103,6 +128,7 @@ export function readConfig(
     throw wrong("log-level", one("log-level"), `one of ${LEVELS.join(", ")}`);
   }
   return {
+    command: command(words),
     port: whole("port", one("port"), 0, 65_535),
     host: one("host"),
     data: one("data"),
@@ -112,11 +138,17 @@ export function readConfig(
     pages: optional("pages"),
     adminTokenFile: optional("admin-token-file"),
     maxMessage: whole("max-message", one("max-message"), 1, 262_144),
+    recovery: whole("recovery", one("recovery"), 0, 1_000_000),
+    retention: {
+      keep: scaled("keep", one("keep"), TIMES),
+      keepPush: scaled("keep-push", one("keep-push"), TIMES),
+      keepBytes: scaled("keep-bytes", one("keep-bytes"), SIZES),
+    },
     logLevel: level,
   };
 }
 
-function readFlags(args: string[]): Map<string, string[]> {
+function readArguments(args: string[]): { flags: Map<string, string[]>; words: string[] } {
   const options = Object.fromEntries(
     Object.entries(FLAGS).map((
       [name, { value }],
@@ -126,11 +158,10 @@ function readFlags(args: string[]): Map<string, string[]> {
     }]),
   );
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
-  const given = new Map<string, string[]>();
+  const flags = new Map<string, string[]>();
+  const words: string[] = [];
   for (const token of tokens) {
-    if (token.kind === "positional") {
-      throw new ConfigError(`Unknown argument "${token.value}"; see --help`);
-    }
+    if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
     const flag = FLAGS[token.name];
     if (flag === undefined || !Object.hasOwn(FLAGS, token.name)) {
@@ -144,11 +175,33 @@ function readFlags(args: string[]): Map<string, string[]> {
         `The flag --${token.name} needs a value: --${token.name} ${flag.value}`,
       );
     }
-    const known = given.get(token.name);
+    const known = flags.get(token.name);
     if (known !== undefined && flag.many) known.push(token.value ?? "");
-    else given.set(token.name, [token.value ?? ""]);
+    else flags.set(token.name, [token.value ?? ""]);
   }
-  return given;
+  return { flags, words };
+}
+
+function command([name = "serve", file, ...rest]: string[]): Command {
+  const surplus = name === "backup" ? rest[0] : file;
+  if (!["serve", "backup", "check"].includes(name) || surplus !== undefined) {
+    throw new ConfigError(`Unknown argument "${surplus ?? name}"; see --help`);
+  }
+  if (name !== "backup") return { name: name === "check" ? "check" : "serve" };
+  if (file === undefined) throw new ConfigError("The command backup needs a file: backup FILE");
+  return { name, file };
+}
+
+const TIMES = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const SIZES = { "": 1, K: 1024, M: 1_048_576, G: 1_073_741_824, T: 1_099_511_627_776 };
+
+function scaled(name: string, text: string, units: Readonly<Record<string, number>>): number {
+  const [, digits, unit = ""] = /^(\d{1,12})([A-Za-z]?)$/.exec(text) ?? [];
+  const scale = units[unit] ?? units[unit.toUpperCase()];
+  const value = digits === "0" ? 0 : Number(digits) * (scale ?? NaN);
+  if (Number.isSafeInteger(value)) return value;
+  const like = Object.keys(units).filter((unit) => unit !== "").join(", ");
+  throw wrong(name, text, `0, or a whole number with one of ${like} behind it`);
 }
 
 function whole(name: string, text: string, from: number, to: number): number {

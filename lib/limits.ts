@@ -19,6 +19,16 @@ export interface Limits {
   readonly burst: number;
 }
 
+/** How long messages are kept; 0 is for ever, or without a bound. */
+export interface RetentionPolicy {
+  /** Milliseconds, in every channel. */
+  readonly keep: number;
+  /** Milliseconds, in channels of pushes. */
+  readonly keepPush: number;
+  /** Bytes of the whole log. */
+  readonly keepBytes: number;
+}
+
 /** The defaults; protocol.md sections 2 and 5. */
 export const DEFAULT_LIMITS: Limits = {
   message: 65_536,

@@ -9,6 +9,7 @@ import { Hub } from "./edge/hub.ts";
 import { Pages } from "./edge/pages.ts";
 import { EdgeServer, IDLE_SECONDS } from "./edge/server.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
 import { Reader } from "./log/reader.ts";
 
@@ -30,47 +31,75 @@ export interface Running {
  */
 export async function serve(config: Config, clock: () => number = Date.now): Promise<Running> {
   await Deno.mkdir(config.data, { recursive: true, mode: 0o700 });
+  // First of all, so that a second process is told at once and touches nothing.
+  using stack = new DisposableStack();
+  const lock = stack.use(FolderLock.take(config.data));
+  const path = logPath(config.data);
+  const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
+  const reader = stack.adopt(new Reader(path), (reader) => reader.close());
   const pages = await Pages.open(config.pages);
   const access = await Access.create({
     key: await secret(join(config.data, "cookie.key"), 32),
     adminToken: await adminToken(config),
     open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
   });
-  const path = join(config.data, "fanfare.db");
-  const log = new Log(path, () => crypto.randomUUID());
-  const reader = new Reader(path);
   const bus = directBus();
-  const core = new Core({
-    bus: bus.core,
-    log,
-    sequencer: localSequencer(log, clock),
-    now: () => performance.now(),
-  });
-  const limits = { ...DEFAULT_LIMITS, message: config.maxMessage };
+  const core = stack.adopt(
+    new Core({
+      bus: bus.core,
+      log,
+      sequencer: localSequencer(log, clock),
+      now: () => performance.now(),
+      retention: config.retention,
+      clock,
+    }),
+    (core) => core.close(),
+  );
+  const limits = {
+    ...DEFAULT_LIMITS,
+    message: config.maxMessage,
+    recovery: config.recovery || Number.MAX_SAFE_INTEGER,
+  };
   const hub = new Hub(bus.edge, reader, log.seq);
   const edge = { hub, bus: bus.edge, access, limits, clock, ping: IDLE_SECONDS * 500 };
   const { host, port, origins } = config;
-  const close = () => {
-    core.close();
-    reader.close();
-    log.close();
+  const server = new EdgeServer(edge, { host, port, origins, pages });
+  lock.tell(urlOf(server.address));
+  const parts = stack.move();
+  return {
+    address: server.address,
+    async stop() {
+      server.refuseNew();
+      await core.settle();
+      await server.leave();
+      await core.settle();
+      parts.dispose();
+    },
   };
-  try {
-    const server = new EdgeServer(edge, { host, port, origins, pages });
-    return {
-      address: server.address,
-      async stop() {
-        server.refuseNew();
-        await core.settle();
-        await server.leave();
-        await core.settle();
-        close();
-      },
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
+}
+
+/**
+ * Tells where the log of a data folder is.
+ *
+ * @param data The folder.
+ * @returns The file.
+ */
+export function logPath(data: string): string {
+  return join(data, "fanfare.db");
+}
+
+/**
+ * Writes an address as people open it.
+ *
+ * @param address Where a server listens.
+ * @returns `http://host:port/`.
+ */
+export function urlOf({ hostname, port }: Deno.NetAddr): string {
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+}
+
+function newEpoch(): string {
+  return crypto.randomUUID();
 }
 
 /**

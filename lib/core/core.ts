@@ -1,12 +1,14 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
 import type { Answer, CoreEnd, Post, Sent } from "../bus.ts";
+import type { RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import type { Message, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
+import { nextTrim } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { log as logger } from "../logger.ts";
 
@@ -17,10 +19,27 @@ export interface CoreParts {
   readonly sequencer: Sequencer;
   /** Milliseconds that never go back. */
   readonly now: () => number;
+  /** What the log keeps; for ever where it isn't given. */
+  readonly retention?: RetentionPolicy;
+  /** Milliseconds since 1970, for retention. */
+  readonly clock?: () => number;
 }
 
 // Enough for a second of the fastest disk; what comes on top is refused, so that the queue has an end.
 const MAX_WAITING = 50_000;
+const MAX_WAITING_CHARS = 64 * 1_048_576;
+
+// A commit holds up everything behind it: about 25 ms of the slowest records.
+const BATCH_RECORDS = 2000;
+const BATCH_CHARS = 4 * 1_048_576;
+
+// How long after a write that failed the next is tried, in milliseconds; longer while it goes on failing.
+const HEAL_PAUSE = 1000;
+const LONGEST_HEAL_PAUSE = 10_000;
+
+// Retention looks at the log this often; while there is work, a step each time that the loop has had some air.
+const TEND_PAUSE = 5000;
+const TEND_STEP = 25;
 
 interface Waiting {
   readonly proposal: Proposal;
@@ -36,13 +55,20 @@ export class Core {
   #signals: Post["signals"][number][] = [];
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
+  #waitingChars = 0;
+  // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
+  #writable = true;
+  #healPause = HEAL_PAUSE;
   #turn: Promise<void> | undefined;
   #expiry: ReturnType<typeof setTimeout> | undefined;
+  #healing: ReturnType<typeof setTimeout> | undefined;
+  #tending: ReturnType<typeof setTimeout> | undefined;
 
   /** @param parts What it works with; it listens at once. */
   constructor(parts: CoreParts) {
     this.#parts = parts;
     parts.bus.listen((sent) => this.#take(sent));
+    if (parts.retention !== undefined) this.#tending = setTimeout(() => this.#tend());
   }
 
   /** Waits until all that was taken is committed and told. */
@@ -52,7 +78,7 @@ export class Core {
 
   /** Stops its timers; it takes nothing more in. */
   close(): void {
-    clearTimeout(this.#expiry);
+    for (const timer of [this.#expiry, this.#healing, this.#tending]) clearTimeout(timer);
     this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }));
   }
 
@@ -61,7 +87,7 @@ export class Core {
       case "propose": {
         const refusal = this.#check(up.proposal);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
-        else if (this.#needed(up.proposal)) this.#waiting.push({ proposal: up.proposal, answer });
+        else if (this.#needed(up.proposal)) this.#wait({ proposal: up.proposal, answer });
         else this.#asked.push(() => answer(null));
         break;
       }
@@ -91,7 +117,8 @@ export class Core {
   }
 
   #check(proposal: Proposal): Refusal | undefined {
-    if (this.#waiting.length >= MAX_WAITING) {
+    if (!this.#writable) return UNWRITABLE;
+    if (this.#waiting.length >= MAX_WAITING || this.#waitingChars >= MAX_WAITING_CHARS) {
       return {
         ...refuse("unavailable", "Too much is waiting to be written, try again"),
         retry: 1000,
@@ -115,15 +142,32 @@ export class Core {
     return known !== undefined && known.seen < proposal.upTo;
   }
 
+  #wait(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#waitingChars += charsOf(waiting);
+  }
+
   // Batches form by themselves: what came while the last one was being written is the next one.
   #schedule(): void {
     this.#turn ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#commit());
   }
 
+  #takeBatch(): Waiting[] {
+    let chars = 0;
+    const end = this.#waiting.findIndex((waiting, i) => {
+      if (i >= BATCH_RECORDS || chars > BATCH_CHARS) return true;
+      chars += charsOf(waiting);
+      return false;
+    });
+    const batch = end < 0 ? this.#waiting : this.#waiting.slice(0, end);
+    this.#waiting = end < 0 ? [] : this.#waiting.slice(end);
+    this.#waitingChars -= chars;
+    return batch;
+  }
+
   async #commit(): Promise<void> {
-    const batch = this.#waiting;
+    const batch = this.#takeBatch();
     const [deltas, signals, asked] = [this.#deltas, this.#signals, this.#asked];
-    this.#waiting = [];
     [this.#deltas, this.#signals, this.#asked] = [[], [], []];
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
@@ -132,6 +176,7 @@ export class Core {
         const applied = await this.#parts.sequencer.sequence(batch.map(({ proposal }) => proposal));
         messages = applied.messages;
         answers = applied.outcomes.map((outcome) => ({ outcome }));
+        this.#healPause = HEAL_PAUSE;
         for (const { proposal } of batch) {
           if (proposal.kind === "rename") {
             deltas.push(...this.#presence.rename(proposal.account, proposal.name));
@@ -139,15 +184,58 @@ export class Core {
         }
       }
     } catch (error) {
-      logger.error("log.refused", { error: String(error), batch: batch.length });
-      const refusal = refuse("unavailable", "The log can't be written now, try again");
-      answers = batch.map(() => ({ refusal }));
+      this.#refuseWrites(error, batch.length);
+      // What waits behind it is refused too: it must not get ahead of what its client sends again.
+      batch.push(...this.#waiting);
+      [this.#waiting, this.#waitingChars] = [[], 0];
+      answers = batch.map(() => ({ refusal: UNWRITABLE }));
     }
-    this.#parts.bus.post({ seq: this.#parts.log.seq, messages, presence: deltas, signals });
+    const { seq } = this.#parts.log;
+    const writable = this.#writable;
+    this.#parts.bus.post({ seq, messages, presence: deltas, signals, writable });
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
     if (this.#waiting.length > 0 || this.#asked.length > 0) this.#schedule();
+  }
+
+  #refuseWrites(error: unknown, batch: number): void {
+    logger.error("log.refused", { error: String(error), batch });
+    this.#writable = false;
+    this.#healing ??= setTimeout(() => this.#heal(), this.#healPause);
+  }
+
+  #heal(): void {
+    this.#healing = undefined;
+    // It holds until a batch is written: a disk that takes little and then refuses is asked less and less often.
+    this.#healPause = Math.min(2 * this.#healPause, LONGEST_HEAL_PAUSE);
+    try {
+      this.#parts.log.heal();
+    } catch (error) {
+      logger.debug("log.unwritable", { error: String(error) });
+      this.#healing = setTimeout(() => this.#heal(), HEAL_PAUSE);
+      return;
+    }
+    logger.info("log.healed");
+    this.#writable = true;
+    this.#schedule();
+  }
+
+  // Retention is a record like any other; keys and free pages are no one's business but this log's.
+  #tend(): void {
+    const { log, retention, clock = Date.now } = this.#parts;
+    let busy = false;
+    try {
+      const proposal = retention && this.#writable ? nextTrim(log, retention, clock()) : undefined;
+      if (proposal !== undefined) {
+        this.#wait({ proposal, answer: () => {} });
+        this.#schedule();
+      }
+      busy = this.#writable && log.tidy() || proposal !== undefined;
+    } catch (error) {
+      this.#refuseWrites(error, 0);
+    }
+    this.#tending = setTimeout(() => this.#tend(), busy ? TEND_STEP : TEND_PAUSE);
   }
 
   #watchExpiry(): void {
@@ -164,4 +252,12 @@ export class Core {
   }
 }
 
+function charsOf({ proposal }: Waiting): number {
+  return proposal.kind === "message" ? proposal.data.length : 0;
+}
+
+const UNWRITABLE = {
+  ...refuse("unavailable", "The log can't be written now, try again"),
+  retry: HEAL_PAUSE,
+};
 const LEAVING = refuse("unavailable", "The server is about to end");

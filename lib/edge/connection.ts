@@ -4,6 +4,7 @@ import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
+import type { Page } from "../log/reader.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
 import { Entry } from "./ring.ts";
 
@@ -29,6 +30,9 @@ interface Subscription {
   /** While it catches up: it is given its messages up to here before anything live is sent. */
   until?: number;
 }
+
+// Retention was faster than a client's reading.
+class Outrun extends Error {}
 
 /** A connection is a cursor, not a queue: nothing but answers is kept for it. */
 export class Connection implements Subscriber {
@@ -189,6 +193,9 @@ export class Connection implements Subscriber {
     try {
       this.#serve();
     } catch (error) {
+      if (error instanceof Outrun) {
+        return this.close(CLOSE.tooSlow, "What was due is no longer kept; come back");
+      }
       // One client's trouble never reaches another.
       log.error("connection.failed", { connection: this.id, error: String(error) });
       this.close(CLOSE.later, "The server couldn't go on");
@@ -264,7 +271,7 @@ export class Connection implements Subscriber {
     for (const subscription of this.#subscriptions.values()) {
       const { until, feed } = subscription;
       if (until === undefined || room <= 0) continue;
-      const page = this.#hub.reader.after(feed.name, subscription.place, until, PAGE_MESSAGES);
+      const page = this.#read(feed, subscription.place, until);
       for (const message of page.messages) {
         const line = this.codec.message(message);
         parts.push(line);
@@ -311,7 +318,7 @@ export class Connection implements Subscriber {
         for (const entry of feed.ring.after(after)) found.set(entry.message.seq, entry);
         continue;
       }
-      const page = this.#hub.reader.after(feed.name, after, upTo, PAGE_MESSAGES);
+      const page = this.#read(feed, after, upTo);
       for (const message of page.messages) found.set(message.seq, new Entry(message));
       const last = page.messages.at(-1);
       if (page.more && last !== undefined) upTo = last.seq;
@@ -325,6 +332,13 @@ export class Connection implements Subscriber {
       if (size >= FRAME_CUT) return { entries, cursor: entry.message.seq };
     }
     return { entries, cursor: upTo };
+  }
+
+  // Retention may have taken what was due: then the client has to come back, to be told of the gap.
+  #read(feed: Feed, after: number, upTo: number): Page {
+    const page = this.#hub.reader.after(feed.name, after, upTo, PAGE_MESSAGES);
+    if (this.#hub.reader.trimmed(feed.name) <= after) return page;
+    throw new Outrun();
   }
 
   #send(parts: readonly string[]): void {

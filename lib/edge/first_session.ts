@@ -174,9 +174,11 @@ export class FirstChatSession implements Session {
   #receiveAll(): void {
     const { hub, bus } = this.#edge;
     const { account, connection } = this;
+    const feed = directFeed(account);
     const seen = hub.reader.account(account)?.seen ?? hub.seq;
+    const from = Math.min(Math.max(seen, hub.reader.trimmed(feed)), hub.seq);
     connection.subscribe(DEMO_ROOM, hub.seq);
-    connection.subscribe(directFeed(account), Math.min(seen, hub.seq), hub.seq);
+    connection.subscribe(feed, from, hub.seq);
     bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: hub.seq } });
   }
 

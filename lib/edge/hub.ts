@@ -54,6 +54,7 @@ export class Hub {
   #ringBytes = 0;
   #flushing = false;
   #looking = false;
+  #writable = true;
 
   /**
    * @param bus Where posts come from.
@@ -68,6 +69,11 @@ export class Hub {
   /** The last record that this edge has taken in. */
   get seq(): number {
     return this.#seq;
+  }
+
+  /** Whether publications are taken now. */
+  get writable(): boolean {
+    return this.#writable;
   }
 
   /**
@@ -163,6 +169,7 @@ export class Hub {
       for (const name of channel === undefined ? [] : feedsOf(channel)) this.#append(name, entry);
     }
     this.#seq = post.seq;
+    this.#writable = post.writable;
     for (const delta of post.presence) this.#tellPresence(delta);
     for (const { signal, connection } of post.signals) this.#tellSignal(signal, connection);
   }

@@ -244,9 +244,10 @@ export class EdgeServer {
   }
 
   #ready(): Response {
-    return this.#leaving
-      ? problem(refuse("unavailable", "The server is going away"))
-      : json({ status: "ready" });
+    if (this.#leaving) return problem(refuse("unavailable", "The server is going away"));
+    return this.#edge.hub.writable
+      ? json({ status: "ready" })
+      : problem(refuse("unavailable", "The log can't be written now"));
   }
 
   #notFound(): Response {

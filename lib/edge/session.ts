@@ -205,7 +205,7 @@ export class NativeSession implements Session {
     };
     const stands = this.#wanted.get(channel) === id;
     const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
-      since.seq <= hub.seq &&
+      since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
       hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
     if (since !== undefined && recovers) {
       at = Math.max(at, since.seq);
@@ -356,9 +356,10 @@ export class NativeSession implements Session {
   #record(): void {
     if (this.#recorded || this.#who.account === null) return;
     this.#recorded = true;
-    this.#edge.bus.send({
-      op: "propose",
-      proposal: { kind: "account", account: this.#who.account },
+    const { account } = this.#who;
+    this.#edge.bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
+      // A full disk refuses it; the next command tries again.
+      if (answer !== null && "refusal" in answer) this.#recorded = false;
     });
   }
 

@@ -2,11 +2,18 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
-import { type LogRecord, type Message, messageJson, type Outcome } from "../protocol/message.ts";
-import { migrate } from "./schema.ts";
-
-/** How long a key is remembered: 24 hours in milliseconds (protocol.md section 2). */
-export const KEY_AGE = 86_400_000;
+import {
+  type LogRecord,
+  type Message,
+  messageJson,
+  type Outcome,
+  type TrimScope,
+} from "../protocol/message.ts";
+import { examine } from "./examine.ts";
+import { Mark, readMark } from "./mark.ts";
+import { create, migrate } from "./schema.ts";
+import { Spare } from "./spare.ts";
+import { KEY_AGE, Trim } from "./trim.ts";
 
 // Names of feeds that are looked up again and again; bounded because clients choose them.
 const FEED_CACHE = 10_000;
@@ -19,6 +26,19 @@ export interface Applied {
   readonly messages: Message[];
 }
 
+/** How a log is opened. */
+export interface LogOptions {
+  /**
+   * Whether to keep a spare file, so that a full disk has room to carry the WAL over.
+   *
+   * @default {false}
+   */
+  readonly spare?: boolean;
+}
+
+// A WAL that had to grow is cut back to this many bytes once it was carried over.
+const WAL_BYTES = 8_388_608;
+
 /** The log, open for writing. */
 export class Log {
   readonly epoch: string;
@@ -26,31 +46,42 @@ export class Log {
   #time: number;
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
+  readonly #trim: Trim;
+  readonly #mark: Mark;
+  readonly #spare: Spare | undefined;
   readonly #feeds = new Map<string, number>();
 
   /**
    * Opens a log, and makes it where there is none.
    *
-   * @param path The file.
-   * @param newEpoch Makes the name of a new log.
-   * @throws {Error} If it can't be opened, isn't a log, or is of a newer schema.
+   * @param path The file; others stand beside it: its WAL, its mark, its spare.
+   * @param newEpoch Makes the random name of a new log.
+   * @param options How.
+   * @throws {LogDamaged} If it is damaged or isn't a log; then nothing was changed.
+   * @throws {Error} If it is of a newer schema, or the disk refuses.
    */
-  constructor(path: string, newEpoch: () => string) {
+  constructor(path: string, newEpoch: () => string, { spare = false }: LogOptions = {}) {
+    this.#spare = spare ? new Spare(path) : undefined;
+    // On a full disk its room is what the log is opened with.
+    this.#spare?.free();
+    if (examine(path) === "nothing") create(path, newEpoch);
     this.#db = new DatabaseSync(path, { timeout: 5000 });
     try {
-      // auto_vacuum only takes before the first table; VACUUM needs all permissions.
       this.#db.exec(
-        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}`,
       );
-      migrate(this.#db, { epoch: newEpoch() });
+      migrate(this.#db, newEpoch);
       this.#sql = prepare(this.#db);
+      this.#trim = new Trim(this.#db);
+      // The WAL has a commit before the mark says that there has to be one.
+      this.#sql.opened.run();
       const row = this.#db.prepare("SELECT epoch, seq, time FROM log").get();
-      if (row === undefined) throw new Error("Cannot open the log: it has no epoch");
-      this.epoch = String(row.epoch);
-      this.#seq = Number(row.seq);
-      this.#time = Number(row.time);
+      this.epoch = String(row?.epoch);
+      this.#seq = Number(row?.seq);
+      this.#time = Number(row?.time);
+      this.#mark = new Mark(path, this.epoch, this.#seq);
     } catch (error) {
-      this.#db.close();
+      this.#giveUp(path);
       throw error;
     }
   }
@@ -95,18 +126,80 @@ export class Log {
       this.#db.exec("COMMIT");
       this.#seq = last.seq;
       this.#time = last.time;
+      this.#mark.advance(last.seq);
       return { outcomes, messages };
     } catch (error) {
       // A feed that was made in this transaction has no id any more.
       this.#feeds.clear();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      this.#spare?.free();
       throw error;
     }
   }
 
+  /**
+   * Tries whether the disk takes writes again, with room for the spare, after {@linkcode apply} or {@linkcode tidy} threw.
+   *
+   * @throws {Error} If it doesn't.
+   */
+  heal(): void {
+    this.#carryOver();
+    this.#spare?.keep();
+    this.#sql.opened.run();
+  }
+
+  /**
+   * Finds where a step of retention ends.
+   *
+   * @param scope Of which channels.
+   * @param before Only messages whose time is less may go.
+   * @returns The seq for a `trim` record, or undefined where there is nothing to trim.
+   */
+  trimPoint(scope: TrimScope, before: number): number | undefined {
+    return this.#trim.next(scope, before);
+  }
+
+  /** What the log takes on the disk without what is free in it, in bytes. */
+  get bytes(): number {
+    return this.#trim.bytes;
+  }
+
+  /**
+   * Forgets some keys that are over and gives some free pages back; a step of some milliseconds.
+   *
+   * @returns Whether there is more to do.
+   * @throws {Error} If the disk refuses.
+   */
+  tidy(): boolean {
+    return this.#trim.tidy(this.#time);
+  }
+
   /** Closes the file. The log is of no use afterwards. */
   close(): void {
+    // The mark first: the last connection that closes deletes the WAL, and an end in between must not look like damage.
+    if (this.#carryOver()) this.#mark.clean(this.#seq);
     this.#db.close();
+    this.#mark.close();
+  }
+
+  // The log couldn't be opened: closing deletes its WAL all the same, so the mark must not ask for one.
+  #giveUp(path: string): void {
+    try {
+      const marked = readMark(path);
+      if (marked !== undefined && this.#carryOver()) {
+        const mark = new Mark(path, marked.epoch, marked.seq);
+        mark.clean(marked.seq);
+        mark.close();
+      }
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  // Whether all of the WAL is in the file now; it isn't while another process reads an older state.
+  #carryOver(): boolean {
+    const row = this.#db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
+    return row?.busy === 0 && row.log === row.checkpointed;
   }
 
   #applyOne(record: LogRecord, messages: Message[]): Outcome {
@@ -123,6 +216,9 @@ export class Log {
         break;
       case "seen":
         this.#sql.seen.run(record.upTo, record.account);
+        break;
+      case "trim":
+        this.#trim.apply(record.scope, record.upTo);
     }
     return { seq, time };
   }
@@ -174,6 +270,7 @@ type Statements = ReturnType<typeof prepare>;
 function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
   return {
+    opened: sql("UPDATE log SET opened = opened + 1"),
     advance: sql("UPDATE log SET seq = ?, time = ?"),
     account: sql("SELECT name, seen FROM accounts WHERE account = ?"),
     addAccount: sql("INSERT INTO accounts VALUES (?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING"),

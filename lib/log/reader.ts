@@ -14,6 +14,10 @@ export interface Page {
   readonly more: boolean;
 }
 
+/** What {@linkcode readMessage} needs of `messages m` and `feeds c`. */
+export const MESSAGE_COLUMNS =
+  "m.seq, c.name AS channel, m.time, m.account, m.name, m.key, m.data, m.checksum";
+
 /** The log, open for reading. */
 export class Reader {
   readonly epoch: string;
@@ -22,6 +26,7 @@ export class Reader {
   readonly #before: StatementSync;
   readonly #count: StatementSync;
   readonly #oldest: StatementSync;
+  readonly #trimmed: StatementSync;
   readonly #account: StatementSync;
 
   /**
@@ -32,10 +37,8 @@ export class Reader {
    */
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-    const columns =
-      "m.seq, c.name AS channel, m.time, m.account, m.name, m.key, m.data, m.checksum";
     const rows =
-      `SELECT ${columns} FROM feed_messages f JOIN messages m ON m.seq = f.seq JOIN feeds c ON c.id = m.channel
+      `SELECT ${MESSAGE_COLUMNS} FROM feed_messages f JOIN messages m ON m.seq = f.seq JOIN feeds c ON c.id = m.channel
       WHERE f.feed = (SELECT id FROM feeds WHERE name = ?) AND f.seq > ? AND f.seq <= ?`;
     this.#after = this.#db.prepare(`${rows} ORDER BY f.seq LIMIT ?`);
     this.#before = this.#db.prepare(`${rows} ORDER BY f.seq DESC LIMIT ?`);
@@ -44,6 +47,7 @@ export class Reader {
       `SELECT count(*) AS n FROM (SELECT 1 ${range} AND seq > ? AND seq <= ? LIMIT ?)`,
     );
     this.#oldest = this.#db.prepare(`SELECT min(seq) AS seq ${range}`);
+    this.#trimmed = this.#db.prepare("SELECT trimmed FROM feeds WHERE name = ?");
     this.#account = this.#db.prepare("SELECT name, seen FROM accounts WHERE account = ?");
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
   }
@@ -101,6 +105,16 @@ export class Reader {
   }
 
   /**
+   * Tells what retention has removed.
+   *
+   * @param feed The feed.
+   * @returns The greatest seq of the feed that is gone; 0 where nothing is.
+   */
+  trimmed(feed: string): number {
+    return Number(this.#trimmed.get(feed)?.trimmed ?? 0);
+  }
+
+  /**
    * Tells what is known of an account.
    *
    * @param account The account.
@@ -124,14 +138,21 @@ function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Pa
   let bytes = 0;
   for (const row of rows) {
     if (messages.length === limit || bytes > PAGE_BYTES) return { messages, more: true };
-    const message = read(row);
+    const message = readMessage(row);
     messages.push(message);
     bytes += message.data.length;
   }
   return { messages, more: false };
 }
 
-function read(row: Record<string, SQLOutputValue>): Message {
+/**
+ * Makes a message of a row.
+ *
+ * @param row With {@linkcode MESSAGE_COLUMNS}.
+ * @returns The message.
+ * @throws {Error} If it isn't what was written.
+ */
+export function readMessage(row: Record<string, SQLOutputValue>): Message {
   const message: Message = {
     channel: String(row.channel),
     seq: Number(row.seq),

@@ -1,11 +1,12 @@
 /** The tables of the log, and how older ones become the newest. */
-import type { DatabaseSync } from "node:sqlite";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 
-/** What a new log is made with. */
-export interface Fresh {
-  /** A random name: seqs of two logs can't be compared. */
-  readonly epoch: string;
-}
+/** SQLite's application_id of a log: "Fanf". */
+export const APPLICATION = 0x46616e66;
+
+/** That of a copy which no server has opened yet: "Fanb". Seqs after it were given out already, so it gets a new epoch. */
+export const BACKUP = 0x46616e62;
 
 // A feed is what one subscription reads: a channel, or all direct messages of an account. `feed_messages` is its index: a
 // direct message stands in three feeds, and every page of every feed is one range of it.
@@ -26,32 +27,72 @@ const VERSION_1 = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-const MIGRATIONS = [VERSION_1];
+// What was trimmed must be told apart from what never was; keys are forgotten by their time.
+const VERSION_2 = `
+  ALTER TABLE log ADD COLUMN push_trimmed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE feeds ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX keys_by_time ON keys (time);
+`;
+
+const MIGRATIONS = [VERSION_1, VERSION_2];
+
+/** The newest schema, SQLite's user_version. */
+export const NEWEST_SCHEMA = MIGRATIONS.length;
 
 /**
  * Brings a database to the newest schema, in one transaction.
  *
- * @param db An open database, empty or of an older schema.
- * @param fresh What a new log gets.
- * @throws {Error} If the schema is newer than this program's, or isn't ours.
+ * @param db An open database, empty or of an older schema, or a backup.
+ * @param newEpoch Makes the random name of a new log, or of what follows a backup: seqs of two can't be compared.
+ * @throws {Error} If the disk refuses; then nothing was changed.
  */
-export function migrate(db: DatabaseSync, fresh: Fresh): void {
-  const row = db.prepare("PRAGMA user_version").get();
-  const version = Number(row?.user_version);
-  if (version > MIGRATIONS.length) {
-    throw new Error(
-      `Cannot open the log: its schema is version ${version}, this program knows ${MIGRATIONS.length} at most; start a newer one`,
-    );
-  }
-  if (version === MIGRATIONS.length) return;
+export function migrate(db: DatabaseSync, newEpoch: () => string): void {
+  const version = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+  const application = Number(db.prepare("PRAGMA application_id").get()?.application_id);
+  if (version === NEWEST_SCHEMA && application === APPLICATION) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
-    if (version === 0) db.prepare("INSERT INTO log VALUES (?, 0, 0)").run(fresh.epoch);
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    if (version === 0) db.exec("INSERT INTO log (epoch, seq, time) VALUES ('', 0, 0)");
+    if (version === 0 || application === BACKUP) {
+      db.prepare("UPDATE log SET epoch = ?").run(newEpoch());
+    }
+    db.exec(`PRAGMA user_version = ${NEWEST_SCHEMA}; PRAGMA application_id = ${APPLICATION}`);
     db.exec("COMMIT");
   } catch (error) {
-    db.exec("ROLLBACK");
+    if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
+  }
+}
+
+/**
+ * Makes a new log: under another name first, so that a log is there whole or not at all.
+ *
+ * @param path The file.
+ * @param newEpoch Makes its name.
+ * @throws {Error} If the disk refuses.
+ */
+export function create(path: string, newEpoch: () => string): void {
+  const unfinished = `${path}-new`;
+  for (const name of [unfinished, `${unfinished}-journal`]) removeIfThere(name);
+  const db = new DatabaseSync(unfinished);
+  try {
+    // auto_vacuum only takes before the first table; VACUUM needs all permissions.
+    db.exec("PRAGMA auto_vacuum = INCREMENTAL");
+    migrate(db, newEpoch);
+  } finally {
+    db.close();
+  }
+  Deno.renameSync(unfinished, path);
+  using folder = Deno.openSync(dirname(path), { read: true });
+  folder.syncSync();
+}
+
+function removeIfThere(name: string): void {
+  try {
+    Deno.removeSync(name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -26,7 +26,11 @@ export type Proposal =
   | { readonly kind: "message"; channel: string; from: string | null; key?: string; data: string }
   | { readonly kind: "account"; account: string }
   | { readonly kind: "rename"; account: string; name: string | null }
-  | { readonly kind: "seen"; account: string; upTo: number };
+  | { readonly kind: "seen"; account: string; upTo: number }
+  | { readonly kind: "trim"; scope: TrimScope; upTo: number };
+
+/** What a trim removes from: every channel, or those of pushes alone. */
+export type TrimScope = "all" | "push";
 
 /** A proposal with its place and time: what the log applies. */
 export type LogRecord = Proposal & { readonly seq: number; readonly time: number };

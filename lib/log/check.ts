@@ -1,0 +1,92 @@
+/** Reads all of a log and looks for damage that nobody has met yet. */
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
+import { feedsOf, parseChannel } from "../protocol/channel.ts";
+import { examine } from "./examine.ts";
+import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
+
+/** What was found. */
+export interface Checked {
+  /** Messages that were read. */
+  readonly messages: number;
+  /** A sentence for each fault, at most {@linkcode MAX_FAULTS}. */
+  readonly faults: readonly string[];
+}
+
+/** Where the list of faults ends. */
+export const MAX_FAULTS = 100;
+
+const STEP = 1000;
+
+/**
+ * Checks a log: SQLite's own structure, the checksum of each message, and that each message is in its feeds and no other. It
+ * only reads; a server may be writing.
+ *
+ * @param path The log's file.
+ * @returns What was found.
+ * @throws {LogDamaged} If it can't be opened at all.
+ * @throws {Error} If there is no log.
+ */
+export function check(path: string): Checked {
+  if (examine(path) === "nothing") throw new Error(`Cannot check "${path}": there is no log`);
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const faults: string[] = [];
+  let messages = 0;
+  try {
+    for (const row of db.prepare(`PRAGMA integrity_check(${MAX_FAULTS})`).all()) {
+      if (row.integrity_check !== "ok") faults.push(String(row.integrity_check));
+    }
+    for (const { seq, found } of readAll(db)) {
+      messages += 1;
+      for (const sentence of found) faults.push(`Message ${seq}: ${sentence}`);
+      if (faults.length >= MAX_FAULTS) break;
+    }
+    const orphans = db.prepare(ORPHANS).get()?.n;
+    if (orphans !== 0) faults.push(`${orphans} entries of feeds have no message`);
+  } catch (error) {
+    faults.push(`It can't be read to its end: ${error instanceof Error ? error.message : error}`);
+  } finally {
+    db.close();
+  }
+  return { messages, faults: faults.slice(0, MAX_FAULTS) };
+}
+
+const ORPHANS =
+  "SELECT count(*) AS n FROM feed_messages f LEFT JOIN messages m ON m.seq = f.seq WHERE m.seq IS NULL";
+
+// A step at a time, each in one transaction: a server that trims meanwhile is no fault, and its checkpoints go on in between.
+function* readAll(db: DatabaseSync): Generator<{ seq: number; found: string[] }> {
+  const rows = db.prepare(
+    `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN feeds c ON c.id = m.channel
+      WHERE m.seq > ? ORDER BY m.seq LIMIT ?`,
+  );
+  const entry = db.prepare(
+    "SELECT 1 FROM feed_messages WHERE feed = (SELECT id FROM feeds WHERE name = ?) AND seq = ?",
+  );
+  let after = 0;
+  for (;;) {
+    const step: { seq: number; found: string[] }[] = [];
+    db.exec("BEGIN");
+    for (const row of rows.all(after, STEP)) {
+      after = Number(row.seq);
+      const missing = (feed: string) => entry.get(feed, after) === undefined;
+      step.push({ seq: after, found: faultsOf(row, missing) });
+    }
+    db.exec("COMMIT");
+    yield* step;
+    if (step.length < STEP) return;
+  }
+}
+
+function faultsOf(
+  row: Record<string, SQLOutputValue>,
+  missing: (feed: string) => boolean,
+): string[] {
+  try {
+    const { channel: id } = readMessage(row);
+    const channel = parseChannel(id);
+    if (channel === undefined) return [`"${id}" is no channel`];
+    return feedsOf(channel).filter(missing).map((feed) => `it isn't in the feed "${feed}"`);
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+}

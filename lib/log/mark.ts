@@ -1,0 +1,105 @@
+/**
+ * The mark beside a log: whether its last end was clean, and the last seq that was acknowledged. SQLite alone can't tell a log
+ * that lost its end from one that never had it.
+ */
+import { LogDamaged } from "./damage.ts";
+
+/** What a mark says. */
+export interface Marked {
+  /** Whether the log was closed in order: then all of it is in its file, and no WAL is right. */
+  readonly clean: boolean;
+  /** A seq that was acknowledged: the log has at least this one. */
+  readonly seq: number;
+  /** The epoch of the log that it was written for. */
+  readonly epoch: string;
+}
+
+/**
+ * Tells where the mark of a log is.
+ *
+ * @param path The log's file.
+ * @returns The mark's file.
+ */
+export function markPath(path: string): string {
+  return `${path}-mark`;
+}
+
+/**
+ * Reads a mark.
+ *
+ * @param path The log's file.
+ * @returns What it says, or undefined where there is none.
+ * @throws {LogDamaged} If it isn't one.
+ */
+export function readMark(path: string): Marked | undefined {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(markPath(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  const [, state, seq, epoch] = /^(open|shut) (\d{16}) (\S+)\n$/.exec(text) ?? [];
+  if (epoch !== undefined) return { clean: state === "shut", seq: Number(seq), epoch };
+  throw new LogDamaged(path, `the mark beside it, "${markPath(path)}", can't be read`);
+}
+
+/** A mark that is written. */
+export class Mark {
+  readonly #file: Deno.FsFile;
+  readonly #epoch: string;
+  readonly #encoder = new TextEncoder();
+
+  /**
+   * Says that the log is open from now on, on the disk when this returns.
+   *
+   * @param path The log's file.
+   * @param epoch The log's.
+   * @param seq Its last record's.
+   */
+  constructor(path: string, epoch: string, seq: number) {
+    this.#epoch = epoch;
+    this.#file = Deno.openSync(markPath(path), { create: true, write: true, mode: 0o600 });
+    const length = this.#write("open", seq);
+    this.#file.truncateSync(length);
+    this.#file.syncDataSync();
+  }
+
+  /**
+   * Says up to where the log was acknowledged. It isn't synced: it holds over the end of the process, and after a power cut
+   * an older one is as true; so is it where the disk doesn't take this one.
+   *
+   * @param seq The last record's, committed.
+   */
+  advance(seq: number): void {
+    try {
+      this.#write("open", seq);
+    } catch {
+      // The records are committed: that they aren't marked makes only the next examination weaker.
+    }
+  }
+
+  /**
+   * Says that all of the log is in its file, on the disk when this returns.
+   *
+   * @param seq The last record's.
+   */
+  clean(seq: number): void {
+    this.#write("shut", seq);
+    this.#file.syncDataSync();
+  }
+
+  /** Closes its file. */
+  close(): void {
+    this.#file.close();
+  }
+
+  // One write of less than a sector, always of the same length: it is there whole or not at all.
+  #write(state: "open" | "shut", seq: number): number {
+    const line = `${state} ${String(seq).padStart(16, "0")} ${this.#epoch}\n`;
+    const bytes = this.#encoder.encode(line);
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+    this.#file.writeSync(bytes);
+    return bytes.length;
+  }
+}
