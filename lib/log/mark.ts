@@ -39,7 +39,7 @@ export function readMark(path: string): Marked | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const [, state, seq, epoch] = /^(open|shut) (\d{16}) (\S+)\n$/.exec(text) ?? [];
+  const [, state, seq, epoch] = /^(open|shut) (\d{16}) (.+)\n$/.exec(text) ?? [];
   if (epoch !== undefined) return { clean: state === "shut", seq: Number(seq), epoch };
   throw new LogDamaged(path, `the mark beside it, "${markPath(path)}", can't be read`);
 }

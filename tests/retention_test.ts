@@ -1,0 +1,108 @@
+/** What is let go by age and by size, in small steps, and what clients are told of it; keys; the clock. */
+import { assertEquals, assertLess } from "@std/assert";
+import { nextTrim } from "../lib/core/retention.ts";
+import type { RetentionPolicy } from "../lib/limits.ts";
+import { Log } from "../lib/log/log.ts";
+import { Reader } from "../lib/log/reader.ts";
+import { KEY_AGE, TRIM_STEP } from "../lib/log/trim.ts";
+import type { Proposal } from "../lib/protocol/message.ts";
+import { messages, tempFolder } from "./helpers/log.ts";
+
+const FOR_EVER: RetentionPolicy = { keep: 0, keepPush: 0, keepBytes: 0 };
+
+function withLog(run: (log: Log, reader: Reader) => void): void {
+  using folder = tempFolder();
+  const log = new Log(`${folder.path}/log.db`, () => "epoch");
+  const reader = new Reader(`${folder.path}/log.db`);
+  run(log, reader);
+  reader.close();
+  log.close();
+}
+
+function append(log: Log, proposal: Proposal, time = log.time) {
+  return log.apply([{ ...proposal, seq: log.seq + 1, time }]).outcomes[0];
+}
+
+/** Trims as the core does, to the end; tells how many steps it took. */
+function trimAll(log: Log, policy: RetentionPolicy, now: number): number {
+  for (let steps = 0;; steps++) {
+    const proposal = nextTrim(log, policy, now);
+    if (proposal === undefined) return steps;
+    append(log, proposal);
+  }
+}
+
+const seqs = (reader: Reader, feed: string) =>
+  reader.after(feed, 0, Infinity, 10_000).messages.map(({ seq }) => seq);
+
+Deno.test("by age: what is older goes from every feed, a step at a time, what is as old stays", () => {
+  withLog((log, reader) => {
+    const channels = ["room:a", "push:p", "dm:ada.bob"];
+    log.apply(messages(1, 3 * TRIM_STEP, (seq) => ({ channel: channels[seq % 3] ?? "" })));
+    const steps = trimAll(log, { ...FOR_EVER, keep: 100 }, 3 * TRIM_STEP - 50 + 100);
+    assertEquals(steps, 3);
+    const left = Array.from({ length: 51 }, (_, i) => 3 * TRIM_STEP - 50 + i);
+    const of = (rest: number) => left.filter((seq) => seq % 3 === rest);
+    assertEquals(seqs(reader, "room:a"), of(0));
+    assertEquals(seqs(reader, "push:p"), of(1));
+    for (const feed of ["dm:ada.bob", "dm:*ada", "dm:*bob"]) {
+      assertEquals(seqs(reader, feed), of(2));
+    }
+    const gone = 3 * TRIM_STEP - 51;
+    assertEquals(reader.trimmed("room:a"), gone);
+    assertEquals([reader.trimmed("push:p"), reader.trimmed("dm:*bob")], [gone - 2, gone - 1]);
+    assertEquals(reader.oldest("room:a"), of(0)[0]);
+  });
+});
+
+Deno.test("pushes have an age of their own, rooms between them stay", () => {
+  withLog((log, reader) => {
+    log.apply(messages(1, 5000, (seq) => ({ channel: seq % 50 === 0 ? "push:p" : "room:a" })));
+    const policy = { ...FOR_EVER, keepPush: 1000 };
+    trimAll(log, policy, 5001);
+    assertEquals(seqs(reader, "push:p"), Array.from({ length: 20 }, (_, i) => 4050 + 50 * i));
+    assertEquals([reader.trimmed("push:p"), reader.trimmed("room:a")], [4000, 0]);
+    assertEquals(reader.count("room:a", 0, Infinity, 10_000), 4900);
+    // What was looked at isn't looked at again.
+    assertEquals(trimAll(log, policy, 5001), 0);
+    append(log, { kind: "message", channel: "push:p", from: null, data: "1" }, 9000);
+    trimAll(log, policy, 10_001);
+    assertEquals(seqs(reader, "push:p"), []);
+  });
+});
+
+Deno.test("by size: the oldest goes until it fits, and the file gives its pages back", () => {
+  withLog((log, reader) => {
+    const data = JSON.stringify("x".repeat(2000));
+    for (let seq = 1; seq <= 4000; seq += 500) log.apply(messages(seq, 500, () => ({ data })));
+    const keepBytes = 4 * 1_048_576;
+    trimAll(log, { ...FOR_EVER, keepBytes }, 0);
+    assertLess(log.bytes, keepBytes + 1);
+    assertLess(keepBytes - 800_000, log.bytes);
+    assertEquals(reader.newest("room:a", Infinity, 1).messages[0]?.seq, 4000);
+    let rounds = 0;
+    while (log.tidy()) rounds += 1;
+    // Free pages went back in steps; some stay for what comes next.
+    assertLess(5, rounds);
+  });
+});
+
+Deno.test("a key is known for 24 hours by the log's time, over trims, and then forgotten in steps", () => {
+  withLog((log, reader) => {
+    const publish = (time: number, key: string) =>
+      append(log, { kind: "message", channel: "push:p", from: "ada", key, data: "1" }, time);
+    const first = publish(1000, "k");
+    for (let i = 0; i < 1200; i++) publish(1000, `other ${i}`);
+    trimAll(log, { ...FOR_EVER, keep: 1 }, 2000);
+    assertEquals(seqs(reader, "push:p"), []);
+    const last = publish(1000 + KEY_AGE - 1, "k");
+    assertEquals([last?.duplicate, last?.seq, last?.time], [true, first?.seq, 1000]);
+    assertEquals(log.tidy(), false);
+    assertEquals(publish(1000 + KEY_AGE - 1, "other 7")?.duplicate, true);
+    const anew = publish(1000 + KEY_AGE, "k");
+    assertEquals([anew?.duplicate, anew?.time], [undefined, 1000 + KEY_AGE]);
+    // 1,200 keys: more than two steps, and "k" is a new one now.
+    assertEquals([log.tidy(), log.tidy(), log.tidy()], [true, true, false]);
+    assertEquals(publish(1000 + KEY_AGE, "k")?.seq, anew?.seq);
+  });
+});
