@@ -42,10 +42,11 @@ async function runServer(config: Config): Promise<void> {
   // Beyond a limit on the size of files a write shall fail like one on a full disk, not end the process.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
   const running = await serve(config);
-  console.log(`Fanfare listens on ${urlOf(running.address)}`);
+  // Before the line is out: whoever reads it may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => void end(running, signal));
   }
+  console.log(`Fanfare listens on ${urlOf(running.address)}`);
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.

@@ -143,7 +143,9 @@ Deno.test("a changed byte in the log file: no message is handed out that isn't w
       try {
         faults = check(`${copy}/log.db`).faults;
       } catch (error) {
-        if (!(error instanceof LogDamaged)) throw error;
+        if (!(error instanceof Error) || !/damaged|Cannot open the log/.test(error.message)) {
+          throw error;
+        }
         faults = [error.message];
       }
       try {

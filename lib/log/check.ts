@@ -3,6 +3,7 @@ import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import { examine } from "./examine.ts";
 import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
+import { isWholeSchema } from "./schema.ts";
 
 /** What was found. */
 export interface Checked {
@@ -35,6 +36,7 @@ export function check(path: string): Checked {
     for (const row of db.prepare(`PRAGMA integrity_check(${MAX_FAULTS})`).all()) {
       if (row.integrity_check !== "ok") faults.push(String(row.integrity_check));
     }
+    if (!isWholeSchema(db)) faults.push("Its tables aren't those of this version");
     for (const { seq, found } of readAll(db)) {
       messages += 1;
       for (const sentence of found) faults.push(`Message ${seq}: ${sentence}`);

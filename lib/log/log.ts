@@ -67,10 +67,10 @@ export class Log {
     if (examine(path) === "nothing") create(path, newEpoch);
     this.#db = new DatabaseSync(path, { timeout: 5000 });
     try {
-      this.#db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}`,
-      );
+      this.#db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}`);
+      // A backup has no WAL yet: it becomes a log in its own file, at once or not at all.
       migrate(this.#db, newEpoch);
+      this.#db.exec("PRAGMA journal_mode = WAL");
       this.#sql = prepare(this.#db);
       this.#trim = new Trim(this.#db);
       // The WAL has a commit before the mark says that there has to be one.

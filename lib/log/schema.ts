@@ -89,6 +89,27 @@ export function create(path: string, newEpoch: () => string): void {
   folder.syncSync();
 }
 
+/**
+ * Compares the tables of a database with those that this program makes.
+ *
+ * @param db An open database of the newest schema.
+ * @returns Whether they are the same, to the letter.
+ */
+export function isWholeSchema(db: DatabaseSync): boolean {
+  const made = new DatabaseSync(":memory:");
+  try {
+    migrate(made, () => "none");
+    const listed = (of: DatabaseSync) =>
+      JSON.stringify([
+        of.prepare("PRAGMA user_version").get(),
+        of.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").all(),
+      ]);
+    return listed(db) === listed(made);
+  } finally {
+    made.close();
+  }
+}
+
 function removeIfThere(name: string): void {
   try {
     Deno.removeSync(name);

@@ -162,6 +162,7 @@ export class NativeClient implements AsyncDisposable {
   readonly #answers = new Map<number, Record<string, unknown>>();
   readonly #socket: TestSocket;
   #id = 0;
+  #taking: Promise<void> | undefined;
 
   private constructor(socket: TestSocket) {
     this.#socket = socket;
@@ -175,7 +176,7 @@ export class NativeClient implements AsyncDisposable {
    * @returns The client.
    */
   static async open(
-    server: TestServer,
+    server: Pick<TestServer, "host">,
     headers: Record<string, string> = {},
   ): Promise<NativeClient> {
     const options = { headers, protocols: ["fanfare.v1"] };
@@ -234,7 +235,12 @@ export class NativeClient implements AsyncDisposable {
     }
   }
 
-  async #take(): Promise<void> {
+  // Several may wait at once; each looks again after each frame.
+  #take(): Promise<void> {
+    return this.#taking ??= this.#takeFrame().finally(() => this.#taking = undefined);
+  }
+
+  async #takeFrame(): Promise<void> {
     for (const line of (await this.#socket.next()).split("\n")) {
       const value: Record<string, unknown> = JSON.parse(line);
       if (typeof value.id === "number") this.#answers.set(value.id, value);
