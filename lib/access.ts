@@ -1,5 +1,5 @@
 /** Who is it, and may it do this. Asked for every command and every request. */
-import { type Cookie, getCookies, setCookie } from "@std/http/cookie";
+import { type Cookie, setCookie } from "@std/http/cookie";
 import {
   parseSignedCookie,
   signCookie,
@@ -32,6 +32,7 @@ export interface AccessSettings {
 
 const YEAR = 365 * 86_400;
 const MAX_COOKIE = 128;
+const MAX_TRIED = 4;
 const ADMIN: Who = { account: null, admin: true };
 
 /** Knows the accounts of cookies and tokens, and what they may do. */
@@ -67,16 +68,15 @@ export class Access {
    * @returns The account, or undefined without a cookie of ours that is whole.
    */
   async account(headers: Headers): Promise<string | undefined> {
-    try {
-      const signed = getCookies(headers)[this.#cookie];
-      if (signed === undefined || signed.length > MAX_COOKIE) return undefined;
-      if (!await verifySignedCookie(signed, this.#key)) return undefined;
-      const account = parseSignedCookie(signed);
-      return /^[0-9a-f]{8}$/.test(account) ? account : undefined;
-    } catch {
-      // A cookie that isn't even of the right form throws; it counts as none, like one with a wrong signature.
-      return undefined;
+    // Two of our name may come, such as one of another path: the first that is whole counts.
+    let tried = 0;
+    for (const pair of (headers.get("cookie") ?? "").split(";")) {
+      const [name, ...rest] = pair.split("=");
+      if (name?.trim() !== this.#cookie || ++tried > MAX_TRIED) continue;
+      const account = await this.#verified(rest.join("=").trim());
+      if (account !== undefined) return account;
     }
+    return undefined;
   }
 
   /**
@@ -95,6 +95,18 @@ export class Access {
       maxAge: YEAR,
     };
     setCookie(headers, cookie);
+  }
+
+  async #verified(signed: string): Promise<string | undefined> {
+    if (signed.length > MAX_COOKIE) return undefined;
+    try {
+      if (!await verifySignedCookie(signed, this.#key)) return undefined;
+      const account = parseSignedCookie(signed);
+      return /^[0-9a-f]{8}$/.test(account) ? account : undefined;
+    } catch {
+      // A cookie that isn't even of the right form throws; it counts as none, like one with a wrong signature.
+      return undefined;
+    }
   }
 
   /**

@@ -29,6 +29,11 @@ export interface CoreParts {
 const MAX_WAITING = 50_000;
 const MAX_WAITING_CHARS = 64 * 1_048_576;
 
+const FULL_PAUSE = 1000;
+
+// Signals aren't kept: what nobody could be sent in one turn isn't collected either.
+const SIGNAL_CHARS = 1_048_576;
+
 // A commit holds up everything behind it: about 25 ms of the slowest records.
 const BATCH_RECORDS = 2000;
 const BATCH_CHARS = 4 * 1_048_576;
@@ -56,6 +61,9 @@ export class Core {
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
   #waitingChars = 0;
+  #signalChars = 0;
+  // While the queue was full a moment ago nobody gets ahead of who was refused then.
+  #refusedUntil = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
   #healPause = HEAL_PAUSE;
@@ -67,7 +75,15 @@ export class Core {
   /** @param parts What it works with; it listens at once. */
   constructor(parts: CoreParts) {
     this.#parts = parts;
-    parts.bus.listen((sent) => this.#take(sent));
+    parts.bus.listen((sent) => {
+      try {
+        this.#take(sent);
+      } catch (error) {
+        // Thrown into an edge it would end every connection there.
+        logger.error("log.unreadable", { error: String(error) });
+        sent.answer({ refusal: UNREADABLE });
+      }
+    });
     if (parts.retention !== undefined) this.#tending = setTimeout(() => this.#tend());
   }
 
@@ -110,7 +126,12 @@ export class Core {
         this.#asked.push(() => answer({ roster: this.#presence.roster(up.channel) }));
         break;
       case "signal":
+        if (this.#signalChars > SIGNAL_CHARS) {
+          this.#asked.push(() => answer({ refusal: CROWDED }));
+          break;
+        }
         this.#signals.push({ signal: up.signal, connection: up.connection });
+        this.#signalChars += up.signal.data.length;
         this.#asked.push(() => answer(null));
     }
     this.#schedule();
@@ -118,11 +139,13 @@ export class Core {
 
   #check(proposal: Proposal): Refusal | undefined {
     if (!this.#writable) return UNWRITABLE;
+    const now = this.#parts.now();
     if (this.#waiting.length >= MAX_WAITING || this.#waitingChars >= MAX_WAITING_CHARS) {
-      return {
-        ...refuse("unavailable", "Too much is waiting to be written, try again"),
-        retry: 1000,
-      };
+      this.#refusedUntil = now + FULL_PAUSE;
+    }
+    if (now < this.#refusedUntil) {
+      const retry = Math.ceil(this.#refusedUntil - now);
+      return { ...refuse("unavailable", "Too much is waiting to be written, try again"), retry };
     }
     if (proposal.kind !== "message") return undefined;
     const parties = parseChannel(proposal.channel)?.parties ?? [];
@@ -166,9 +189,11 @@ export class Core {
   }
 
   async #commit(): Promise<void> {
-    const batch = this.#takeBatch();
-    const [deltas, signals, asked] = [this.#deltas, this.#signals, this.#asked];
+    let batch = this.#takeBatch();
+    const { asked, signals } = { asked: this.#asked, signals: this.#signals };
+    let deltas = this.#deltas;
     [this.#deltas, this.#signals, this.#asked] = [[], [], []];
+    this.#signalChars = 0;
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
     try {
@@ -177,18 +202,18 @@ export class Core {
         messages = applied.messages;
         answers = applied.outcomes.map((outcome) => ({ outcome }));
         this.#healPause = HEAL_PAUSE;
-        for (const { proposal } of batch) {
-          if (proposal.kind === "rename") {
-            deltas.push(...this.#presence.rename(proposal.account, proposal.name));
-          }
-        }
       }
     } catch (error) {
       this.#refuseWrites(error, batch.length);
       // What waits behind it is refused too: it must not get ahead of what its client sends again.
-      batch.push(...this.#waiting);
+      batch = batch.concat(this.#waiting);
       [this.#waiting, this.#waitingChars] = [[], 0];
       answers = batch.map(() => ({ refusal: UNWRITABLE }));
+    }
+    for (const [i, { proposal }] of batch.entries()) {
+      if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
+        deltas = deltas.concat(this.#presence.rename(proposal.account, proposal.name));
+      }
     }
     const { seq } = this.#parts.log;
     const writable = this.#writable;
@@ -245,7 +270,7 @@ export class Core {
     this.#expiry = setTimeout(() => {
       this.#expiry = undefined;
       const deltas = this.#presence.expire(this.#parts.now());
-      this.#deltas.push(...deltas);
+      this.#deltas = this.#deltas.concat(deltas);
       if (deltas.length > 0) this.#schedule();
       this.#watchExpiry();
     }, wait);
@@ -260,4 +285,6 @@ const UNWRITABLE = {
   ...refuse("unavailable", "The log can't be written now, try again"),
   retry: HEAL_PAUSE,
 };
+const UNREADABLE = refuse("unavailable", "The log can't be read now, try again");
+const CROWDED = refuse("unavailable", "Too much is said at once, try again");
 const LEAVING = refuse("unavailable", "The server is about to end");

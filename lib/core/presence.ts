@@ -20,6 +20,7 @@ interface State {
 /** The rosters of all channels with members. */
 export class Presence {
   readonly #channels = new Map<string, State>();
+  readonly #of = new Map<string, Set<string>>();
   // Ordered by time, since every wait is as long.
   readonly #leaving = new Set<{ channel: string; account: string; at: number }>();
   // A roster that is made anew goes on above all that were dropped: nobody takes it for one that they know.
@@ -52,6 +53,9 @@ export class Presence {
       return undefined;
     }
     state.members.set(account, { name, connections: new Set([connection]) });
+    const channels = this.#of.get(account);
+    if (channels === undefined) this.#of.set(account, new Set([channel]));
+    else channels.add(channel);
     return this.#delta(channel, state, [{ account, ...(name === null ? {} : { name }) }], []);
   }
 
@@ -87,6 +91,8 @@ export class Presence {
       const state = this.#channels.get(channel);
       if (state?.members.get(account)?.leaves !== at) continue;
       state.members.delete(account);
+      const channels = this.#of.get(account);
+      if (channels?.delete(channel) && channels.size === 0) this.#of.delete(account);
       const accounts = gone.get(channel);
       if (accounts === undefined) gone.set(channel, [account]);
       else accounts.push(account);
@@ -122,9 +128,10 @@ export class Presence {
    */
   rename(account: string, name: string | null): PresenceDelta[] {
     const deltas: PresenceDelta[] = [];
-    for (const [channel, state] of this.#channels) {
-      const member = state.members.get(account);
-      if (member === undefined || member.name === name) continue;
+    for (const channel of this.#of.get(account) ?? []) {
+      const state = this.#channels.get(channel);
+      const member = state?.members.get(account);
+      if (state === undefined || member === undefined || member.name === name) continue;
       member.name = name;
       deltas.push(
         this.#delta(channel, state, [{ account, ...(name === null ? {} : { name }) }], []),
@@ -153,8 +160,8 @@ export class Presence {
   #delta(channel: string, state: State, joined: Member[], left: string[]): PresenceDelta {
     state.version += 1;
     const count = state.members.size;
-    // Beyond the cap a client has no full list to change: the count alone is told.
-    if (count > ROSTER_SIZE) return { channel, version: state.version, count };
+    // Beyond the cap a client has no full list to change: the count alone is told, also where the cap is crossed.
+    if (count + left.length > ROSTER_SIZE) return { channel, version: state.version, count };
     return { channel, version: state.version, count, joined, left };
   }
 }

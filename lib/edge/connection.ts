@@ -3,6 +3,7 @@ import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
+import type { Message } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import type { Page } from "../log/reader.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
@@ -16,6 +17,9 @@ export const FRAME_CUT = 262_144;
 
 /** How long a client may take nothing before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
+
+// How long the answers of one connection may take before the others have their turn, in milliseconds.
+const ANSWER_TURN = 5;
 
 /** The part of a WebSocket that a connection uses. */
 export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState">;
@@ -31,6 +35,15 @@ interface Subscription {
   until?: number;
 }
 
+interface Tracked {
+  readonly feed: string;
+  readonly belongs: (message: Message) => boolean;
+  taken: number;
+  /** The last one that was sent and may not be taken yet; 0 where there is none. */
+  sent: number;
+  readonly onTaken: ((seq: number) => void) | undefined;
+}
+
 // Retention was faster than a client's reading.
 class Outrun extends Error {}
 
@@ -41,18 +54,20 @@ export class Connection implements Subscriber {
   readonly #hub: Hub;
   #answers: Due[] = [];
   #words: string[] = [];
+  #wordsSize = 0;
   #cursor: number;
-  // The place at which nothing was left unsent: what came later may be lost with the socket.
-  #settled: number;
   #signature = "";
   #catching = 0;
   #unsent = 0;
-  #progress = performance.now();
+  #progress: number;
   #open = true;
+  #farewell: (() => void) | undefined;
+  #tracked: Tracked | undefined;
+  // The newest delta of each watched channel that was dropped: told when there is room, its version shows the hole.
+  readonly #missed = new Map<string, string>();
+  readonly #watched = new Map<string, number>();
   /** Takes deltas of presence where the codec has no line for them. */
   onPresence?: (delta: PresenceDelta) => void;
-  /** Channels whose deltas the client asked for, with the version of the list that it was given. */
-  readonly watched = new Map<string, number>();
 
   /**
    * @param id Its name, everywhere.
@@ -63,22 +78,13 @@ export class Connection implements Subscriber {
   constructor(readonly id: string, socket: Socket, readonly codec: Codec, hub: Hub) {
     this.#socket = socket;
     this.#hub = hub;
-    this.#cursor = this.#settled = hub.seq;
-  }
-
-  /** Up to which seq its client was given everything, as far as the socket tells. */
-  get given(): number {
-    return this.#socket.bufferedAmount === 0 ? this.#cursor : this.#settled;
+    this.#cursor = hub.seq;
+    this.#progress = hub.now();
   }
 
   /** Whether something can still be sent. */
   get open(): boolean {
     return this.#open;
-  }
-
-  /** The feeds that it reads. */
-  get feeds(): readonly string[] {
-    return [...this.#subscriptions.keys()];
   }
 
   /** How many answers wait for room in the socket. */
@@ -87,17 +93,42 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Tells its place in a feed: what it was given, or was said to begin with.
+   * Tells its place in a feed: what it was given or was said to begin with, and for another feed where it would begin. All
+   * live messages come from one cursor, so what a feed has below it is for the answer of its subscription.
    *
    * @param feed The feed's name.
-   * @returns The seq, or undefined if it doesn't read it.
+   * @returns The seq.
    */
-  place(feed: string): number | undefined {
+  place(feed: string): number {
     const subscription = this.#subscriptions.get(feed);
-    if (subscription === undefined) return undefined;
+    if (subscription === undefined) {
+      this.#cursor = Math.max(this.#cursor, this.#firstOwed() - 1);
+      return this.#cursor;
+    }
     return subscription.until === undefined
       ? Math.max(this.#cursor, subscription.place)
       : subscription.place;
+  }
+
+  /**
+   * Keeps account of what was not only sent but taken by the network, for one feed.
+   *
+   * @param feed The feed's name, subscribed.
+   * @param belongs Which messages are of that feed.
+   * @param onTaken Called with the seq of the last of them, each time that all that was sent is taken.
+   */
+  track(
+    feed: string,
+    belongs: (message: Message) => boolean,
+    onTaken?: (seq: number) => void,
+  ): void {
+    this.#tracked = { feed, belongs, taken: this.place(feed), sent: 0, onTaken };
+  }
+
+  /** Up to which seq the network took everything of the feed that is tracked; undefined where none is. */
+  get taken(): number | undefined {
+    if (this.#tracked === undefined) return undefined;
+    return this.#socket.bufferedAmount === 0 ? this.place(this.#tracked.feed) : this.#tracked.taken;
   }
 
   /**
@@ -112,8 +143,10 @@ export class Connection implements Subscriber {
     if (known?.until !== undefined) this.#catching -= 1;
     const feed = known?.feed ?? this.#hub.attach(name, this);
     const subscription: Subscription = { feed, place: after };
-    if (until > after) {
-      subscription.until = until;
+    // Whoever subscribes again while it catches up is still owed the rest.
+    const end = Math.max(until, known?.until ?? 0);
+    if (end > after) {
+      subscription.until = end;
       this.#catching += 1;
     }
     this.#subscriptions.set(name, subscription);
@@ -131,6 +164,7 @@ export class Connection implements Subscriber {
     const subscription = this.#subscriptions.get(name);
     if (subscription === undefined) return false;
     this.#subscriptions.delete(name);
+    if (this.#tracked?.feed === name) this.#tracked = undefined;
     if (subscription.until !== undefined) this.#catching -= 1;
     this.#hub.detach(subscription.feed, this);
     this.#sign();
@@ -149,16 +183,50 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Tells something that isn't kept; dropped where the socket is full.
+   * Tells something that isn't kept; dropped where it would have to wait.
    *
    * @param word The line.
    * @returns Whether it will be sent.
    */
   tell(word: string): boolean {
-    if (!this.#open || !this.hasRoom()) return false;
+    if (!this.#open || this.#wordsSize > UNSENT || !this.hasRoom()) return false;
     this.#words.push(word);
+    this.#wordsSize += word.length;
     this.#hub.wake(this);
     return true;
+  }
+
+  /**
+   * Begins to be told who comes and goes in a channel, or goes on with a newer list.
+   *
+   * @param channel The channel.
+   * @param version The version of the list that the client is given.
+   */
+  watch(channel: string, version: number): void {
+    if (!this.#open) return;
+    this.#watched.set(channel, version);
+    this.#hub.watch(channel, this);
+  }
+
+  /**
+   * Ends that.
+   *
+   * @param channel The channel.
+   */
+  unwatch(channel: string): void {
+    this.#watched.delete(channel);
+    this.#missed.delete(channel);
+    this.#hub.unwatch(channel, this);
+  }
+
+  /**
+   * Tells whether the client is told who comes and goes.
+   *
+   * @param channel The channel.
+   * @returns Whether it is.
+   */
+  watches(channel: string): boolean {
+    return this.#watched.has(channel);
   }
 
   /**
@@ -168,17 +236,23 @@ export class Connection implements Subscriber {
    * @param line Encodes it, once for all.
    */
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void {
-    const version = this.watched.get(delta.channel);
+    const { channel } = delta;
+    const version = this.#watched.get(channel);
     if (version === undefined || delta.version <= version) return;
     this.onPresence?.(delta);
     const text = line(this.codec);
-    if (text !== undefined) this.tell(text);
+    if (text === undefined) return;
+    if (this.tell(text)) this.#missed.delete(channel);
+    else if (this.#open) {
+      this.#missed.set(channel, text);
+      this.#hub.waitForRoom(this);
+    }
   }
 
   /** Whether its socket takes more; closes a client that took nothing for too long. */
   hasRoom(): boolean {
     const unsent = this.#socket.bufferedAmount;
-    const now = performance.now();
+    const now = this.#hub.now();
     if (unsent < this.#unsent || unsent === 0) this.#progress = now;
     this.#unsent = unsent;
     if (unsent < UNSENT) return true;
@@ -204,15 +278,19 @@ export class Connection implements Subscriber {
 
   #serve(): void {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
-    if (!this.hasRoom()) return this.#hub.waitForRoom(this);
-    if (this.#unsent === 0) this.#settled = this.#cursor;
+    if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
+    if (this.#unsent === 0) this.#settle();
     const parts = this.#takeAnswers();
-    parts.push(...this.#words);
-    this.#words = [];
-    if (this.#answers.length > 0) this.#hub.wake(this);
-    else if (this.#catching > 0) this.#catchUp(parts);
-    else if (this.#subscriptions.size > 0) this.#takeLive(parts);
+    if (this.#answers.length > 0) {
+      // What isn't kept never overtakes the answer that it belongs to.
+      this.#hub.wake(this);
+    } else {
+      this.#takeWords(parts);
+      if (this.#catching > 0) this.#catchUp(parts);
+      else if (this.#subscriptions.size > 0) this.#takeLive(parts);
+    }
     this.#send(parts);
+    if (this.#answers.length === 0) this.#farewell?.();
   }
 
   /**
@@ -233,27 +311,76 @@ export class Connection implements Subscriber {
     }
   }
 
+  /**
+   * Closes the socket as soon as the client has all its answers.
+   *
+   * @param code A close code.
+   * @param reason For people; at most 123 bytes.
+   * @param last A line to send before.
+   */
+  leave(code: number, reason: string, last?: string): void {
+    this.#farewell = () => this.close(code, reason, last);
+    if (this.#answers.length === 0) this.#farewell();
+  }
+
   /** The socket is gone: forgets everything. */
   end(): void {
     if (!this.#open) return;
     this.#open = false;
-    const given = this.given;
-    this.onEnd?.(given);
-    for (const name of this.feeds) this.unsubscribe(name);
-    this.#answers = [];
-    this.#words = [];
-    this.#hub.remove(this);
+    try {
+      this.onEnd?.();
+    } finally {
+      for (const name of [...this.#subscriptions.keys()]) this.unsubscribe(name);
+      for (const channel of [...this.#watched.keys()]) this.unwatch(channel);
+      this.#answers = [];
+      this.#words = [];
+      this.#hub.remove(this);
+    }
   }
 
-  /** Called once, when the connection ends, while its subscriptions still stand; with the place that its client has. */
-  onEnd?: (given: number) => void;
+  /** Called once, when the connection ends, while its subscriptions still stand. */
+  onEnd?: () => void;
+
+  // The cursor of a quiet connection stays behind: nothing below the first message that it is owed is due to it.
+  #firstOwed(): number {
+    const { seq, reader } = this.#hub;
+    let first = seq + 1;
+    for (const { feed, place, until } of this.#subscriptions.values()) {
+      const after = Math.max(this.#cursor, until ?? place);
+      const next = after >= feed.ring.floor
+        ? feed.ring.after(after)[0]?.message.seq
+        : reader.after(feed.name, after, seq, 1).messages[0]?.seq;
+      if (next !== undefined) first = Math.min(first, next);
+    }
+    return first;
+  }
+
+  // All that was sent is on its way.
+  #settle(): void {
+    const tracked = this.#tracked;
+    if (tracked === undefined) return;
+    tracked.taken = this.place(tracked.feed);
+    if (tracked.sent === 0) return;
+    const { sent } = tracked;
+    tracked.sent = 0;
+    tracked.onTaken?.(sent);
+  }
+
+  #takeWords(parts: string[]): void {
+    for (const line of this.#missed.values()) parts.push(line);
+    for (const word of this.#words) parts.push(word);
+    this.#missed.clear();
+    this.#words = [];
+    this.#wordsSize = 0;
+  }
 
   #takeAnswers(): string[] {
     const parts: string[] = [];
+    const end = this.#hub.now() + ANSWER_TURN;
     let size = 0;
     let taken = 0;
     for (const due of this.#answers) {
-      if (size > FRAME_CUT) break;
+      if (size > FRAME_CUT || this.#hub.now() > end) break;
       taken += 1;
       const line = typeof due === "string" ? due : due();
       if (!this.#open) return [];
@@ -277,6 +404,7 @@ export class Connection implements Subscriber {
         parts.push(line);
         room -= line.length;
         subscription.place = message.seq;
+        this.#note(message);
       }
       if (page.more) continue;
       subscription.place = until;
@@ -291,7 +419,10 @@ export class Connection implements Subscriber {
     const fresh = [...this.#subscriptions.values()].some(({ place }) => place > this.#cursor);
     if (fresh || !this.codec.joins) {
       const { entries, cursor } = this.#collect();
-      for (const entry of entries) parts.push(entry.line(this.codec));
+      for (const entry of entries) {
+        parts.push(entry.line(this.codec));
+        this.#note(entry.message);
+      }
       this.#advance(cursor);
       return;
     }
@@ -301,6 +432,10 @@ export class Connection implements Subscriber {
     });
     if (made.frame !== "") parts.push(made.frame);
     this.#advance(made.cursor);
+  }
+
+  #note(message: Message): void {
+    if (this.#tracked?.belongs(message)) this.#tracked.sent = message.seq;
   }
 
   #advance(cursor: number): void {
@@ -345,6 +480,10 @@ export class Connection implements Subscriber {
     if (!this.#open || parts.length === 0) return;
     if (this.codec.joins) this.#socket.send(parts.join("\n"));
     else for (const part of parts) this.#socket.send(part);
+    this.#unsent = this.#socket.bufferedAmount;
+    this.#progress = this.#hub.now();
+    // Looked at although nothing more is due: whether it reads, and what it took.
+    if (this.#unsent >= UNSENT || (this.#tracked?.sent ?? 0) > 0) this.#hub.waitForRoom(this);
   }
 
   #sign(): void {

@@ -1,5 +1,6 @@
 /** The first demo's two sockets, as its clients know them (first-protocol.md). */
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
+import type { Message } from "../protocol/message.ts";
 import type { PresenceDelta, Roster } from "../protocol/presence.ts";
 import type { Connection } from "./connection.ts";
 import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
@@ -77,6 +78,7 @@ export class OnlineList {
     this.#version = delta.version;
     for (const account of delta.left ?? []) this.#accounts.delete(account);
     for (const { account } of delta.joined ?? []) this.#accounts.add(account);
+    this.#stale ||= this.#accounts.size !== delta.count;
   }
 
   #refresh(): void {
@@ -126,7 +128,7 @@ export class FirstChatSession implements Session {
     this.#edge = edge;
     this.#list = list;
     connection.onPresence = (delta) => list.change(delta, this);
-    connection.onEnd = (given) => this.#end(given);
+    connection.onEnd = () => this.#end();
   }
 
   /** @param frame `test` joins; all else is ignored. */
@@ -155,7 +157,7 @@ export class FirstChatSession implements Session {
         if (answer === null || !("roster" in answer)) return;
         this.#list.replace(answer.roster);
         if (!connection.open) return;
-        connection.watched.set(DEMO_ROOM, answer.roster.version);
+        connection.watch(DEMO_ROOM, answer.roster.version);
         this.#greet();
         connection.answer(() => {
           this.#receiveAll();
@@ -172,24 +174,30 @@ export class FirstChatSession implements Session {
 
   // Direct messages that came while the account was away are brought now; the room begins with what follows.
   #receiveAll(): void {
-    const { hub, bus } = this.#edge;
+    const { hub } = this.#edge;
     const { account, connection } = this;
     const feed = directFeed(account);
     const seen = hub.reader.account(account)?.seen ?? hub.seq;
     const from = Math.min(Math.max(seen, hub.reader.trimmed(feed)), hub.seq);
     connection.subscribe(DEMO_ROOM, hub.seq);
     connection.subscribe(feed, from, hub.seq);
-    bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: hub.seq } });
+    // Its client can't say what it has: it has what the network took.
+    const isDirect = ({ channel }: Message) => channel.startsWith("dm:");
+    connection.track(feed, isDirect, (upTo) => this.#seen(upTo));
   }
 
-  #end(given: number): void {
+  #seen(upTo: number): void {
+    const { account } = this;
+    this.#edge.bus.send({ op: "propose", proposal: { kind: "seen", account, from: 0, upTo } });
+  }
+
+  #end(): void {
     this.#list.forget(this);
     if (this.#state !== "joined") return;
     const { bus } = this.#edge;
     const { account } = this;
     bus.send({ op: "leave", channel: DEMO_ROOM, account, connection: this.connection.id });
-    if (this.connection.feeds.includes(directFeed(account))) {
-      bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: given } });
-    }
+    const { taken } = this.connection;
+    if (taken !== undefined) this.#seen(taken);
   }
 }

@@ -46,6 +46,9 @@ export interface Feed {
 /** One for each edge. */
 export class Hub {
   readonly #feeds = new Map<string, Feed>();
+  // Feeds whose rings hold something, the one that was quiet for longest first: it is the first to give room.
+  readonly #filled = new Set<Feed>();
+  readonly #watchers = new Map<string, Set<Subscriber>>();
   readonly #due = new Set<Subscriber>();
   readonly #full = new Set<Subscriber>();
   readonly #frames = new Map<string, { frame: string; cursor: number }>();
@@ -60,8 +63,14 @@ export class Hub {
    * @param bus Where posts come from.
    * @param reader The log, for those who fell behind.
    * @param seq The log's last record.
+   * @param now Milliseconds that never go back.
    */
-  constructor(readonly bus: EdgeEnd, readonly reader: Reader, seq: number) {
+  constructor(
+    readonly bus: EdgeEnd,
+    readonly reader: Reader,
+    seq: number,
+    readonly now: () => number = () => performance.now(),
+  ) {
     this.#seq = seq;
     bus.listen((post) => this.#receive(post));
   }
@@ -113,7 +122,31 @@ export class Hub {
     feed.readers.delete(connection);
     if (feed.readers.size > 0 || this.#feeds.get(feed.name) !== feed) return;
     this.#feeds.delete(feed.name);
+    this.#filled.delete(feed);
     this.#ringBytes -= feed.ring.bytes;
+  }
+
+  /**
+   * Has a connection told who comes and goes in a channel.
+   *
+   * @param channel The channel.
+   * @param connection Who is told.
+   */
+  watch(channel: string, connection: Subscriber): void {
+    const watchers = this.#watchers.get(channel);
+    if (watchers === undefined) this.#watchers.set(channel, new Set([connection]));
+    else watchers.add(connection);
+  }
+
+  /**
+   * Ends that.
+   *
+   * @param channel The channel.
+   * @param connection Who was told.
+   */
+  unwatch(channel: string, connection: Subscriber): void {
+    const watchers = this.#watchers.get(channel);
+    if (watchers?.delete(connection) && watchers.size === 0) this.#watchers.delete(channel);
   }
 
   /**
@@ -180,19 +213,22 @@ export class Hub {
     const before = feed.ring.bytes;
     feed.ring.push(entry);
     this.#ringBytes += feed.ring.bytes - before;
+    this.#filled.delete(feed);
+    this.#filled.add(feed);
     for (const connection of feed.readers) this.wake(connection);
-    for (const other of this.#feeds.values()) {
+    for (const quiet of this.#filled) {
       if (this.#ringBytes <= RINGS_BYTES) break;
-      const held = other.ring.bytes;
-      other.ring.shrink(held / 2);
-      this.#ringBytes -= held - other.ring.bytes;
+      this.#ringBytes -= quiet.ring.bytes;
+      quiet.ring.shrink(0);
+      this.#filled.delete(quiet);
     }
   }
 
   #tellPresence(delta: PresenceDelta): void {
-    const readers = this.#feeds.get(delta.channel)?.readers ?? [];
     const line = once((codec) => codec.presence(delta));
-    for (const connection of readers) connection.presence(delta, line);
+    for (const connection of this.#watchers.get(delta.channel) ?? []) {
+      connection.presence(delta, line);
+    }
   }
 
   #tellSignal(signal: Signal, origin: string): void {
@@ -211,11 +247,11 @@ export class Hub {
 
   // Sends are bounded in time, so that a flood to many delays these and not commits, answers and pings.
   #flush(): void {
-    const end = performance.now() + TURN;
+    const end = this.now() + TURN;
     for (const connection of this.#due) {
       this.#due.delete(connection);
       connection.serve();
-      if (performance.now() > end) break;
+      if (this.now() > end) break;
     }
     this.#flushing = this.#due.size > 0;
     if (this.#flushing) setImmediate(() => this.#flush());

@@ -18,13 +18,18 @@ export const native: Codec = {
 };
 
 /**
- * Reads a frame.
+ * Reads a frame line by line, as far as its reader goes: a frame of half a million bad lines costs what is looked at.
  *
  * @param frame One or more JSON objects, one a line; blank lines are passed over.
  * @returns The commands, or what is wrong with each line.
  */
-export function decode(frame: string): (Command | BadCommand)[] {
-  return frame.split("\n").filter((line) => line.trim() !== "").map(parseCommand);
+export function* decode(frame: string): Generator<Command | BadCommand> {
+  for (let start = 0; start < frame.length;) {
+    const end = frame.indexOf("\n", start);
+    const line = frame.slice(start, end < 0 ? undefined : end);
+    start = end < 0 ? frame.length : end + 1;
+    if (line.trim() !== "") yield parseCommand(line);
+  }
 }
 
 /**

@@ -31,7 +31,7 @@ export class Entry {
 
 /** A feed's latest entries in the order of seq. */
 export class Ring {
-  #entries: Entry[] = [];
+  #entries: (Entry | undefined)[] = [];
   #start = 0;
   #bytes = 0;
   #floor: number;
@@ -71,6 +71,8 @@ export class Ring {
     while (this.#bytes > bytes) {
       const oldest = this.#entries[this.#start];
       if (oldest === undefined) break;
+      // The place stays until the rest is moved, the entry must not.
+      this.#entries[this.#start] = undefined;
       this.#start += 1;
       this.#bytes -= oldest.bytes;
       this.#floor = oldest.message.seq;
@@ -96,6 +98,11 @@ export class Ring {
       if ((this.#entries[middle]?.message.seq ?? 0) > seq) high = middle;
       else low = middle + 1;
     }
-    return this.#entries.slice(low);
+    const found: Entry[] = [];
+    for (let i = low; i < this.#entries.length; i++) {
+      const entry = this.#entries[i];
+      if (entry !== undefined) found.push(entry);
+    }
+    return found;
   }
 }

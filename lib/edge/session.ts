@@ -57,6 +57,7 @@ export class NativeSession implements Session {
   #commands = 0;
   #pending = 0;
   #bad = 0;
+  #directFrom = 0;
   // What the client wants to be subscribed to; the number tells a later subscription from an earlier one.
   readonly #wanted = new Map<string, number>();
 
@@ -69,7 +70,7 @@ export class NativeSession implements Session {
     this.#connection = connection;
     this.#who = who;
     this.#edge = edge;
-    connection.onEnd = (given) => this.#end(given);
+    connection.onEnd = () => this.#end();
   }
 
   /** @param frame Commands, one a line. */
@@ -82,13 +83,13 @@ export class NativeSession implements Session {
     }
     for (const command of decode(frame)) {
       if (!this.#connection.open) return;
-      if ("refusal" in command) {
-        this.#refuse(command.id, command.refusal);
-        continue;
-      }
       this.#pending += 1;
       if (this.#pending > 2 * this.#edge.limits.pending) {
         return this.#connection.close(CLOSE.policy, "Too many commands are unanswered");
+      }
+      if ("refusal" in command) {
+        this.#fail(command.id, command.refusal);
+        continue;
       }
       this.#commands += 1;
       if (command.verb !== "hello") this.#record();
@@ -126,15 +127,15 @@ export class NativeSession implements Session {
     if (this.#commands > 1) {
       return this.#fail(id, refuse("bad_request", '"hello" comes first and once'));
     }
-    if (token !== undefined) {
-      const who = this.#edge.access.token(token);
-      if (who === undefined) return this.#fail(id, refuse("unauthorized", "The token isn't valid"));
-      this.#who = who;
+    const who = token === undefined ? this.#who : this.#edge.access.token(token);
+    if (who === undefined) return this.#fail(id, refuse("unauthorized", "The token isn't valid"));
+    if (name !== undefined && who.account === null) {
+      return this.#fail(id, refuse("forbidden", "The admin has no name"));
     }
+    this.#who = who;
     this.#record();
-    const { account } = this.#who;
+    const { account } = who;
     if (name === undefined || account === null) {
-      if (name !== undefined) return this.#fail(id, refuse("forbidden", "The admin has no name"));
       return this.#done(id, () => {
         const known = account === null ? undefined : this.#edge.hub.reader.account(account);
         return this.#welcome(id, known?.name ?? null);
@@ -171,6 +172,7 @@ export class NativeSession implements Session {
       );
     }
     this.#wanted.set(channel, id);
+    if (!watch) this.#connection.unwatch(channel);
     const finish = (presence?: object) =>
       this.#done(id, () => this.#subscribed(id, body, presence));
     const { account } = this.#who;
@@ -178,7 +180,8 @@ export class NativeSession implements Session {
     const told = (answer: Answer) => {
       if (answer === null || !("roster" in answer)) return finish();
       const { channel: _, ...presence } = answer.roster;
-      if (this.#wanted.get(channel) === id) this.#connection.watched.set(channel, presence.version);
+      // From the list on: what changes before the answer goes out is told behind it.
+      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, presence.version);
       finish(presence);
     };
     if (channel !== ALL_DIRECT && account !== null) {
@@ -197,13 +200,13 @@ export class NativeSession implements Session {
     const { channel, since, history } = body;
     const { hub, limits } = this.#edge;
     const feed = this.#feed(channel);
-    let at = this.#connection.place(feed) ?? hub.seq;
+    let at = this.#connection.place(feed);
     const told = {
       channel,
       epoch: hub.reader.epoch,
       ...(presence === undefined ? {} : { presence }),
     };
-    const stands = this.#wanted.get(channel) === id;
+    const stands = this.#wanted.has(channel);
     const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
       since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
       hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
@@ -211,28 +214,43 @@ export class NativeSession implements Session {
       at = Math.max(at, since.seq);
       const { messages, more } = hub.reader.after(feed, since.seq, at, PAGE_MESSAGES);
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
-      if (stands) this.#connection.subscribe(feed, place, at);
+      if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
       return answerPage(id, "subscribe", answer, messages);
     }
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
-    const { messages } = size === 0 ? { messages: [] } : hub.reader.newest(feed, at, size);
-    if (stands) this.#connection.subscribe(feed, at);
+    const { messages, more } = size === 0
+      ? { messages: [], more: true }
+      : hub.reader.newest(feed, at, size);
+    const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
+    if (stands) this.#begin(feed, { from, place: at, until: at });
     if (since === undefined) return answerPage(id, "subscribe", { ...told, seq: at }, messages);
     const oldest = hub.reader.oldest(feed);
     const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
     return answerPage(id, "subscribe", gap, messages);
   }
 
+  // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
+  #begin(
+    feed: string,
+    { from, place, until }: { from: number; place: number; until: number },
+  ): void {
+    this.#connection.subscribe(feed, place, until);
+    if (feed !== directFeed(this.#who.account ?? "") || this.#connection.taken !== undefined) {
+      return;
+    }
+    this.#directFrom = from;
+    this.#connection.track(feed, () => false);
+  }
+
   #unsubscribe(id: number, channel: string): void {
     if (this.#wanted.delete(channel)) {
-      this.#connection.watched.delete(channel);
+      this.#connection.unwatch(channel);
       this.#leave(channel);
     }
     this.#done(id, () => {
-      if (this.#who.account !== null || channel !== ALL_DIRECT) {
-        if (!this.#wanted.has(channel)) this.#connection.unsubscribe(this.#feed(channel));
-      }
+      // Also where a later command wants it again: that one begins anew.
+      this.#connection.unsubscribe(this.#feed(channel));
       return answerLine(id, "unsubscribe", { channel });
     });
   }
@@ -270,9 +288,7 @@ export class NativeSession implements Session {
     this.#edge.bus.send({ op: "roster", channel }, (answer) => {
       if (answer === null || !("roster" in answer)) return this.#fail(id, UNANSWERED);
       const { roster } = answer;
-      if (this.#connection.watched.has(channel)) {
-        this.#connection.watched.set(channel, roster.version);
-      }
+      if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
       this.#done(id, () => answerLine(id, "presence", roster));
     });
   }
@@ -337,13 +353,11 @@ export class NativeSession implements Session {
     });
   }
 
-  #fail(id: number, refusal: Refusal): void {
-    this.#pending -= 1;
-    this.#refuse(id, refusal);
-  }
-
-  #refuse(id: number | undefined, refusal: Refusal): void {
-    this.#connection.answer(errorLine(id, refusal));
+  #fail(id: number | undefined, refusal: Refusal): void {
+    this.#connection.answer(() => {
+      this.#pending -= 1;
+      return errorLine(id, refusal);
+    });
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
     const facts = { connection: this.#connection.id, code: refusal.code };
     log.info("command.refused", facts);
@@ -373,10 +387,12 @@ export class NativeSession implements Session {
     this.#edge.bus.send({ op: "leave", channel, account, connection: this.#connection.id });
   }
 
-  #end(given: number): void {
+  #end(): void {
     const { account } = this.#who;
-    if (account !== null && this.#connection.feeds.includes(directFeed(account))) {
-      this.#edge.bus.send({ op: "propose", proposal: { kind: "seen", account, upTo: given } });
+    const { taken } = this.#connection;
+    if (account !== null && taken !== undefined) {
+      const proposal = { kind: "seen" as const, account, from: this.#directFrom, upTo: taken };
+      this.#edge.bus.send({ op: "propose", proposal });
     }
     for (const channel of this.#wanted.keys()) this.#leave(channel);
     this.#wanted.clear();

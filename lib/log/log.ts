@@ -215,7 +215,8 @@ export class Log {
         this.#sql.rename.run(record.name, record.account);
         break;
       case "seen":
-        this.#sql.seen.run(record.upTo, record.account);
+        // Only what joins on to what was seen before: there may be something in between.
+        this.#sql.seen.run(record.upTo, record.account, record.from);
         break;
       case "trim":
         this.#trim.apply(record.scope, record.upTo);
@@ -275,7 +276,7 @@ function prepare(db: DatabaseSync) {
     account: sql("SELECT name, seen FROM accounts WHERE account = ?"),
     addAccount: sql("INSERT INTO accounts VALUES (?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING"),
     rename: sql("UPDATE accounts SET name = ? WHERE account = ?"),
-    seen: sql("UPDATE accounts SET seen = max(seen, ?) WHERE account = ?"),
+    seen: sql("UPDATE accounts SET seen = max(seen, ?) WHERE account = ? AND seen >= ?"),
     feed: sql("SELECT id FROM feeds WHERE name = ?"),
     addFeed: sql("INSERT INTO feeds (name) VALUES (?)"),
     key: sql("SELECT seq, time FROM keys WHERE channel = ? AND account = ? AND key = ?"),

@@ -1,4 +1,5 @@
 /** The log's reading side: pages of feeds, and accounts. Each edge has one, with its own read-only connection. */
+import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { type Message, messageJson } from "../protocol/message.ts";
@@ -137,10 +138,12 @@ function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Pa
   const messages: Message[] = [];
   let bytes = 0;
   for (const row of rows) {
-    if (messages.length === limit || bytes > PAGE_BYTES) return { messages, more: true };
-    const message = readMessage(row);
+    if (messages.length === limit) return { messages, more: true };
+    const { message, json } = readWhole(row);
+    bytes += Buffer.byteLength(json) + 1;
+    // A single message is a page, however large.
+    if (bytes > PAGE_BYTES && messages.length > 0) return { messages, more: true };
     messages.push(message);
-    bytes += message.data.length;
   }
   return { messages, more: false };
 }
@@ -153,6 +156,10 @@ function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Pa
  * @throws {Error} If it isn't what was written.
  */
 export function readMessage(row: Record<string, SQLOutputValue>): Message {
+  return readWhole(row).message;
+}
+
+function readWhole(row: Record<string, SQLOutputValue>): { message: Message; json: string } {
   const message: Message = {
     channel: String(row.channel),
     seq: Number(row.seq),
@@ -162,10 +169,11 @@ export function readMessage(row: Record<string, SQLOutputValue>): Message {
     ...(row.key === null ? {} : { key: String(row.key) }),
     data: String(row.data),
   };
-  if (crc32(messageJson(message)) !== row.checksum) {
+  const json = messageJson(message);
+  if (crc32(json) !== row.checksum) {
     throw new Error(
       `Cannot read message ${message.seq}: its checksum is wrong, the log is damaged`,
     );
   }
-  return message;
+  return { message, json };
 }

@@ -68,7 +68,14 @@ const displayName = v.pipe(
   ),
 );
 const keyForm = `1 to ${KEY_LENGTH} characters`;
-const key = v.pipe(text(keyForm), v.minLength(1, keyForm), v.maxLength(KEY_LENGTH, keyForm));
+const key = v.pipe(
+  text(keyForm),
+  // Twice as many units as characters at most: counted only where it can be right.
+  v.check(
+    (key) => key !== "" && key.length <= 2 * KEY_LENGTH && [...key].length <= KEY_LENGTH,
+    keyForm,
+  ),
+);
 const flag = v.boolean("true or false");
 // JSON has no undefined: a field that is there has a value, whatever it is.
 const data = v.unknown();

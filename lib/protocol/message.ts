@@ -26,7 +26,7 @@ export type Proposal =
   | { readonly kind: "message"; channel: string; from: string | null; key?: string; data: string }
   | { readonly kind: "account"; account: string }
   | { readonly kind: "rename"; account: string; name: string | null }
-  | { readonly kind: "seen"; account: string; upTo: number }
+  | { readonly kind: "seen"; account: string; from: number; upTo: number }
   | { readonly kind: "trim"; scope: TrimScope; upTo: number };
 
 /** What a trim removes from: every channel, or those of pushes alone. */
