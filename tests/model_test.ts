@@ -13,6 +13,7 @@ import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { directChannel } from "../lib/protocol/channel.ts";
+import { memoryFolder } from "./helpers/world.ts";
 
 const ACCOUNTS = ["ada", "bob", "eve"];
 const ROOMS = ["room:a", "room:b"];
@@ -188,7 +189,7 @@ function pick(answer: unknown): unknown {
 }
 
 Deno.test("two thousand random sequences end as the model says", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fanfare-model-" });
+  const folder = memoryFolder();
   let run = 0;
   try {
     await fc.assert(
