@@ -1,0 +1,174 @@
+/** The real server as a process of its own, to be killed, measured and started again. */
+
+/** How it is started. */
+export interface ChildOptions {
+  readonly data: string;
+  /** @default {0} */
+  readonly port?: number;
+  /** More of the command line. */
+  readonly flags?: readonly string[];
+}
+
+/** A line of the server's log. */
+export interface LogLine {
+  readonly level?: string;
+  readonly message?: string;
+  readonly [fact: string]: unknown;
+}
+
+/** A server that was started; disposing of it kills it. */
+export interface ChildServer extends AsyncDisposable {
+  readonly pid: number;
+  /** Ends with the port once the server has said where it listens; fails when it ends before, or takes too long. */
+  readonly listening: Promise<number>;
+  readonly ended: Promise<Deno.CommandStatus>;
+  /** The lines of its log at level error, and those that aren't JSON. */
+  readonly troubles: readonly string[];
+  /** Takes each line of its log. */
+  onLog?: (line: LogLine) => void;
+  /** Sends a signal; nothing happens where it has ended. */
+  signal(name: Deno.Signal): void;
+}
+
+/** How long a start may take, in milliseconds. */
+export const START_LIMIT = 30_000;
+
+const ROOT = new URL("../../", import.meta.url);
+// A run that publishes as fast as it can is no flood by one account.
+const UNBOUNDED = { FANFARE_RATE: "0", FANFARE_MAX_PER_ADDRESS: "0", FANFARE_MAX_CONNECTIONS: "0" };
+
+/**
+ * Starts the server as its start task does, with the same permissions.
+ *
+ * @param options How.
+ * @returns The child, at once.
+ */
+export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
+  const args = [...await startArguments(), "--data", options.data];
+  args.push("--port", String(options.port ?? 0), ...options.flags ?? []);
+  const command = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    env: UNBOUNDED,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const process = command.spawn();
+  const troubles: string[] = [];
+  const child: ChildServer = {
+    pid: process.pid,
+    listening: portOf(process, troubles),
+    ended: process.status,
+    troubles,
+    signal(name) {
+      try {
+        process.kill(name);
+      } catch (error) {
+        if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      child.signal("SIGKILL");
+      await Promise.all([process.status, reading]);
+    },
+  };
+  // Whoever kills it before it listens needs no answer.
+  child.listening.catch(() => {});
+  const reading = readLog(process.stderr, (line) => child.onLog?.(line), troubles);
+  return child;
+}
+
+/**
+ * Asks for a browser's account.
+ *
+ * @param url The server's.
+ * @returns The cookie's `name=value`.
+ */
+export async function cookieFrom(url: string): Promise<string> {
+  const response = await fetch(new URL("/to_chat/", url), { signal: AbortSignal.timeout(10_000) });
+  await response.body?.cancel();
+  const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
+  if (cookie === undefined) throw new Error("Cannot find a cookie: /to_chat/ gave none");
+  return cookie;
+}
+
+/**
+ * Waits, but not for ever.
+ *
+ * @param promise What is waited for.
+ * @param limit Milliseconds.
+ * @param what Named where it takes longer.
+ * @returns What it ends with.
+ */
+export async function within<T>(promise: Promise<T>, limit: number, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Waited ${limit} ms in vain for ${what}`)), limit);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Waits.
+ *
+ * @param ms Milliseconds.
+ */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function startArguments(): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const [deno, ...args] = String(tasks.start.command).split(" ");
+  if (deno === "deno" && args.at(-1) === "main.ts") return args;
+  throw new Error("Cannot start the server: its start task isn't `deno … main.ts`");
+}
+
+async function portOf(process: Deno.ChildProcess, troubles: string[]): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const read = async () => {
+    // To the end, so that the server never writes into a closed pipe.
+    for await (const line of lines(process.stdout)) {
+      const port = /http:\/\/\S+:(\d+)\//.exec(line)?.[1];
+      if (port !== undefined) resolve(Number(port));
+    }
+    const { code, signal } = await process.status;
+    reject(
+      new Error(`The server ended (${signal ?? code}) before it listened: ${troubles.join("\n")}`),
+    );
+  };
+  read().catch(reject);
+  return await within(promise, START_LIMIT, "the line with the server's address");
+}
+
+async function readLog(
+  stderr: ReadableStream<Uint8Array<ArrayBuffer>>,
+  told: (line: LogLine) => void,
+  troubles: string[],
+): Promise<void> {
+  for await (const text of lines(stderr)) {
+    let line: LogLine = { level: "ERROR" };
+    try {
+      line = JSON.parse(text);
+    } catch {
+      // A stack trace, or the runtime's own words.
+    }
+    if (line.level === "ERROR" || line.level === "FATAL") troubles.push(text);
+    told(line);
+  }
+}
+
+async function* lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const whole = (rest + chunk).split("\n");
+    rest = whole.pop() ?? "";
+    yield* whole;
+  }
+  if (rest !== "") yield rest;
+}
