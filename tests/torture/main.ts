@@ -13,6 +13,7 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: "string" },
     kills: { type: "string", default: "20" },
+    proxy: { type: "boolean", default: false },
     seconds: { type: "string", default: "0" },
   },
 });
@@ -21,6 +22,7 @@ console.log(`seed ${seed}`);
 const { counts, violations } = await torture({
   seed,
   kills: Number(values.kills),
+  proxy: values.proxy,
   seconds: Number(values.seconds),
   flags: positionals,
   say: console.log,

@@ -23,8 +23,8 @@ export interface Account {
   readonly name: string;
 }
 
-/** How many may be unacknowledged. */
-export const WINDOW = 32;
+/** How many may be unacknowledged: it changes between these, so that commits are of all sizes. */
+const WINDOWS = [1, 4, 32, 32, 32] as const;
 
 /** How often it looks whether there is room again, in milliseconds. */
 const LOOK = 20;
@@ -40,6 +40,7 @@ export class Publisher {
   readonly #unacknowledged = new Map<string, Publication>();
   readonly #done: Publication[] = [];
   #count = 0;
+  #window = 32;
   #stopping = false;
 
   /**
@@ -93,7 +94,10 @@ export class Publisher {
     if (hello !== undefined) {
       this.#greet(hello);
       this.#resend(wire);
-      const timer = setInterval(() => this.#pump(wire), LOOK);
+      const timer = setInterval(() => {
+        if (this.#random.chance(0.1)) this.#window = this.#random.pick(WINDOWS);
+        this.#pump(wire);
+      }, LOOK);
       this.#pump(wire);
       await wire.ended;
       clearInterval(timer);
@@ -127,7 +131,7 @@ export class Publisher {
     if (this.#stopping) return;
     const lines: string[] = [];
     const size = this.#random.whole(1, 8);
-    while (this.#unacknowledged.size < WINDOW && this.#shared.hasRoom() && wire.open) {
+    while (this.#unacknowledged.size < this.#window && this.#shared.hasRoom() && wire.open) {
       lines.push(this.#command(wire, ...this.#next()));
       if (lines.length >= size) wire.send(lines.splice(0));
     }

@@ -23,8 +23,13 @@ interface Subscription extends Stream {
   answered: number;
   /** Whether the connection may send its messages now. */
   stands: boolean;
+  /** Whether it was asked to end it. */
+  leaving: boolean;
   more: boolean;
 }
+
+/** How often it thinks of leaving a channel for a moment, or the server, in milliseconds. */
+const RESTLESS = 40;
 
 /** A reader. */
 export class ReaderClient {
@@ -57,6 +62,7 @@ export class ReaderClient {
       sums: [],
       answered: 0,
       stands: false,
+      leaving: false,
       more: false,
     }));
   }
@@ -104,7 +110,7 @@ export class ReaderClient {
   }
 
   async #read(wire: Wire): Promise<void> {
-    for (const subscription of this.#subscriptions) subscription.stands = false;
+    for (const one of this.#subscriptions) one.leaving = one.stands = false;
     this.#live = 0;
     this.state = "the answer to hello";
     // Some begin without a hello: it is optional.
@@ -116,19 +122,21 @@ export class ReaderClient {
     if (this.#random.chance(0.5)) wire.send(commands);
     else for (const command of commands) wire.send([command]);
     this.state = "messages";
-    const leaving = setInterval(() => {
+    const restless = setInterval(() => {
       const one = this.#subscriptions[this.#random.whole(0, this.#subscriptions.length - 1)];
-      if (one?.stands && this.#random.chance(0.2)) this.#leaveAndReturn(wire, one);
-    }, 50);
+      if (one?.stands && !one.leaving && this.#random.chance(0.5)) this.#leaveAndReturn(wire, one);
+      if (this.#random.chance(0.02)) wire.drop();
+    }, RESTLESS);
     await wire.ended;
-    clearInterval(leaving);
+    clearInterval(restless);
   }
 
   // What was sent before the answer counts; from then on nothing comes until it is back.
   #leaveAndReturn(wire: Wire, subscription: Subscription): void {
     const { channel } = subscription;
+    subscription.leaving = true;
     wire.send([wire.command("unsubscribe", { channel }, () => {
-      subscription.stands = false;
+      subscription.leaving = subscription.stands = false;
       wire.send([this.#subscribe(wire, subscription)]);
     })]);
   }

@@ -1,5 +1,6 @@
 /** A whole run: a server that is killed again and again, clients that go on, and the books held against the log. */
 import { cookieFrom, pause, within } from "../helpers/child_server.ts";
+import { type Proxy, startProxy } from "../helpers/proxy.ts";
 import { type Random, randomOf } from "../helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { type Account, Publisher, type Shared } from "./publisher.ts";
@@ -12,6 +13,8 @@ import { Wire, type WireMessage } from "./wire.ts";
 export interface TortureOptions {
   readonly seed: number;
   readonly kills: number;
+  /** Whether connections go through a proxy that treats them badly. */
+  readonly proxy: boolean;
   /** How long it lasts at least, in seconds. */
   readonly seconds: number;
   /** More of the server's command line. */
@@ -65,14 +68,19 @@ class Run {
     const { flags } = this.#options;
     await using victim = await Victim.start(this.#data, flags, this.#ledger);
     const accounts = await this.#enter(victim.port, ["Ada", "Bob", "Cyd", "Dan", "Eve"]);
-    this.#cast(accounts, `ws://127.0.0.1:${victim.port}/ws`);
+    await using proxy = this.#options.proxy ? await this.#between(victim.port) : undefined;
+    this.#cast(accounts, `ws://127.0.0.1:${proxy?.port ?? victim.port}/ws`);
     const actors = [...this.#publishers, ...this.#readers].map((actor) => actor.run());
     try {
       await this.#act(victim);
+      proxy?.calm();
       await this.#finish(actors);
     } finally {
       this.#abort.abort();
     }
+    const { reset = 0, finished = 0, silenced = 0 } = proxy?.cuts ?? {};
+    this.#ledger.counts.cut = reset + finished + silenced;
+    await proxy?.[Symbol.asyncDispose]();
     // What is in the log now has to come from the disk.
     await victim.restart("SIGKILL");
     await victim.listen();
@@ -80,6 +88,10 @@ class Run {
     const code = await victim.stop();
     if (code !== 0) this.#ledger.violate("wrong", `The server ended with ${code} on SIGTERM`);
     await within(Promise.all(this.#sockets), 10_000, "the last sockets to go");
+  }
+
+  async #between(target: number): Promise<Proxy> {
+    return await startProxy({ target, random: this.#random("proxy") });
   }
 
   // Accounts exist, by name, before anyone writes to them.
