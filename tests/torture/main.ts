@@ -25,7 +25,7 @@ const { counts, violations } = await torture({
   proxy: values.proxy,
   seconds: Number(values.seconds),
   flags: positionals,
-  say: console.log,
+  say: (line) => console.log(`${(performance.now() / 1000).toFixed(1).padStart(6)} s ${line}`),
 });
 const { wrong, ...shown } = counts;
 console.log(Object.entries(shown).map(([name, count]) => `${name} ${count}`).join(", "));

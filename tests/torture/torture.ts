@@ -75,6 +75,7 @@ class Run {
       await this.#act(victim);
       proxy?.calm();
       await this.#finish(actors);
+      this.#options.say("all is acknowledged and read");
     } finally {
       this.#abort.abort();
     }
@@ -84,7 +85,9 @@ class Run {
     // What is in the log now has to come from the disk.
     await victim.restart("SIGKILL");
     await victim.listen();
+    this.#options.say("what is in the log now came from the disk");
     await this.#verify(victim.port, accounts);
+    this.#options.say("the books are closed");
     const code = await victim.stop();
     if (code !== 0) this.#ledger.violate("wrong", `The server ended with ${code} on SIGTERM`);
     await within(Promise.all(this.#sockets), 10_000, "the last sockets to go");
