@@ -1,6 +1,6 @@
 /** A TCP proxy that treats connections badly: it delays, splits, merges and cuts them. What it forwards is always a prefix. */
 import net from "node:net";
-import { pause } from "./child_server.ts";
+import { pause, within } from "./child_server.ts";
 import type { Random } from "./random.ts";
 
 /** How connections are treated. */
@@ -38,6 +38,7 @@ export interface Proxy extends AsyncDisposable {
 const HELD = 262_144;
 /** How long a silenced connection stays before it is reset, in milliseconds. */
 const SILENT = 8000;
+const END_LIMIT = 10_000;
 
 /**
  * Starts one on a free port.
@@ -68,7 +69,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       const closed = new Promise((resolve) => server.close(resolve));
       const ended = [...pairs].map((pair) => pair.ended);
       for (const pair of pairs) pair.reset();
-      await Promise.all([closed, ...ended]);
+      await within(Promise.all([closed, ...ended]), END_LIMIT, "the proxy's connections to end");
     },
   };
 }
@@ -115,8 +116,8 @@ class Pair {
   /** Ends both connections by RST. */
   reset(): void {
     for (const socket of this.#sockets) {
-      // Before it is connected there is nothing to reset.
-      if (socket.connecting) socket.destroy();
+      // Before it is connected there is nothing to reset; and a reset waits for what is unwritten, perhaps for ever.
+      if (socket.connecting || socket.writableLength > 0) socket.destroy();
       else socket.resetAndDestroy();
     }
   }
