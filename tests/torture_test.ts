@@ -1,0 +1,24 @@
+/** Nothing acknowledged is lost, repeated or reordered: the short version of tests/torture (hostile.md L3, L10). */
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { torture, type TortureOptions } from "./torture/torture.ts";
+
+async function hold(options: Pick<TortureOptions, "kills" | "proxy">): Promise<void> {
+  const seed = Math.floor(Math.random() * 0x1_0000_0000);
+  const said: string[] = [`seed ${seed}`];
+  const say = (line: string) => void said.push(line);
+  const { counts, violations } = await torture({ seed, seconds: 3, flags: [], say, ...options });
+  assertEquals(violations, [], said.join("\n"));
+  assertEquals(counts.kills, options.kills);
+  assertGreater(counts.delivered, counts.published / 2);
+  if (options.proxy) assertGreater(counts.cut, 0);
+  // Every run publishes again what was acknowledged long ago, whatever the kills leave.
+  assert(counts.duplicates > 0);
+}
+
+Deno.test("a server killed three times keeps its word", async () => {
+  await hold({ kills: 3, proxy: false });
+});
+
+Deno.test("so does one killed twice behind a bad network", async () => {
+  await hold({ kills: 2, proxy: true });
+});
