@@ -7,6 +7,8 @@ import { Reader } from "../lib/log/reader.ts";
 import { KEY_AGE, TRIM_STEP } from "../lib/log/trim.ts";
 import type { Proposal } from "../lib/protocol/message.ts";
 import { messages, tempFolder } from "./helpers/log.ts";
+import { NativeClient, startServer } from "./helpers/server.ts";
+import { memoryFolder, World } from "./helpers/world.ts";
 
 const FOR_EVER: RetentionPolicy = { keep: 0, keepPush: 0, keepBytes: 0 };
 
@@ -105,4 +107,107 @@ Deno.test("a key is known for 24 hours by the log's time, over trims, and then f
     assertEquals([log.tidy(), log.tidy(), log.tidy()], [true, true, false]);
     assertEquals(publish(1000 + KEY_AGE, "k")?.seq, anew?.seq);
   });
+});
+
+const DAY = 86_400_000;
+
+Deno.test("whoever comes back for what is gone is told so, and shown what is still kept", async () => {
+  let now = 1_800_000_000_000;
+  const retention = { keep: 0, keepPush: 30 * DAY, keepBytes: 0 };
+  await using server = await startServer({ retention }, () => now);
+  const placed: Record<string, unknown>[] = [];
+  let epoch: unknown;
+  {
+    await using ada = await NativeClient.open(server);
+    epoch = (await ada.do("hello", {})).epoch;
+    for (const channel of ["push:p", "room:a", "push:p", "push:p"]) {
+      placed.push(await ada.do("publish", { channel, data: 1 }));
+      now += DAY;
+    }
+  }
+  const seqs = placed.map(({ seq }) => Number(seq));
+  // The first push is a bit more than 30 days old now, the second isn't.
+  now += 27 * DAY;
+  await server.restart();
+  await using bob = await NativeClient.open(server);
+  const since = (seq: number) => ({ since: { epoch, seq } });
+  const subscribe = (channel: string, more: object) => bob.do("subscribe", { channel, ...more });
+  let answer = await subscribe("push:p", since(0));
+  // Retention runs beside everything else.
+  for (const end = Date.now() + 10_000; answer.recovered === true && Date.now() < end;) {
+    answer = await subscribe("push:p", since(0));
+  }
+  const given = (of: Record<string, unknown>) =>
+    Array.isArray(of.messages) && of.messages.map(({ seq }) => seq);
+  assertEquals([answer.recovered, answer.oldest, given(answer)], [false, seqs[2], seqs.slice(2)]);
+  // Whoever has all that is gone misses nothing.
+  answer = await subscribe("push:p", since(Number(seqs[0])));
+  assertEquals([answer.recovered, given(answer)], [true, seqs.slice(2)]);
+  answer = await subscribe("room:a", since(0));
+  assertEquals([answer.recovered, given(answer)], [true, [seqs[1]]]);
+});
+
+Deno.test("a reader that retention overtook is closed, and comes back to a gap", async () => {
+  const folder = memoryFolder();
+  const world = await World.open(folder);
+  const ada = world.connect("ada");
+  const bob = world.connect("bob");
+  ada.session.receive('{"id":1,"subscribe":{"channel":"room:a"}}');
+  await world.settle();
+  ada.socket.read();
+  ada.socket.stall();
+  const data = "x".repeat(60_000);
+  for (let id = 1; id <= 40; id++) {
+    bob.session.receive(JSON.stringify({ id, publish: { channel: "room:a", data } }));
+  }
+  await world.settle();
+  const upTo = world.log.seq - 10;
+  world.bus.edge.send({ op: "propose", proposal: { kind: "trim", scope: "all", upTo } });
+  await world.settle();
+  ada.socket.flow();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals([ada.socket.closed, ada.socket.read()], [4008, []]);
+  world.close();
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("the clock goes back an hour: time never falls, and keys are remembered by it", async () => {
+  let now = 1_800_000_000_000;
+  await using server = await startServer({}, () => now);
+  await using ada = await NativeClient.open(server);
+  const publish = (key: string) => ada.do("publish", { channel: "room:a", data: 1, key });
+  const first = await publish("a");
+  now -= 3_600_000;
+  const second = await publish("b");
+  assertEquals([second.time, Number(second.seq) > Number(first.seq)], [first.time, true]);
+  now += 3_600_000 + 5;
+  assertEquals((await publish("c")).time, Number(first.time) + 5);
+  // Nearly a day on by the clock, and back: a key counts by the time of its message.
+  now += DAY - 10;
+  assertEquals((await publish("a")).duplicate, true);
+  now += 10;
+  assertEquals((await publish("a")).duplicate, undefined);
+});
+
+Deno.test("the same key at the same time over two connections, and after a restart, is one message", async () => {
+  await using server = await startServer();
+  const { url } = server;
+  const cookie = (await fetch(`${url}/to_chat/`)).headers.getSetCookie()[0]?.split(";")[0] ?? "";
+  const placed: Record<string, unknown>[] = [];
+  const publish = async (client: NativeClient, data: number) => {
+    placed.push(await client.do("publish", { channel: "room:a", data, key: "k" }));
+  };
+  {
+    await using one = await NativeClient.open(server, { cookie });
+    await using other = await NativeClient.open(server, { cookie });
+    await Promise.all([publish(one, 1), publish(other, 2), publish(one, 3), publish(other, 4)]);
+  }
+  await server.restart();
+  await using again = await NativeClient.open(server, { cookie });
+  await publish(again, 5);
+  const [first] = placed;
+  assertEquals(placed.filter(({ duplicate }) => duplicate === undefined).length, 1);
+  for (const { seq, time } of placed) assertEquals([seq, time], [first?.seq, first?.time]);
+  const { messages } = await again.do("history", { channel: "room:a" });
+  assertEquals(Array.isArray(messages) && messages.length, 1);
 });

@@ -17,13 +17,17 @@ export interface TestServer extends AsyncDisposable {
  * Starts a server; `await using` ends it.
  *
  * @param changes What differs from the defaults.
+ * @param clock Milliseconds since 1970.
  * @returns The server.
  */
-export async function startServer(changes: Partial<Config> = {}): Promise<TestServer> {
+export async function startServer(
+  changes: Partial<Config> = {},
+  clock: () => number = Date.now,
+): Promise<TestServer> {
   const config = readConfig([], () => undefined);
   if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
   const data = changes.data ?? await Deno.makeTempDir({ prefix: "fanfare-test-" });
-  let running = await serve({ ...config, port: 0, ...changes, data });
+  let running = await serve({ ...config, port: 0, ...changes, data }, clock);
   const host = `127.0.0.1:${running.address.port}`;
   const { port } = running.address;
   return {
@@ -32,7 +36,7 @@ export async function startServer(changes: Partial<Config> = {}): Promise<TestSe
     data,
     async restart() {
       await running.stop();
-      running = await serve({ ...config, ...changes, data, port });
+      running = await serve({ ...config, ...changes, data, port }, clock);
     },
     async [Symbol.asyncDispose]() {
       await running.stop();
