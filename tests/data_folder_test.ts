@@ -63,6 +63,7 @@ Deno.test("a full disk refuses publications and nothing else, heals when there i
     return undefined;
   };
   assertEquals(await publish(), undefined);
+  assertEquals(Deno.statSync(`${disk}/fanfare.db-spare`).size, 4 * 1_048_576);
   fill(`${disk}/filler`);
   let refused: unknown;
   for (let i = 0; i < 1000 && refused === undefined; i++) refused = await publish();
@@ -74,6 +75,8 @@ Deno.test("a full disk refuses publications and nothing else, heals when there i
   assertEquals(Array.isArray(messages) && messages.map(({ seq }) => seq), acknowledged.slice(-3));
   await using eve = await clientOf(port);
   await eve.do("subscribe", { channel: "room:a", history: 1 });
+  // What was kept for this is in use now.
+  assertEquals(Deno.statSync(`${disk}/fanfare.db-spare`).size, 0);
   Deno.removeSync(`${disk}/filler`);
   await within(healed.promise, 15_000, "the log to heal");
   assertEquals(await publish(), undefined);

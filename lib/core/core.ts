@@ -85,6 +85,12 @@ export class Core {
       }
     });
     if (parts.retention !== undefined) this.#tending = setTimeout(() => this.#tend());
+    try {
+      parts.log.heal();
+    } catch (error) {
+      // It begins on a full disk: it serves what it has.
+      this.#refuseWrites(error, 0);
+    }
   }
 
   /** Waits until all that was taken is committed and told. */
@@ -228,6 +234,8 @@ export class Core {
     logger.error("log.refused", { error: String(error), batch });
     this.#writable = false;
     this.#healing ??= setTimeout(() => this.#heal(), this.#healPause);
+    // The edges hear of it, also where no commit is under way.
+    this.#schedule();
   }
 
   #heal(): void {

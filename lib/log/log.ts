@@ -138,7 +138,8 @@ export class Log {
   }
 
   /**
-   * Tries whether the disk takes writes again, with room for the spare, after {@linkcode apply} or {@linkcode tidy} threw.
+   * Tries whether the disk takes writes, with room for the spare: at the start, and after {@linkcode apply} or
+   * {@linkcode tidy} threw.
    *
    * @throws {Error} If it doesn't.
    */
