@@ -1,0 +1,412 @@
+// @ts-check
+/**
+ * The outbox: what was published and isn't acknowledged yet. Each item is kept before it is sent, sent in order and at the
+ * server's pace, again after each break under the same key, and forgotten once it has its place.
+ *
+ * @module
+ */
+import { Code, FanfareError, newKey, PASSING, RETRY } from "./codes.js";
+import { Tabs } from "./tabs.js";
+import { Bucket } from "./time.js";
+
+/** @typedef {import("./store.js").Item} Item */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./time.js").Clock} Clock */
+/** @typedef {{channel: string, seq: number, time: number, duplicate?: true}} Place */
+/** @typedef {{resolve: (place: Place) => void, reject: (error: FanfareError) => void}} Waiter */
+/**
+ * Where to send: a connection that was greeted.
+ *
+ * @typedef {object} Link
+ * @property {string | null} account Who one is there.
+ * @property {{message: number, rate: number, burst: number}} limits What the server allows.
+ * @property {() => number} free How many commands it takes now.
+ * @property {(body: {channel: string, data: unknown, key: string}, done: (place: Place) => void, failed: (error: FanfareError) => void) => void} send Publishes.
+ */
+/**
+ * Who is told.
+ *
+ * @typedef {object} Told
+ * @property {() => void} changed The items are others.
+ * @property {(item: Item, place: Place) => void} sent An item has its place; told before `changed`.
+ */
+/**
+ * An item with what is only of now: whether it is at the server, how many writes of it are under way, who waits for it.
+ *
+ * @typedef {{item: Item, size: number, sent: boolean, writing: number, waiters: Waiter[]}} Entry
+ */
+
+/** The most items. */
+export const MOST_ITEMS = 1000;
+/** The most that all items have, as JSON in UTF-8. */
+export const MOST_BYTES = 5 * 1024 * 1024;
+/** The server knows a key for 24 hours; an hour less, since its clock is another. */
+export const KEY_LIFE = 23 * 3_600_000;
+// A store that hangs must not hold the messages up for ever.
+const STORE_PATIENCE = 3000;
+
+/** What is on its way. */
+export class Outbox {
+  /** This tab's name among those that share the store. */
+  #owner = newKey();
+  #store;
+  #clock;
+  #told;
+  #bucket;
+  #tabs;
+  /** In the order in which they are sent. @type {Map<string, Entry>} */
+  #entries = new Map();
+  #bytes = 0;
+  #lastOrder = 0;
+  /** @type {readonly Item[] | undefined} */
+  #listed;
+  #ready = false;
+  /** @type {Promise<void>} */
+  #begun;
+  /** @type {Link | undefined} */
+  #link;
+  #inFlight = 0;
+  #pausedUntil = 0;
+  #stopTimer = () => {};
+
+  /**
+   * @param {Store} store Where items are kept.
+   * @param {{clock: Clock, locks?: import("./tabs.js").Locks}} parts What tells the time, and the browser's locks.
+   * @param {Told} told Who is told.
+   */
+  constructor(store, parts, told) {
+    this.#store = store;
+    this.#clock = parts.clock;
+    this.#told = told;
+    this.#bucket = new Bucket(parts.clock);
+    this.#tabs = store.shared
+      ? new Tabs(this.#owner, store, parts, (items) => this.#adopt(items))
+      : undefined;
+    this.#begun = this.#begin();
+  }
+
+  /** What is on its way or failed, in order. A new list whenever something changed. @type {readonly Item[]} */
+  get items() {
+    this.#listed ??= Object.freeze([...this.#entries.values()].map(({ item }) => item));
+    return this.#listed;
+  }
+
+  /**
+   * Takes a message; it is being kept when this returns.
+   *
+   * @param {{channel: string, data: unknown, key?: string, account?: string | null}} message What, where, by whom.
+   * @returns {Promise<Place>} Its place, once the server has it.
+   */
+  add({ channel, data, key = newKey(), account }) {
+    const json = JSON.stringify(data);
+    if (json === undefined) {
+      return Promise.reject(new FanfareError("bad_request", `"data" must be a JSON value`));
+    }
+    const known = [...this.#entries.values()].find(({ item }) =>
+      item.key === key && item.channel === channel
+    );
+    if (known?.item.status === "pending") return waiting(known);
+    if (known !== undefined) this.#forget(known);
+    const size = byteLength(json);
+    if (this.#entries.size >= MOST_ITEMS || this.#bytes + size > MOST_BYTES) {
+      const message = `The outbox is full: it has at most ${MOST_ITEMS} messages and 5 MiB`;
+      return Promise.reject(new FanfareError(Code.full, message));
+    }
+    /** @type {Item} */
+    const item = {
+      ...{ id: newKey(), key, channel, data: JSON.parse(json), time: this.#clock.now() },
+      ...(account === undefined ? {} : { account }),
+      ...{ order: this.#nextOrder(), owner: this.#owner, status: "pending" },
+      // Sent as soon as it is kept: one write instead of two.
+      ...(this.#link === undefined ? {} : { tried: this.#clock.now() }),
+    };
+    const entry = this.#enter(item, size);
+    const place = waiting(entry);
+    this.#write([entry]);
+    this.#changed();
+    return place;
+  }
+
+  /**
+   * Tries a failed item once more, after what is pending. Under the same key where the server refused it; under a new one
+   * where the old is another account's or forgotten.
+   *
+   * @param {string} id The item's.
+   * @param {string | null} [account] Who one is now.
+   */
+  retry(id, account) {
+    const entry = this.#entries.get(id);
+    if (entry?.item.status !== "failed") return;
+    const { error, tried, ...rest } = entry.item;
+    const fresh = error?.code === Code.otherAccount || error?.code === Code.expired ||
+      (account !== undefined && rest.account !== account);
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    this.#replace(entry, {
+      ...rest,
+      ...(fresh ? { key: newKey() } : { tried }),
+      ...(account === undefined ? {} : { account }),
+      order: this.#nextOrder(),
+      status: "pending",
+    });
+    this.#mark(this.#link);
+    this.#write([entry]);
+    this.#changed();
+  }
+
+  /**
+   * Gives an item up.
+   *
+   * @param {string} id The item's.
+   */
+  discard(id) {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#forget(entry);
+    for (const { reject } of entry.waiters) {
+      reject(new FanfareError(Code.discarded, "The message was discarded"));
+    }
+    this.#changed();
+  }
+
+  /**
+   * There is a connection: sends what is pending, the oldest first.
+   *
+   * @param {Link} link The connection.
+   */
+  open(link) {
+    this.#link = link;
+    this.#inFlight = 0;
+    this.#pausedUntil = 0;
+    this.#bucket.set(link.limits.rate, link.limits.burst);
+    for (const entry of this.#entries.values()) entry.sent = false;
+    this.#mark(link);
+    this.pump();
+  }
+
+  /** The connection is gone; what it didn't acknowledge will be sent again. */
+  lost() {
+    this.#link = undefined;
+    this.#stopTimer();
+  }
+
+  /** Looks for what other tabs left behind; for moments at which it is likely. */
+  look() {
+    this.#tabs?.look();
+  }
+
+  /**
+   * Ends. What is pending stays listed, and kept where the store outlives this; those who wait are told.
+   *
+   * @param {FanfareError} error What they are told.
+   */
+  close(error) {
+    this.lost();
+    for (const entry of this.#entries.values()) {
+      const { waiters } = entry;
+      entry.waiters = [];
+      for (const { reject } of waiters) reject(error);
+    }
+    this.#tabs?.close();
+    // Writes that were asked for are still made.
+    this.#begun.finally(() => this.#store.close());
+  }
+
+  /** Sends what may be sent now. */
+  pump() {
+    const link = this.#link;
+    if (link === undefined || !this.#ready) return;
+    this.#stopTimer();
+    const pause = this.#pausedUntil - this.#clock.now();
+    // After a refusal everything waits, and for the answers to what is at the server: order is kept.
+    if (pause > 0) return this.#wake(pause);
+    if (this.#pausedUntil > 0 && this.#inFlight > 0) return;
+    this.#pausedUntil = 0;
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.sent || entry.item.status === "failed") continue;
+      // Its write ends in another call.
+      if (entry.writing > 0) return;
+      const wrong = this.#wrong(entry, link);
+      if (wrong !== undefined) {
+        this.#fail(entry, wrong);
+        continue;
+      }
+      if (link.free() <= 0) return;
+      const wait = this.#bucket.take();
+      if (wait > 0) return this.#wake(wait);
+      this.#send(entry, link);
+      if (this.#link !== link) return;
+    }
+  }
+
+  /** @param {Entry} entry What. @param {Link} link Where. */
+  #send(entry, link) {
+    const { channel, data, key } = entry.item;
+    entry.sent = true;
+    this.#inFlight += 1;
+    const current = () => {
+      if (this.#link !== link) return false;
+      this.#inFlight -= 1;
+      return this.#entries.get(entry.item.id) === entry && entry.item.key === key;
+    };
+    link.send({ channel, data, key }, (place) => {
+      if (current()) this.#sent(entry, place);
+    }, (error) => {
+      if (!current() || error.code === Code.closed) return;
+      // A token that ended is the connection's matter: the next one brings another.
+      if (!PASSING.includes(error.code) && error.code !== "unauthorized") {
+        return this.#fail(entry, error);
+      }
+      entry.sent = false;
+      const until = this.#clock.now() + (error.retry ?? RETRY);
+      this.#pausedUntil = Math.max(this.#pausedUntil, until);
+    });
+  }
+
+  /** @param {Entry} entry What. @param {Place} place Where it stands now. */
+  #sent(entry, place) {
+    this.#forget(entry);
+    for (const { resolve } of entry.waiters) resolve(place);
+    this.#told.sent(entry.item, place);
+    this.#changed();
+  }
+
+  /** @param {Entry} entry What. @param {FanfareError} error Why it won't be sent by itself. */
+  #fail(entry, error) {
+    const { code, message } = error;
+    entry.sent = false;
+    this.#replace(entry, { ...entry.item, status: "failed", error: { code, message } });
+    this.#write([entry]);
+    const { waiters } = entry;
+    entry.waiters = [];
+    for (const { reject } of waiters) reject(error);
+    this.#changed();
+  }
+
+  /** @param {Entry} entry What. @param {Link} link Where to. @returns {FanfareError | undefined} Why it can't be sent there. */
+  #wrong({ item, size }, link) {
+    const { account, tried = Infinity } = item;
+    if (account !== undefined && account !== link.account) {
+      return new FanfareError(Code.otherAccount, `Written as ${account ?? "the admin"}`);
+    }
+    if (this.#clock.now() - tried > KEY_LIFE) {
+      return new FanfareError(Code.expired, "Tried more than a day ago: it may have been sent");
+    }
+    // The server would close the connection over a frame that is too large, again and again.
+    const most = link.limits.message;
+    if (size > most) {
+      return new FanfareError("too_large", `"data" has at most ${most} bytes as JSON`);
+    }
+    return undefined;
+  }
+
+  // What is to be sent is marked so before: who finds it a day later must know that it may have been.
+  /** @param {Link | undefined} link Where to. */
+  #mark(link) {
+    if (link === undefined) return;
+    const fresh = [...this.#entries.values()].filter(({ item }) =>
+      item.status === "pending" && (item.tried === undefined || item.account === undefined)
+    );
+    for (const entry of fresh) {
+      const { item } = entry;
+      // A program without a token or cookies is somebody else on each connection; what it never sent has no owner yet.
+      const anyone = item.account === undefined ||
+        (!this.#store.shared && item.tried === undefined);
+      const account = anyone ? link.account : item.account;
+      this.#replace(entry, { ...item, tried: item.tried ?? this.#clock.now(), account });
+    }
+    if (fresh.length > 0) this.#write(fresh);
+  }
+
+  async #begin() {
+    const begun = this.#tabs?.begin();
+    if (begun !== undefined) await this.#patiently(begun);
+    this.#ready = true;
+    this.pump();
+  }
+
+  /** @param {Item[]} items Of a tab that died. */
+  #adopt(items) {
+    for (const item of items) {
+      if (this.#entries.has(item.id)) continue;
+      this.#lastOrder = Math.max(this.#lastOrder, item.order);
+      this.#enter(item, byteLength(JSON.stringify(item.data)));
+    }
+    const sorted = [...this.#entries].sort(([, a], [, b]) => a.item.order - b.item.order);
+    this.#entries = new Map(sorted);
+    this.#mark(this.#link);
+    this.#changed();
+    this.pump();
+  }
+
+  /** @param {Entry[]} entries What to keep as it is now; nothing of it is sent before. */
+  async #write(entries) {
+    for (const entry of entries) entry.writing += 1;
+    // Before this tab is known to live, another would take its items for a dead one's.
+    if (!this.#ready) await this.#begun;
+    // What was given up or sent meanwhile must not come back.
+    const items = entries.map(({ item }) => item).filter(({ id }) => this.#entries.has(id));
+    if (items.length > 0) await this.#patiently(this.#store.put(items));
+    for (const entry of entries) entry.writing -= 1;
+    this.pump();
+  }
+
+  /** @param {Promise<unknown>} work Of the store. It isn't worth losing messages over: they are sent from memory. */
+  #patiently(work) {
+    return new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
+      const stop = this.#clock.after(STORE_PATIENCE, resolve);
+      work.catch(() => {}).finally(() => {
+        stop();
+        resolve();
+      });
+    });
+  }
+
+  /** @param {Item} item An item. @param {number} size Its bytes. @returns {Entry} Its entry. */
+  #enter(item, size) {
+    /** @type {Entry} */
+    const entry = { item: Object.freeze(item), size, sent: false, writing: 0, waiters: [] };
+    this.#entries.set(item.id, entry);
+    this.#bytes += size;
+    return entry;
+  }
+
+  /** @param {Entry} entry What. @param {Item} item What it is from now on. */
+  #replace(entry, item) {
+    entry.item = Object.freeze(item);
+    this.#listed = undefined;
+  }
+
+  /** @param {Entry} entry What is over. */
+  #forget(entry) {
+    this.#entries.delete(entry.item.id);
+    this.#bytes -= entry.size;
+    this.#store.remove([entry.item.id]).catch(() => {});
+  }
+
+  // Rises over reloads too, where the clock doesn't go back; within a tab always.
+  #nextOrder() {
+    this.#lastOrder = Math.max(this.#lastOrder + 1, this.#clock.now());
+    return this.#lastOrder;
+  }
+
+  /** @param {number} ms When to go on. */
+  #wake(ms) {
+    this.#stopTimer = this.#clock.after(ms, () => this.pump());
+  }
+
+  #changed() {
+    this.#listed = undefined;
+    this.#told.changed();
+  }
+}
+
+/** @param {Entry} entry What. @returns {Promise<Place>} Its place, once it has one. */
+function waiting(entry) {
+  return new Promise((resolve, reject) => entry.waiters.push({ resolve, reject }));
+}
+
+/** @param {string} text A text. @returns {number} Its bytes in UTF-8. */
+function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
