@@ -3,6 +3,7 @@
 import { html, render, useRef, useState } from "../ui.js";
 import { Header, toast, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
+import { keepShell } from "../parts/shell.js";
 
 /**
  * @param {string} text What to push.
@@ -52,6 +53,7 @@ function Send() {
   `;
 }
 
+keepShell();
 const page = document.getElementById("page");
 if (page !== null) {
   page.replaceChildren();
