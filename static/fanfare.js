@@ -32,7 +32,7 @@ export { Subscription } from "./fanfare/subscription.js";
  * @property {string | (() => string | Promise<string>)} [token] A bearer token, or what gets one for each connection; browsers have their cookie.
  * @property {string} [name] A display name to take.
  * @property {Store} [store] Where the outbox is kept; by default IndexedDB where there is one, else memory.
- * @property {import("./fanfare/tabs.js").Locks} [locks] What tells which tabs live; by default `navigator.locks`.
+ * @property {import("./fanfare/tabs.js").Locks | null} [locks] What tells which tabs live; by default `navigator.locks`, null for none.
  * @property {() => number} [random] From 0 to 1; for tests.
  * @property {import("./fanfare/time.js").Clock} [clock] The time; for tests.
  * @property {new (url: string, protocols: string[]) => WebSocket} [WebSocket] Another socket; for tests.
@@ -101,7 +101,7 @@ export class Client {
     this.#url = url.href;
     this.#clock = options.clock ?? machineClock;
     this.#store = options.store ?? defaultStore(url);
-    const locks = options.locks ?? globalThis.navigator?.locks;
+    const { locks = globalThis.navigator?.locks ?? null } = options;
     this.#outbox = new Outbox(this.#store, { clock: this.#clock, locks }, {
       changed: () => this.#tell("outbox"),
       sent: (item, place) => this.#tell("sent", { item, place }),
@@ -347,6 +347,8 @@ export class Client {
     globalThis.addEventListener?.("online", () => this.#again(), { signal });
     // A browser's sockets may stay silently open without a network.
     globalThis.addEventListener?.("offline", () => this.#connection?.probe(), { signal });
+    globalThis.addEventListener?.("pagehide", () => this.#outbox.away(true), { signal });
+    globalThis.addEventListener?.("pageshow", () => this.#outbox.away(false), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => {
       if (globalThis.document.visibilityState === "visible") this.#again();
     }, { signal });

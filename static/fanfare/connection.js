@@ -28,7 +28,7 @@ const LONGEST_RETRY = 300_000;
  * @property {() => void} opened The socket is open: the greeting is due.
  * @property {(messages: Message[]) => void} messages A run of messages, in order.
  * @property {(line: Record<string, any>) => void} line A line that is neither message nor answer nor goodbye.
- * @property {() => void} answered There is room for another command.
+ * @property {() => void} answered A frame was read: there may be room for another command.
  * @property {(reason: string, code: number, retry?: number) => void} ended Why, the close code, and when to come back.
  */
 /** @typedef {(body: any) => void} Done */
@@ -173,6 +173,8 @@ export class Connection {
       }
     }
     flush();
+    // Only now: a refusal may stand behind the answer that made room.
+    if (!this.#ended) this.#told.answered();
   }
 
   /** @param {Record<string, any>} line What isn't a message. */
@@ -199,7 +201,6 @@ export class Connection {
     if (isObject(error)) {
       asked.failed(new FanfareError(error.code, error.message, error.retry));
     } else asked.done(line[asked.verb]);
-    if (!this.#ended) this.#told.answered();
   }
 
   // Browsers can't see the server's pings: silence is asked about, and no answer to that is a loss. Counted from the

@@ -71,7 +71,7 @@ export class Outbox {
 
   /**
    * @param {Store} store Where items are kept.
-   * @param {{clock: Clock, locks?: import("./tabs.js").Locks}} parts What tells the time, and the browser's locks.
+   * @param {{clock: Clock, locks: import("./tabs.js").Locks | null}} parts What tells the time, and the browser's locks.
    * @param {Told} told Who is told.
    */
   constructor(store, parts, told) {
@@ -193,6 +193,15 @@ export class Outbox {
   /** Looks for what other tabs left behind; for moments at which it is likely. */
   look() {
     this.#tabs?.look();
+  }
+
+  /**
+   * The page goes, and may come back.
+   *
+   * @param {boolean} gone Whether it goes.
+   */
+  away(gone) {
+    this.#tabs?.away(gone);
   }
 
   /**
@@ -325,15 +334,20 @@ export class Outbox {
     this.pump();
   }
 
+  // After a reload they were written before everything of this tab, whatever the clock says.
   /** @param {Item[]} items Of a tab that died. */
   #adopt(items) {
-    for (const item of items) {
-      if (this.#entries.has(item.id)) continue;
+    const own = [...this.#entries];
+    this.#entries.clear();
+    for (const item of items.toSorted((a, b) => a.order - b.order)) {
       this.#lastOrder = Math.max(this.#lastOrder, item.order);
       this.#enter(item, byteLength(JSON.stringify(item.data)));
     }
-    const sorted = [...this.#entries].sort(([, a], [, b]) => a.item.order - b.item.order);
-    this.#entries = new Map(sorted);
+    for (const [id, entry] of own) {
+      this.#entries.set(id, entry);
+      this.#replace(entry, { ...entry.item, order: this.#nextOrder() });
+    }
+    if (own.length > 0) this.#write(own.map(([, entry]) => entry));
     this.#mark(this.#link);
     this.#changed();
     this.pump();

@@ -18,6 +18,8 @@ import { aliveFact } from "./store.js";
 
 /** How often to look for items of tabs that weren't known, in milliseconds. */
 export const LOOK_EVERY = 30_000;
+/** How long a tab that died has to come back, in milliseconds. */
+export const RELOAD_GRACE = 5000;
 /** Without locks: how often a tab says that it lives, and when it counts as dead. */
 export const ALIVE_EVERY = 10_000;
 /** Without locks: when a tab counts as dead. */
@@ -28,7 +30,7 @@ export class Tabs {
   #id;
   #store;
   #clock;
-  /** @type {Locks | undefined} */
+  /** @type {Locks | null} */
   #locks;
   #adopt;
   #end = new AbortController();
@@ -40,7 +42,7 @@ export class Tabs {
   /**
    * @param {string} id This tab's name.
    * @param {Store} store What is shared.
-   * @param {{clock: Clock, locks?: Locks}} parts What tells the time, and `navigator.locks` where there is one.
+   * @param {{clock: Clock, locks: Locks | null}} parts What tells the time, and `navigator.locks` where there is one.
    * @param {(items: Item[]) => void} adopt Called with the items that are now this tab's.
    */
   constructor(id, store, { clock, locks }, adopt) {
@@ -57,7 +59,7 @@ export class Tabs {
    * @returns {Promise<void>} Once that is done: from now on its own items are safe from others.
    */
   async begin() {
-    await (this.#locks === undefined ? this.#live() : this.#hold(this.#locks));
+    await (this.#locks === null ? this.#live() : this.#hold(this.#locks));
     await this.look();
   }
 
@@ -68,8 +70,7 @@ export class Tabs {
    */
   async look() {
     if (this.#end.signal.aborted) return;
-    this.#stopLooking();
-    this.#stopLooking = this.#clock.after(LOOK_EVERY, () => void this.look());
+    this.#later(LOOK_EVERY);
     try {
       const others = (await this.#store.owners()).filter((owner) => owner !== this.#id);
       for (const owner of others) await this.#inherit(owner);
@@ -78,14 +79,24 @@ export class Tabs {
     }
   }
 
+  /**
+   * Without locks: says at once that the page goes, so that it finds its items when it was a reload.
+   *
+   * @param {boolean} gone Whether it goes, or is back.
+   */
+  away(gone) {
+    if (this.#locks !== null || this.#end.signal.aborted) return;
+    this.#stopLiving();
+    if (gone) this.#store.set(aliveFact(this.#id), undefined).catch(() => {});
+    else this.#live();
+  }
+
   /** Ends: what is left is another's to take. */
   close() {
+    this.away(true);
     this.#end.abort();
     this.#stopLooking();
     this.#stopLiving();
-    if (this.#locks === undefined) {
-      this.#store.set(aliveFact(this.#id), undefined).catch(() => {});
-    }
   }
 
   /** @param {Locks} locks The browser's. @returns {Promise<void>} Once our lock is held; it is for life. */
@@ -102,6 +113,7 @@ export class Tabs {
   }
 
   async #live() {
+    this.#stopLiving();
     this.#stopLiving = this.#clock.after(ALIVE_EVERY, () => void this.#live());
     await this.#store.set(aliveFact(this.#id), this.#clock.now()).catch(() => {});
   }
@@ -109,7 +121,7 @@ export class Tabs {
   /** @param {string} owner Another tab. */
   async #inherit(owner) {
     const locks = this.#locks;
-    if (locks === undefined) return this.#take(owner, this.#clock.now() - DEAD_AFTER);
+    if (locks === null) return this.#take(owner, this.#clock.now() - DEAD_AFTER);
     if (this.#awaited.has(owner)) return;
     const free = await locks.request(
       lockName(owner),
@@ -120,8 +132,17 @@ export class Tabs {
     // It lives. Waiting for its lock is the quickest way to hear of its end.
     this.#awaited.add(owner);
     const { signal } = this.#end;
-    locks.request(lockName(owner), { signal }, () => this.#take(owner))
-      .catch(() => {}).finally(() => this.#awaited.delete(owner));
+    locks.request(lockName(owner), { signal }, () => {}).catch(() => {}).finally(() => {
+      this.#awaited.delete(owner);
+      // If that was a reload, the page that comes back is where its items belong.
+      if (!signal.aborted) this.#later(RELOAD_GRACE);
+    });
+  }
+
+  /** @param {number} ms When to look next. */
+  #later(ms) {
+    this.#stopLooking();
+    this.#stopLooking = this.#clock.after(ms, () => void this.look());
   }
 
   /** @param {string} owner Another tab. @param {number} [unlessAlive] Since when. */
