@@ -32,6 +32,11 @@ export class FakeClock {
     this.#now = end;
   }
 
+  /** @param ms How far it goes while nothing is done: a machine that sleeps, a page that is frozen. */
+  sleep(ms: number): void {
+    this.#now += ms;
+  }
+
   /** When the next timer is due, in milliseconds from now. */
   get next(): number | undefined {
     const times = [...this.#timers.values()].map(({ at }) => at - this.#now);
