@@ -171,7 +171,9 @@ function Line({ line, state, retry, discard }) {
         <${Person} account=${from ?? "–"} name=${name} />
         <${Privately} channel=${channel} own=${own} state=${state} />
         <${Time} time=${time} />${status === "pending" &&
-          html`<span class="status">${t("sending")}</span>`}
+          html`<span class="status">${
+            t(state.connection === "open" ? "sending" : "waiting")
+          }</span>`}
       </header>
       <${Text} text=${text} />
       ${status === "failed" && html`

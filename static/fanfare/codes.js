@@ -43,8 +43,10 @@ export const Code = Object.freeze({
   closed: "closed",
   /** The outbox has no room. */
   full: "full",
-  /** Written by another account than the one that is here now. */
+  /** Written by another account than the one that is here now, and never sent. */
   otherAccount: "other_account",
+  /** Sent as another account, and not acknowledged: it may have arrived. */
+  uncertain: "uncertain",
   /** Tried so long ago that the server has forgotten its key: it may have been sent. */
   expired: "expired",
   /** Taken out of the outbox by `discard()`. */

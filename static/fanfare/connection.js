@@ -53,6 +53,7 @@ export class Connection {
   #heard = 0;
   /** When a ping that isn't answered ends it. @type {number | undefined} */
   #deadline;
+  #doubted = false;
   /** @type {number | undefined} */
   #retry;
   #leaving = false;
@@ -74,9 +75,9 @@ export class Connection {
     this.#timer(OPEN_TIMEOUT, () => this.end(Reason.silent));
   }
 
-  /** How many more commands the server takes now. */
+  /** How many more commands the server takes now; none while it is doubted that it hears them. */
   get free() {
-    return this.#ended ? 0 : this.#limit - this.#asked.size - this.#queue.length;
+    return this.#ended || this.#doubted ? 0 : this.#limit - this.#asked.size - this.#queue.length;
   }
 
   /**
@@ -117,7 +118,9 @@ export class Connection {
 
   /** Asks at once whether the server is still there: the network may have gone, or be another. */
   probe() {
-    if (!this.#ended) this.#pingWithin(PROBE_TIMEOUT);
+    if (this.#ended) return;
+    this.#doubted = true;
+    this.#pingWithin(PROBE_TIMEOUT);
   }
 
   /**
@@ -151,6 +154,7 @@ export class Connection {
   /** @param {string} frame One or more lines. */
   #receive(frame) {
     this.#heard = this.#clock.now();
+    this.#doubted = false;
     if (this.#deadline !== undefined) this.#watch();
     /** @type {Message[]} */
     let run = [];

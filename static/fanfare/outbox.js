@@ -42,6 +42,7 @@ export const MOST_ITEMS = 1000;
 export const MOST_BYTES = 5 * 1024 * 1024;
 /** The server knows a key for 24 hours; an hour less, since its clock is another. */
 export const KEY_LIFE = 23 * 3_600_000;
+const NEW_KEY = new Set([Code.otherAccount, Code.uncertain, Code.expired].map(String));
 // A store that hangs must not hold the messages up for ever.
 const STORE_PATIENCE = 3000;
 
@@ -118,7 +119,7 @@ export class Outbox {
       ...(account === undefined ? {} : { account }),
       ...{ order: this.#nextOrder(), owner: this.#owner, status: "pending" },
       // Sent as soon as it is kept: one write instead of two.
-      ...(this.#link === undefined ? {} : { tried: this.#clock.now() }),
+      ...(this.#willSend() ? { tried: this.#clock.now() } : {}),
     };
     const entry = this.#enter(item, size);
     const place = waiting(entry);
@@ -138,7 +139,7 @@ export class Outbox {
     const entry = this.#entries.get(id);
     if (entry?.item.status !== "failed") return;
     const { error, tried, ...rest } = entry.item;
-    const fresh = error?.code === Code.otherAccount || error?.code === Code.expired ||
+    const fresh = NEW_KEY.has(error?.code ?? "") ||
       (account !== undefined && rest.account !== account);
     this.#entries.delete(id);
     this.#entries.set(id, entry);
@@ -149,7 +150,6 @@ export class Outbox {
       order: this.#nextOrder(),
       status: "pending",
     });
-    this.#mark(this.#link);
     this.#write([entry]);
     this.#changed();
   }
@@ -179,8 +179,13 @@ export class Outbox {
     this.#inFlight = 0;
     this.#pausedUntil = 0;
     this.#bucket.set(link.limits.rate, link.limits.burst);
-    for (const entry of this.#entries.values()) entry.sent = false;
-    this.#mark(link);
+    for (const entry of this.#entries.values()) {
+      entry.sent = false;
+      const { item } = entry;
+      // A program without a token or cookies is somebody else on each connection; what it never sent has no owner yet.
+      if (this.#store.shared || item.tried !== undefined || item.status === "failed") continue;
+      this.#replace(entry, { ...item, account: link.account });
+    }
     this.pump();
   }
 
@@ -241,6 +246,7 @@ export class Outbox {
         continue;
       }
       if (link.free() <= 0) return;
+      if (entry.item.tried === undefined) return this.#mark(link);
       const wait = this.#bucket.take();
       if (wait > 0) return this.#wake(wait);
       this.#send(entry, link);
@@ -296,7 +302,10 @@ export class Outbox {
   #wrong({ item, size }, link) {
     const { account, tried = Infinity } = item;
     if (account !== undefined && account !== link.account) {
-      return new FanfareError(Code.otherAccount, `Written as ${account ?? "the admin"}`);
+      const who = account ?? "the admin";
+      return tried === Infinity
+        ? new FanfareError(Code.otherAccount, `Written as ${who}`)
+        : new FanfareError(Code.uncertain, `Sent as ${who}: it may have arrived`);
     }
     if (this.#clock.now() - tried > KEY_LIFE) {
       return new FanfareError(Code.expired, "Tried more than a day ago: it may have been sent");
@@ -309,22 +318,17 @@ export class Outbox {
     return undefined;
   }
 
-  // What is to be sent is marked so before: who finds it a day later must know that it may have been.
-  /** @param {Link | undefined} link Where to. */
+  // What is to be sent next is marked so before: who finds it later must know that it may have been.
+  /** @param {Link} link Where to. */
   #mark(link) {
-    if (link === undefined) return;
-    const fresh = [...this.#entries.values()].filter(({ item }) =>
-      item.status === "pending" && (item.tried === undefined || item.account === undefined)
-    );
-    for (const entry of fresh) {
-      const { item } = entry;
-      // A program without a token or cookies is somebody else on each connection; what it never sent has no owner yet.
-      const anyone = item.account === undefined ||
-        (!this.#store.shared && item.tried === undefined);
-      const account = anyone ? link.account : item.account;
-      this.#replace(entry, { ...item, tried: item.tried ?? this.#clock.now(), account });
-    }
-    if (fresh.length > 0) this.#write(fresh);
+    const { account } = link;
+    const next = [...this.#entries.values()].filter(({ item }) =>
+      item.status === "pending" && item.tried === undefined &&
+      (item.account === undefined || item.account === account)
+    ).slice(0, link.free());
+    const tried = this.#clock.now();
+    for (const entry of next) this.#replace(entry, { ...entry.item, tried, account });
+    this.#write(next);
   }
 
   async #begin() {
@@ -348,7 +352,6 @@ export class Outbox {
       this.#replace(entry, { ...entry.item, order: this.#nextOrder() });
     }
     if (own.length > 0) this.#write(own.map(([, entry]) => entry));
-    this.#mark(this.#link);
     this.#changed();
     this.pump();
   }
@@ -402,6 +405,10 @@ export class Outbox {
   #nextOrder() {
     this.#lastOrder = Math.max(this.#lastOrder + 1, this.#clock.now());
     return this.#lastOrder;
+  }
+
+  #willSend() {
+    return this.#ready && this.#pausedUntil === 0 && (this.#link?.free() ?? 0) > 0;
   }
 
   /** @param {number} ms When to go on. */

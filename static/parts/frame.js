@@ -12,6 +12,7 @@ const REASONS = new Map([
   ["closed", "whyClosed"],
   ["full", "whyFull"],
   ["other_account", "whyOther"],
+  ["uncertain", "whyUncertain"],
   ["expired", "whyExpired"],
   ["too_large", "whyTooLarge"],
   ["forbidden", "whyForbidden"],

@@ -179,6 +179,37 @@ Deno.test("what another account wrote fails, and goes as one's own under a new k
   second.close();
 });
 
+Deno.test("what was sent as another account and not acknowledged says that it may have arrived", async () => {
+  const server = new FakeServer();
+  const { tab } = browser(server);
+  const client = tab();
+  await server.run();
+  ignore(client.publish(ROOM, "sent"));
+  await settle();
+  server.take(server.socket);
+  server.socket.drop();
+  ignore(client.publish(ROOM, "never sent"));
+  server.account = "bob";
+  await server.runFor(500);
+  assertEquals(states(client), [["sent", "uncertain"], ["never sent", "other_account"]]);
+  client.close();
+});
+
+Deno.test("when the network goes nothing is sent until the server answers, so that nothing is uncertain", async () => {
+  const server = new FakeServer();
+  const { tab } = browser(server);
+  const client = tab();
+  await server.run();
+  globalThis.dispatchEvent(new Event("offline"));
+  ignore(client.publish(ROOM, 1));
+  await settle();
+  assertEquals(server.socket.sent.map(({ verb }) => verb), ["ping"]);
+  assertEquals(client.outbox[0]?.tried, undefined);
+  await server.run();
+  assertEquals(said(server), [1], "a server on this machine still answers");
+  client.close();
+});
+
 Deno.test("a program without an account of its own sends what it never sent as whoever it is next", async () => {
   const server = new FakeServer();
   const client = connect({ ...server.options, store: memoryStore() });
@@ -191,7 +222,7 @@ Deno.test("a program without an account of its own sends what it never sent as w
   await server.runFor(1000);
   assertEquals(said(server), ["untried"]);
   assertEquals((await untried).seq, 1);
-  assertEquals(states(client), [["tried", "other_account"]]);
+  assertEquals(states(client), [["tried", "uncertain"]]);
   client.close();
 });
 
