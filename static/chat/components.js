@@ -1,7 +1,7 @@
 // @ts-check
 /** The parts of the chat page. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
-import { Failed, Text, Time } from "../parts/frame.js";
+import { Failed, Text, When } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { textOf } from "../parts/text.js";
 import { partner } from "./state.js";
@@ -170,10 +170,7 @@ function Line({ line, state, retry, discard }) {
       <header>
         <${Person} account=${from ?? "–"} name=${name} />
         <${Privately} channel=${channel} own=${own} state=${state} />
-        <${Time} time=${time} />${status === "pending" &&
-          html`<span class="status">${
-            t(state.connection === "open" ? "sending" : "waiting")
-          }</span>`}
+        <${When} time=${time} status=${status} connection=${state.connection} />
       </header>
       <${Text} text=${text} />
       ${status === "failed" && html`

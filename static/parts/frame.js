@@ -108,7 +108,10 @@ export function Connection({ state, writes }) {
   const why = state === State.closed ? "closed" : offline.value ? "offline" : "lost";
   const kept = writes && state !== State.closed;
   return html`<div class="banner-place" role="status">
-    ${shown && html`<p class="banner">${t(why)}${kept && ` ${t("kept")}`}</p>`}
+    ${
+    shown &&
+    html`<p class="banner"><span>${t(why)}</span>${kept && html`<span>${t("kept")}</span>`}</p>`
+  }
   </div>`;
 }
 
@@ -130,10 +133,29 @@ export function reasonOf({ code, message }) {
  * @returns {unknown} The part.
  */
 export function Failed({ error, retry, discard, why = error && reasonOf(error) }) {
-  return html`<div class="status"><span>${t("notSent")}: ${why}</span>
-    <button type="button" onClick=${retry}>${t("again")}</button>
-    <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
-  </div>`;
+  return html`
+    <div class="status">
+      <span>${t("notSent")}: ${why}</span>
+      <span class="choices">
+        <button type="button" onClick=${retry}>${t("again")}</button>
+        <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
+      </span>
+    </div>
+  `;
+}
+
+/**
+ * When a message was said; while it is on its way, and has been for a moment, that it is. Both have the same place, so that
+ * nothing moves when it arrives.
+ *
+ * @param {{time: number, status?: string, connection: string}} props The time, "pending" while it is on its way, and the client's state.
+ * @returns {unknown} The part.
+ */
+export function When({ time, status, connection }) {
+  return html`<span class="when"><${Time} time=${time} />${
+    status === "pending" &&
+    html`<span class="status">${t(connection === State.open ? "sending" : "waiting")}</span>`
+  }</span>`;
 }
 
 /**

@@ -1,8 +1,8 @@
 // @ts-check
 /** The sender: one box, one button. */
 import { html, render, signal, useEffect, useRef, useState } from "../ui.js";
-import { Code, connect, FanfareError, State } from "../fanfare.js";
-import { Connection, Failed, Header, reasonOf, Text, Time, toast, Toasts } from "../parts/frame.js";
+import { Code, connect, FanfareError } from "../fanfare.js";
+import { Connection, Failed, Header, reasonOf, Text, toast, Toasts, When } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { keepShell } from "../parts/shell.js";
 import { textOf } from "../parts/text.js";
@@ -84,11 +84,7 @@ function Outgoing({ items }) {
           html`
             <li key=${id} class=${status}>
               <${Text} text=${textOf(data)} />
-              ${status === "pending" &&
-                html`<span class="status">${
-                  t(connection.value === State.open ? "sending" : "waiting")
-                }</span>`}
-              <${Time} time=${time} />
+              <${When} time=${time} status=${status} connection=${connection.value} />
               ${status === "failed" && html`
                 <${Failed} why=${error && why(error)}
                   retry=${() => client.retry(id)} discard=${() => client.discard(id)} />
