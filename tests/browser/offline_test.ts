@@ -48,10 +48,15 @@ Deno.test("offline: three messages are typed, the page is reloaded, and online a
   assertEquals(await pending(ada), ["one", "two", "three"]);
   assertEquals(await ada.locator(".me .name").innerText(), account);
   assertEquals(await texts(bob), []);
+  const element = await ada.locator(".message.pending").nth(1).elementHandle();
+  const place = await element?.boundingBox();
   await ada.context().setOffline(false);
   await bob.locator(".message .text").getByText("three").waitFor();
   await ada.locator(".message.pending").first().waitFor({ state: "detached" });
   for (const page of [ada, bob]) assertEquals(await texts(page), ["one", "two", "three"]);
+  await ada.locator(".banner").waitFor({ state: "detached" });
+  const { x, width, height } = await element?.boundingBox() ?? {};
+  assertEquals([x, width, height], [place?.x, place?.width, place?.height]);
   await say(ada, "end");
   await bob.locator(".message .text").getByText("end").waitFor();
   assertEquals(await texts(bob), ["one", "two", "three", "end"]);
