@@ -6,14 +6,15 @@
  * @module
  */
 import { Code, FanfareError, newKey, PASSING, RETRY } from "./codes.js";
+import { byteLength, Entries, MOST_ITEMS, patiently, waiting } from "./entries.js";
 import { Tabs } from "./tabs.js";
 import { Bucket } from "./time.js";
 
 /** @typedef {import("./store.js").Item} Item */
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./time.js").Clock} Clock */
-/** @typedef {{channel: string, seq: number, time: number, duplicate?: true}} Place */
-/** @typedef {{resolve: (place: Place) => void, reject: (error: FanfareError) => void}} Waiter */
+/** @typedef {import("./entries.js").Entry} Entry */
+/** @typedef {import("./entries.js").Place} Place */
 /**
  * Where to send: a connection that was greeted.
  *
@@ -30,21 +31,9 @@ import { Bucket } from "./time.js";
  * @property {() => void} changed The items are others.
  * @property {(item: Item, place: Place) => void} sent An item has its place; told before `changed`.
  */
-/**
- * An item with what is only of now: whether it is at the server, how many writes of it are under way, who waits for it.
- *
- * @typedef {{item: Item, size: number, sent: boolean, writing: number, waiters: Waiter[]}} Entry
- */
-
-/** The most items. */
-export const MOST_ITEMS = 1000;
-/** The most that all items have, as JSON in UTF-8. */
-export const MOST_BYTES = 5 * 1024 * 1024;
 /** The server knows a key for 24 hours; an hour less, since its clock is another. */
 export const KEY_LIFE = 23 * 3_600_000;
 const NEW_KEY = new Set([Code.otherAccount, Code.uncertain, Code.expired].map(String));
-// A store that hangs must not hold the messages up for ever.
-const STORE_PATIENCE = 3000;
 
 /** What is on its way. */
 export class Outbox {
@@ -55,12 +44,7 @@ export class Outbox {
   #told;
   #bucket;
   #tabs;
-  /** In the order in which they are sent. @type {Map<string, Entry>} */
-  #entries = new Map();
-  #bytes = 0;
-  #lastOrder = 0;
-  /** @type {readonly Item[] | undefined} */
-  #listed;
+  #entries;
   #ready = false;
   /** @type {Promise<void>} */
   #begun;
@@ -79,6 +63,7 @@ export class Outbox {
     this.#store = store;
     this.#clock = parts.clock;
     this.#told = told;
+    this.#entries = new Entries(store, parts.clock);
     this.#bucket = new Bucket(parts.clock);
     this.#tabs = store.shared
       ? new Tabs(this.#owner, store, parts, (items) => this.#adopt(items))
@@ -88,8 +73,7 @@ export class Outbox {
 
   /** What is on its way or failed, in order. A new list whenever something changed. @type {readonly Item[]} */
   get items() {
-    this.#listed ??= Object.freeze([...this.#entries.values()].map(({ item }) => item));
-    return this.#listed;
+    return this.#entries.items;
   }
 
   /**
@@ -99,17 +83,17 @@ export class Outbox {
    * @returns {Promise<Place>} Its place, once the server has it.
    */
   add({ channel, data, key = newKey(), account }) {
-    const json = JSON.stringify(data);
+    const json = toJson(data);
     if (json === undefined) {
       return Promise.reject(new FanfareError("bad_request", `"data" must be a JSON value`));
     }
-    const known = [...this.#entries.values()].find(({ item }) =>
+    const known = this.#entries.all().find(({ item }) =>
       item.key === key && item.channel === channel
     );
     if (known?.item.status === "pending") return waiting(known);
-    if (known !== undefined) this.#forget(known);
+    if (known !== undefined) this.#entries.forget(known);
     const size = byteLength(json);
-    if (this.#entries.size >= MOST_ITEMS || this.#bytes + size > MOST_BYTES) {
+    if (!this.#entries.hasRoom(size)) {
       const message = `The outbox is full: it has at most ${MOST_ITEMS} messages and 5 MiB`;
       return Promise.reject(new FanfareError(Code.full, message));
     }
@@ -117,14 +101,14 @@ export class Outbox {
     const item = {
       ...{ id: newKey(), key, channel, data: JSON.parse(json), time: this.#clock.now() },
       ...(account === undefined ? {} : { account }),
-      ...{ order: this.#nextOrder(), owner: this.#owner, status: "pending" },
+      ...{ order: this.#entries.nextOrder(), owner: this.#owner, status: "pending" },
       // Sent as soon as it is kept: one write instead of two.
       ...(this.#willSend() ? { tried: this.#clock.now() } : {}),
     };
-    const entry = this.#enter(item, size);
+    const entry = this.#entries.enter(item, size);
     const place = waiting(entry);
     this.#write([entry]);
-    this.#changed();
+    this.#told.changed();
     return place;
   }
 
@@ -141,17 +125,15 @@ export class Outbox {
     const { error, tried, ...rest } = entry.item;
     const fresh = NEW_KEY.has(error?.code ?? "") ||
       (account !== undefined && rest.account !== account);
-    this.#entries.delete(id);
-    this.#entries.set(id, entry);
-    this.#replace(entry, {
+    this.#entries.replace(entry, {
       ...rest,
       ...(fresh ? { key: newKey() } : { tried }),
       ...(account === undefined ? {} : { account }),
-      order: this.#nextOrder(),
       status: "pending",
     });
+    this.#entries.moveToEnd(entry);
     this.#write([entry]);
-    this.#changed();
+    this.#told.changed();
   }
 
   /**
@@ -162,11 +144,11 @@ export class Outbox {
   discard(id) {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    this.#forget(entry);
+    this.#entries.forget(entry);
     for (const { reject } of entry.waiters) {
       reject(new FanfareError(Code.discarded, "The message was discarded"));
     }
-    this.#changed();
+    this.#told.changed();
   }
 
   /**
@@ -179,12 +161,12 @@ export class Outbox {
     this.#inFlight = 0;
     this.#pausedUntil = 0;
     this.#bucket.set(link.limits.rate, link.limits.burst);
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries.all()) {
       entry.sent = false;
       const { item } = entry;
       // A program without a token or cookies is somebody else on each connection; what it never sent has no owner yet.
       if (this.#store.shared || item.tried !== undefined || item.status === "failed") continue;
-      this.#replace(entry, { ...item, account: link.account });
+      this.#entries.replace(entry, { ...item, account: link.account });
     }
     this.pump();
   }
@@ -216,7 +198,7 @@ export class Outbox {
    */
   close(error) {
     this.lost();
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries.all()) {
       const { waiters } = entry;
       entry.waiters = [];
       for (const { reject } of waiters) reject(error);
@@ -236,7 +218,7 @@ export class Outbox {
     if (pause > 0) return this.#wake(pause);
     if (this.#pausedUntil > 0 && this.#inFlight > 0) return;
     this.#pausedUntil = 0;
-    for (const entry of [...this.#entries.values()]) {
+    for (const entry of this.#entries.all()) {
       if (entry.sent || entry.item.status === "failed") continue;
       // Its write ends in another call.
       if (entry.writing > 0) return;
@@ -280,22 +262,22 @@ export class Outbox {
 
   /** @param {Entry} entry What. @param {Place} place Where it stands now. */
   #sent(entry, place) {
-    this.#forget(entry);
+    this.#entries.forget(entry);
     for (const { resolve } of entry.waiters) resolve(place);
     this.#told.sent(entry.item, place);
-    this.#changed();
+    this.#told.changed();
   }
 
   /** @param {Entry} entry What. @param {FanfareError} error Why it won't be sent by itself. */
   #fail(entry, error) {
     const { code, message } = error;
     entry.sent = false;
-    this.#replace(entry, { ...entry.item, status: "failed", error: { code, message } });
+    this.#entries.replace(entry, { ...entry.item, status: "failed", error: { code, message } });
     this.#write([entry]);
     const { waiters } = entry;
     entry.waiters = [];
     for (const { reject } of waiters) reject(error);
-    this.#changed();
+    this.#told.changed();
   }
 
   /** @param {Entry} entry What. @param {Link} link Where to. @returns {FanfareError | undefined} Why it can't be sent there. */
@@ -322,89 +304,35 @@ export class Outbox {
   /** @param {Link} link Where to. */
   #mark(link) {
     const { account } = link;
-    const next = [...this.#entries.values()].filter(({ item }) =>
+    const next = this.#entries.all().filter(({ item }) =>
       item.status === "pending" && item.tried === undefined &&
       (item.account === undefined || item.account === account)
     ).slice(0, link.free());
     const tried = this.#clock.now();
-    for (const entry of next) this.#replace(entry, { ...entry.item, tried, account });
+    for (const entry of next) this.#entries.replace(entry, { ...entry.item, tried, account });
     this.#write(next);
   }
 
   async #begin() {
     const begun = this.#tabs?.begin();
-    if (begun !== undefined) await this.#patiently(begun);
+    if (begun !== undefined) await patiently(begun, this.#clock);
     this.#ready = true;
     this.pump();
   }
 
-  // After a reload they were written before everything of this tab, whatever the clock says.
   /** @param {Item[]} items Of a tab that died. */
   #adopt(items) {
-    const own = [...this.#entries];
-    this.#entries.clear();
-    for (const item of items.toSorted((a, b) => a.order - b.order)) {
-      this.#lastOrder = Math.max(this.#lastOrder, item.order);
-      this.#enter(item, byteLength(JSON.stringify(item.data)));
-    }
-    for (const [id, entry] of own) {
-      this.#entries.set(id, entry);
-      this.#replace(entry, { ...entry.item, order: this.#nextOrder() });
-    }
-    if (own.length > 0) this.#write(own.map(([, entry]) => entry));
-    this.#changed();
+    const own = this.#entries.inherit(items);
+    if (own.length > 0) this.#write(own);
+    this.#told.changed();
     this.pump();
   }
 
   /** @param {Entry[]} entries What to keep as it is now; nothing of it is sent before. */
   async #write(entries) {
-    for (const entry of entries) entry.writing += 1;
     // Before this tab is known to live, another would take its items for a dead one's.
-    if (!this.#ready) await this.#begun;
-    // What was given up or sent meanwhile must not come back.
-    const items = entries.map(({ item }) => item).filter(({ id }) => this.#entries.has(id));
-    if (items.length > 0) await this.#patiently(this.#store.put(items));
-    for (const entry of entries) entry.writing -= 1;
+    await this.#entries.keep(entries, this.#ready ? undefined : this.#begun);
     this.pump();
-  }
-
-  /** @param {Promise<unknown>} work Of the store. It isn't worth losing messages over: they are sent from memory. */
-  #patiently(work) {
-    return new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
-      const stop = this.#clock.after(STORE_PATIENCE, resolve);
-      work.catch(() => {}).finally(() => {
-        stop();
-        resolve();
-      });
-    });
-  }
-
-  /** @param {Item} item An item. @param {number} size Its bytes. @returns {Entry} Its entry. */
-  #enter(item, size) {
-    /** @type {Entry} */
-    const entry = { item: Object.freeze(item), size, sent: false, writing: 0, waiters: [] };
-    this.#entries.set(item.id, entry);
-    this.#bytes += size;
-    return entry;
-  }
-
-  /** @param {Entry} entry What. @param {Item} item What it is from now on. */
-  #replace(entry, item) {
-    entry.item = Object.freeze(item);
-    this.#listed = undefined;
-  }
-
-  /** @param {Entry} entry What is over. */
-  #forget(entry) {
-    this.#entries.delete(entry.item.id);
-    this.#bytes -= entry.size;
-    this.#store.remove([entry.item.id]).catch(() => {});
-  }
-
-  // Rises over reloads too, where the clock doesn't go back; within a tab always.
-  #nextOrder() {
-    this.#lastOrder = Math.max(this.#lastOrder + 1, this.#clock.now());
-    return this.#lastOrder;
   }
 
   #willSend() {
@@ -415,19 +343,13 @@ export class Outbox {
   #wake(ms) {
     this.#stopTimer = this.#clock.after(ms, () => this.pump());
   }
+}
 
-  #changed() {
-    this.#listed = undefined;
-    this.#told.changed();
+/** @param {unknown} data Anything. @returns {string | undefined} As JSON, where it is any. */
+function toJson(data) {
+  try {
+    return JSON.stringify(data);
+  } catch {
+    return undefined;
   }
-}
-
-/** @param {Entry} entry What. @returns {Promise<Place>} Its place, once it has one. */
-function waiting(entry) {
-  return new Promise((resolve, reject) => entry.waiters.push({ resolve, reject }));
-}
-
-/** @param {string} text A text. @returns {number} Its bytes in UTF-8. */
-function byteLength(text) {
-  return new TextEncoder().encode(text).length;
 }

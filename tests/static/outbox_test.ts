@@ -1,7 +1,8 @@
 /** The outbox: kept, in order, at the server's pace, once; over reloads, tabs and accounts. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Client, connect, FanfareError, memoryStore } from "../../static/fanfare.js";
-import { KEY_LIFE, MOST_BYTES, MOST_ITEMS } from "../../static/fanfare/outbox.js";
+import { MOST_BYTES, MOST_ITEMS } from "../../static/fanfare/entries.js";
+import { KEY_LIFE } from "../../static/fanfare/outbox.js";
 import { FakeLocks, FakeServer, settle } from "./fake_server.ts";
 
 const ROOM = "room:a";
@@ -298,6 +299,7 @@ Deno.test("what is no JSON value, or too long for the server, is refused and nev
   const client = connect({ ...server.options, store: memoryStore() });
   await server.run();
   const nothing = await assertRejects(() => client.publish(ROOM, undefined), FanfareError);
+  await assertRejects(() => client.publish(ROOM, { big: 1n }), FanfareError, "JSON");
   const long = client.publish(ROOM, "x".repeat(1000));
   const refused = assertRejects(() => long, FanfareError);
   await server.run();
