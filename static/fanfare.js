@@ -5,106 +5,47 @@
  *
  * @module
  */
+import { Code, FanfareError, isFinal, PASSING, Reason, safely, State } from "./fanfare/codes.js";
+import { Connection } from "./fanfare/connection.js";
+import { Outbox } from "./fanfare/outbox.js";
+import { browserStore, memoryStore } from "./fanfare/store.js";
+import { Subscription } from "./fanfare/subscription.js";
+import { backoff, machineClock } from "./fanfare/time.js";
 
-/** The states of a client; told by the `state` event with a {@linkcode Reason}. */
-export const State = Object.freeze({
-  /** A socket is being opened. */
-  connecting: "connecting",
-  /** Commands are answered. */
-  open: "open",
-  /** The connection is gone; the client comes back by itself. */
-  waiting: "waiting",
-  /** Closed for good: by `close()`, or because the server won't have it. */
-  closed: "closed",
-});
+export { Code, FanfareError, newKey, Reason, State } from "./fanfare/codes.js";
+export { memoryStore } from "./fanfare/store.js";
+export { Subscription } from "./fanfare/subscription.js";
 
-/** Why a client is in its state. */
-export const Reason = Object.freeze({
-  /** `connect()` was called. */
-  start: "start",
-  /** The server answered the greeting. */
-  greeted: "greeted",
-  /** The connection broke, or couldn't be made. */
-  lost: "lost",
-  /** The server said that it goes away, and when to come back. */
-  leaving: "leaving",
-  /** The server didn't answer a ping, or the handshake. */
-  silent: "silent",
-  /** The time to wait is over, or the network is back. */
-  retry: "retry",
-  /** `close()` was called. */
-  done: "done",
-  /** The server refused the token or the client for good. */
-  refused: "refused",
-});
-
-/** Close codes after which coming back is of no use (protocol.md section 2). */
-const FINAL = [1003, 1007, 1008, 1009];
-const FIRST_WAIT = 500;
-const LONGEST_WAIT = 30_000;
-const OPEN_TIMEOUT = 10_000;
-
-/**
- * A message.
- *
- * @typedef {{channel: string, seq: number, time: number, from: string | null, name?: string, key?: string, data: unknown}} Message
- */
-/**
- * An account that is in a channel.
- *
- * @typedef {{account: string, name?: string}} Member
- */
-/**
- * Who is in a channel; `count` is right even where `members` is cut.
- *
- * @typedef {{version: number, count: number, members: Member[]}} Roster
- */
-/**
- * A word that isn't kept.
- *
- * @typedef {{channel: string, from: string | null, data: unknown}} Signal
- */
-/**
- * What a subscription asks for, and who is told.
- *
- * @typedef {object} SubscribeOptions
- * @property {number} [history] How many of the newest messages to begin with, 0 to 200.
- * @property {(messages: Message[], gap: boolean, reset: boolean) => void} [onMessages] New messages, each once and in order; with `gap`, some before them are missing; with `reset`, the server has another log and what was shown before has no place in it.
- * @property {(roster: Roster) => void} [onPresence] Who is here, whenever it changes.
- * @property {(signal: Signal) => void} [onSignal] Words that aren't kept.
- * @property {(error: FanfareError) => void} [onError] The subscription was refused.
- */
+/** @typedef {import("./fanfare/subscription.js").Message} Message */
+/** @typedef {import("./fanfare/subscription.js").Member} Member */
+/** @typedef {import("./fanfare/subscription.js").Roster} Roster */
+/** @typedef {import("./fanfare/subscription.js").Signal} Signal */
+/** @typedef {import("./fanfare/subscription.js").SubscribeOptions} SubscribeOptions */
+/** @typedef {import("./fanfare/store.js").Item} Item */
+/** @typedef {import("./fanfare/store.js").Store} Store */
+/** @typedef {import("./fanfare/outbox.js").Place} Place */
 /**
  * How to connect.
  *
  * @typedef {object} ConnectOptions
  * @property {string} [url] The server's address, http(s) or ws(s); by default the page's own.
- * @property {string} [token] A bearer token; browsers have their cookie.
+ * @property {string | (() => string | Promise<string>)} [token] A bearer token, or what gets one for each connection; browsers have their cookie.
  * @property {string} [name] A display name to take.
+ * @property {Store} [store] Where the outbox is kept; by default IndexedDB where there is one, else memory.
+ * @property {import("./fanfare/tabs.js").Locks | null} [locks] What tells which tabs live; by default `navigator.locks`, null for none.
  * @property {() => number} [random] From 0 to 1; for tests.
+ * @property {import("./fanfare/time.js").Clock} [clock] The time; for tests.
+ * @property {new (url: string, protocols: string[]) => WebSocket} [WebSocket] Another socket; for tests.
  */
 /**
- * A message on its way.
+ * What is told to who listens.
  *
- * @typedef {{channel: string, data: unknown, key: string, sent: boolean, resolve: (body: any) => void, reject: (error: FanfareError) => void}} Item
+ * @typedef {object} Events
+ * @property {(client: Client) => void} state State or reason changed.
+ * @property {(client: Client) => void} account Account or name are known or changed.
+ * @property {(client: Client) => void} outbox The items of the outbox changed.
+ * @property {(client: Client, sent: {item: Item, place: Place}) => void} sent An item of the outbox has its place; told before `outbox`.
  */
-
-/** A refusal by the server, or `closed` where there is no connection. */
-export class FanfareError extends Error {
-  /**
-   * @param {string} code One of the protocol's codes, or `closed`.
-   * @param {string} message A sentence.
-   * @param {number} [retry] Milliseconds after which to try again.
-   */
-  constructor(code, message, retry) {
-    super(message);
-    this.name = "FanfareError";
-    /** The protocol's code. */
-    this.code = code;
-    /** Milliseconds after which to try again. */
-    this.retry = retry;
-  }
-}
 
 /**
  * Connects, and stays connected until `close()`.
@@ -119,7 +60,7 @@ export function connect(options = {}) {
 
 /** A connection to the server that heals by itself. Made by {@linkcode connect}. */
 export class Client {
-  /** One's own account, once the server told it; null for the admin. @type {string | null | undefined} */
+  /** One's own account, as the server told it now or the last time; null for the admin. @type {string | null | undefined} */
   account = undefined;
   /** One's own display name. @type {string | undefined} */
   name = undefined;
@@ -130,37 +71,27 @@ export class Client {
   /** When the next try is made, in milliseconds since 1970; while waiting. */
   nextTry = 0;
 
-  /** @type {ConnectOptions} */
   #options;
-  /** @type {string} */
   #url;
-  /** @type {WebSocket | undefined} */
-  #socket;
-  #id = 0;
+  #clock;
+  #store;
+  #outbox;
+  /** The name that is asked for with each greeting. @type {string | undefined} */
+  #wanted;
+  /** @type {Connection | undefined} */
+  #connection;
   #attempt = 0;
-  #ping = 15_000;
-  #maxPending = 256;
-  #heard = 0;
-  #pinged = false;
-  /** @type {number | undefined} */
-  #retryTold;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #heart;
-  /** @type {Map<number, {verb: string, resolve: (body: any) => void, reject: (error: FanfareError) => void}>} */
-  #asked = new Map();
+  #stopTimer = () => {};
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
-  /** @type {Set<Item>} */
-  #outbox = new Set();
-  /** @type {Map<string, Set<(client: Client) => void>>} */
-  #listeners = new Map();
-  #online = () => this.#again();
+  /** @type {{[E in keyof Events]: Set<Events[E]>}} */
+  #listeners = { state: new Set(), account: new Set(), outbox: new Set(), sent: new Set() };
+  #ears = new AbortController();
 
   /** @param {ConnectOptions} options How. */
   constructor(options) {
     this.#options = options;
+    this.#wanted = options.name;
     const base = options.url ?? globalThis.location?.href;
     if (base === undefined) {
       throw new TypeError("Cannot connect: give the server's address as `url`");
@@ -168,62 +99,91 @@ export class Client {
     const url = new URL("/ws", base);
     url.protocol = url.protocol.replace("http", "ws");
     this.#url = url.href;
-    globalThis.addEventListener?.("online", this.#online);
-    this.#open();
+    this.#clock = options.clock ?? machineClock;
+    this.#store = options.store ?? defaultStore(url);
+    const { locks = globalThis.navigator?.locks ?? null } = options;
+    this.#outbox = new Outbox(this.#store, { clock: this.#clock, locks }, {
+      changed: () => this.#tell("outbox"),
+      sent: (item, place) => this.#tell("sent", { item, place }),
+    });
+    this.#remember();
+    this.#listen();
+    this.#open(Reason.start);
+  }
+
+  /** What was published and isn't acknowledged, and what failed; in order. A new list whenever something changed. @type {readonly Item[]} */
+  get outbox() {
+    return this.#outbox.items;
   }
 
   /**
-   * Listens to `state` (state or reason changed) or `account` (account or name are known or changed).
+   * Listens.
    *
-   * @param {"state" | "account"} event What to hear of.
-   * @param {(client: Client) => void} listener Called with the client.
+   * @template {keyof Events} E
+   * @param {E} event What to hear of: `state`, `account`, `outbox` or `sent`.
+   * @param {Events[E]} listener Called with the client.
    * @returns {() => void} Ends it.
    */
   on(event, listener) {
-    const listeners = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    this.#listeners[event].add(listener);
+    return () => void this.#listeners[event].delete(listener);
   }
 
   /**
-   * Subscribes to a channel, over all connections to come. One subscription for each channel.
+   * Subscribes to a channel, over all connections to come. One subscription for each channel: another takes its place.
    *
    * @param {string} channel `push:NAME`, `room:NAME`, `dm:A.B`, or `dm:*` for all one's direct messages.
    * @param {SubscribeOptions} [options] What it asks for.
    * @returns {Subscription} The subscription.
    */
   subscribe(channel, options = {}) {
-    const end = () => {
+    this.#subscriptions.get(channel)?.close();
+    const subscription = new Subscription(channel, options, this.#clock, () => {
       this.#subscriptions.delete(channel);
       if (this.state === State.open) this.#ask("unsubscribe", { channel }).catch(() => {});
-    };
-    const subscription = new Subscription(
-      channel,
-      options,
-      (verb, body) => this.#ask(verb, body),
-      end,
-    );
+    });
     this.#subscriptions.set(channel, subscription);
-    if (this.state === State.open) subscription.begin();
+    if (this.state === State.open && this.#connection) subscription.begin(this.#connection);
     return subscription;
   }
 
   /**
-   * Publishes once, however often it has to be sent: kept until the server has it on disk.
+   * Publishes once, however often it has to be sent: kept until the server has it on disk, over reloads too where the
+   * outbox is kept in a browser.
    *
    * @param {string} channel Where.
    * @param {unknown} data Any JSON value.
    * @param {{key?: string}} [options] The key that makes it one message; made here where it isn't given.
-   * @returns {Promise<{channel: string, seq: number, time: number, duplicate?: true}>} Its place.
+   * @returns {Promise<Place>} Its place. It is refused with `full` where the outbox has no room, with `closed` when the client is closed before (what is kept is sent by the next client), and with the server's code where that won't have it; then it stays in the outbox as failed.
    */
-  publish(channel, data, { key = newKey() } = {}) {
-    return new Promise((resolve, reject) => {
-      if (this.state === State.closed) {
-        return reject(new FanfareError("closed", "The client is closed"));
-      }
-      this.#outbox.add({ channel, data, key, sent: false, resolve, reject });
-      this.#flush();
+  publish(channel, data, { key } = {}) {
+    if (this.state === State.closed) {
+      return Promise.reject(new FanfareError(Code.closed, "The client is closed"));
+    }
+    const { account } = this;
+    return this.#outbox.add({
+      ...{ channel, data },
+      ...(key === undefined ? {} : { key }),
+      ...(account === undefined ? {} : { account }),
     });
+  }
+
+  /**
+   * Sends a failed message of the outbox once more, as one's own of now.
+   *
+   * @param {string} id The item's `id`.
+   */
+  retry(id) {
+    if (this.state !== State.closed) this.#outbox.retry(id, this.account);
+  }
+
+  /**
+   * Takes a message out of the outbox. One that is on its way may still arrive.
+   *
+   * @param {string} id The item's `id`.
+   */
+  discard(id) {
+    if (this.state !== State.closed) this.#outbox.discard(id);
   }
 
   /**
@@ -266,103 +226,168 @@ export class Client {
    */
   async rename(name) {
     await this.#ask("rename", { name });
-    this.name = name ?? undefined;
+    // The next greeting must not take the one of before.
+    if (this.#wanted !== undefined) this.#wanted = name ?? undefined;
+    this.#known(this.account, name ?? undefined);
+  }
+
+  /** Closes for good. Who waits for a message is told `closed`; a kept one is sent by the next client. */
+  close() {
+    this.#end(Reason.done);
+  }
+
+  /** @param {(typeof Reason)[keyof typeof Reason]} reason Why. */
+  #open(reason) {
+    this.#stopTimer();
+    const parts = {
+      clock: this.#clock,
+      WebSocket: this.#options.WebSocket ?? globalThis.WebSocket,
+    };
+    const connection = new Connection(this.#url, parts, {
+      opened: () => this.#greet(connection),
+      messages: (messages) => {
+        for (const subscription of [...this.#subscriptions.values()]) {
+          subscription.receive(messages);
+        }
+      },
+      line: (line) => this.#line(line),
+      answered: () => this.#outbox.pump(),
+      ended: (why, code, retry) => {
+        if (connection !== this.#connection) return;
+        this.#lost();
+        if (isFinal(code)) this.#end(Reason.refused);
+        else this.#wait(/** @type {any} */ (why), retry);
+      },
+    });
+    this.#connection = connection;
+    this.#to(State.connecting, reason);
+  }
+
+  /** @param {Connection} connection The one that is open. */
+  async #greet(connection) {
+    const { token } = this.#options;
+    /** @type {string | undefined} */
+    let given;
+    try {
+      given = typeof token === "function" ? await token() : token;
+    } catch {
+      return connection.end(Reason.lost);
+    }
+    const body = {
+      ...(given === undefined ? {} : { token: given }),
+      ...(this.#wanted === undefined ? {} : { name: this.#wanted }),
+    };
+    connection.ask(
+      "hello",
+      body,
+      (hello) => this.#greeted(connection, hello),
+      (error) => {
+        if (error.code === Code.closed || connection !== this.#connection) return;
+        // What isn't there now may be there later; what is wrong stays wrong.
+        const passes = [...PASSING, "internal"].includes(error.code);
+        if (!passes) return this.#end(Reason.refused);
+        connection.close();
+        this.#lost();
+        this.#wait(Reason.lost, error.retry);
+      },
+    );
+  }
+
+  /** @param {Connection} connection The one that is open. @param {any} hello What was answered. */
+  #greeted(connection, hello) {
+    if (connection !== this.#connection) return;
+    this.#attempt = 0;
+    connection.greeted(hello.ping, hello.limits.pending);
+    this.#known(hello.account, hello.name);
+    this.#to(State.open, Reason.greeted);
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (connection === this.#connection) subscription.begin(connection);
+    }
+    if (connection !== this.#connection) return;
+    this.#outbox.open({
+      account: hello.account,
+      limits: hello.limits,
+      free: () => connection.free,
+      send: (body, done, failed) => connection.ask("publish", body, done, failed),
+    });
+  }
+
+  /** @param {Record<string, any>} line What wasn't asked for. */
+  #line({ presence, signal }) {
+    if (presence !== undefined) this.#subscriptions.get(presence.channel)?.change(presence);
+    if (signal === undefined) return;
+    for (const subscription of [...this.#subscriptions.values()]) subscription.hear(signal);
+  }
+
+  #lost() {
+    this.#connection = undefined;
+    this.#outbox.lost();
+    for (const subscription of this.#subscriptions.values()) subscription.lost();
+  }
+
+  /** @param {(typeof Reason)[keyof typeof Reason]} reason Why. @param {number} [told] The most to wait, if the server said so. */
+  #wait(reason, told) {
+    const wait = backoff(this.#attempt, (this.#options.random ?? Math.random)(), told);
+    this.#attempt += 1;
+    this.nextTry = this.#clock.now() + wait;
+    this.#stopTimer();
+    this.#stopTimer = this.#clock.after(wait, () => this.#open(Reason.retry));
+    this.#to(State.waiting, reason);
+  }
+
+  // The network came back or is another, or somebody looks again: what was waited for may be there now.
+  #again() {
+    this.#outbox.look();
+    if (this.state === State.waiting) this.#open(Reason.retry);
+    else if (this.state === State.open) this.#connection?.probe();
+  }
+
+  #listen() {
+    const { signal } = this.#ears;
+    globalThis.addEventListener?.("online", () => this.#again(), { signal });
+    // A browser's sockets may stay silently open without a network.
+    globalThis.addEventListener?.("offline", () => this.#connection?.probe(), { signal });
+    globalThis.addEventListener?.("pagehide", () => this.#outbox.away(true), { signal });
+    globalThis.addEventListener?.("pageshow", () => this.#outbox.away(false), { signal });
+    globalThis.document?.addEventListener("visibilitychange", () => {
+      if (globalThis.document.visibilityState === "visible") this.#again();
+    }, { signal });
+  }
+
+  /** @param {(typeof Reason)[keyof typeof Reason]} reason Why. */
+  #end(reason) {
+    if (this.state === State.closed) return;
+    this.#ears.abort();
+    this.#stopTimer();
+    this.#connection?.close();
+    this.#lost();
+    this.#to(State.closed, reason);
+    this.#outbox.close(new FanfareError(Code.closed, "The client was closed"));
+  }
+
+  // So that a page that is opened without a network knows whose it is.
+  async #remember() {
+    const known = await this.#store.get(this.#fact).catch(() => undefined);
+    if (this.account !== undefined || typeof known !== "object" || known === null) return;
+    if (!("account" in known)) return;
+    const { account } = known;
+    if (typeof account !== "string" && account !== null) return;
+    this.account = account;
+    this.name = "name" in known && typeof known.name === "string" ? known.name : undefined;
     this.#tell("account");
   }
 
-  /** Closes for good. What is still in the outbox is refused. */
-  close() {
-    const socket = this.#socket;
-    this.#end(Reason.done);
-    socket?.close(1000);
+  /** @param {string | null | undefined} account One's own. @param {string | undefined} name One's own. */
+  #known(account, name) {
+    this.account = account;
+    this.name = name;
+    this.#store.set(this.#fact, { account, name }).catch(() => {});
+    this.#tell("account");
   }
 
-  #open() {
-    this.#to(State.connecting, this.#attempt === 0 ? Reason.start : Reason.retry);
-    const socket = new WebSocket(this.#url, ["fanfare.v1"]);
-    this.#socket = socket;
-    this.#timer = setTimeout(() => this.#lost(socket, Reason.silent), OPEN_TIMEOUT);
-    socket.onopen = () => this.#greet(socket);
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(String(data));
-    socket.onclose = ({ code }) => {
-      if (socket !== this.#socket) return;
-      if (FINAL.includes(code) || (code >= 4500 && code <= 4999)) this.#end(Reason.refused);
-      else this.#lost(socket, this.#retryTold === undefined ? Reason.lost : Reason.leaving);
-    };
-  }
-
-  /** @param {WebSocket} socket The one that is open. */
-  async #greet(socket) {
-    const { token, name } = this.#options;
-    try {
-      const hello = await this.#ask("hello", {
-        ...(token === undefined ? {} : { token }),
-        ...(name === undefined ? {} : { name }),
-      });
-      if (socket !== this.#socket) return;
-      clearTimeout(this.#timer);
-      this.account = hello.account;
-      this.name = hello.name;
-      this.#ping = hello.ping;
-      this.#maxPending = hello.limits.pending;
-      this.#attempt = 0;
-      this.#heart = setInterval(() => this.#beat(socket), this.#ping / 3);
-      this.#to(State.open, Reason.greeted);
-      this.#tell("account");
-      for (const subscription of this.#subscriptions.values()) subscription.begin();
-      this.#flush();
-    } catch (error) {
-      if (!(error instanceof FanfareError)) throw error;
-      if (error.code !== "unauthorized") return this.#lost(socket, Reason.lost);
-      this.#end(Reason.refused);
-      socket.close();
-    }
-  }
-
-  // Browsers can't see the server's pings: silence is asked about, and no answer to that is a loss.
-  /** @param {WebSocket} socket The one that is open. */
-  #beat(socket) {
-    const silence = Date.now() - this.#heard;
-    if (silence < this.#ping) return;
-    if (silence >= 2 * this.#ping) return this.#lost(socket, Reason.silent);
-    if (this.#pinged) return;
-    this.#pinged = true;
-    this.#ask("ping", {}).catch(() => {});
-  }
-
-  /** @param {string} frame One or more lines. */
-  #receive(frame) {
-    this.#heard = Date.now();
-    this.#pinged = false;
-    /** @type {Message[]} */
-    const messages = [];
-    for (const line of frame.split("\n")) {
-      const said = JSON.parse(line);
-      if (said.message !== undefined) messages.push(said.message);
-      else if (said.id !== undefined) this.#answered(said);
-      else if (said.presence !== undefined) {
-        this.#subscriptions.get(said.presence.channel)?.change(said.presence);
-      } else if (said.signal !== undefined) this.#signalled(said.signal);
-      else if (said.closing !== undefined) this.#retryTold = said.closing.retry;
-    }
-    if (messages.length === 0) return;
-    for (const subscription of this.#subscriptions.values()) subscription.receive(messages);
-  }
-
-  /** @param {Record<string, any>} said An answer. */
-  #answered(said) {
-    const asked = this.#asked.get(said.id);
-    this.#asked.delete(said.id);
-    if (said.error === undefined) asked?.resolve(said[asked.verb]);
-    else asked?.reject(new FanfareError(said.error.code, said.error.message, said.error.retry));
-    this.#flush();
-  }
-
-  /** @param {Signal} signal What was said. */
-  #signalled(signal) {
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.reads(signal.channel)) subscription.options.onSignal?.(signal);
-    }
+  // A page may have a client with a token beside one with the cookie: they are not the same.
+  get #fact() {
+    return this.#options.token === undefined ? "me" : "me by token";
   }
 
   /**
@@ -372,92 +397,10 @@ export class Client {
    */
   #ask(verb, body) {
     return new Promise((resolve, reject) => {
-      if (this.#socket?.readyState !== 1) {
-        return reject(new FanfareError("closed", "There is no connection now"));
-      }
-      const id = ++this.#id;
-      this.#asked.set(id, { verb, resolve, reject });
-      this.#socket.send(JSON.stringify({ id, [verb]: body }));
+      const connection = this.state === State.open ? this.#connection : undefined;
+      if (connection !== undefined) return connection.ask(verb, body, resolve, reject);
+      reject(new FanfareError(Code.closed, "There is no connection now"));
     });
-  }
-
-  // In order, and never more at once than the server allows.
-  #flush() {
-    if (this.state !== State.open) return;
-    for (const item of this.#outbox) {
-      if (this.#asked.size >= this.#maxPending) return;
-      if (!item.sent) this.#sendItem(item);
-    }
-  }
-
-  /** @param {Item} item From the outbox. */
-  async #sendItem(item) {
-    item.sent = true;
-    const { channel, data, key } = item;
-    try {
-      const placed = await this.#ask("publish", { channel, data, key });
-      this.#outbox.delete(item);
-      item.resolve(placed);
-    } catch (error) {
-      if (!(error instanceof FanfareError)) throw error;
-      const again = () => {
-        item.sent = false;
-        this.#flush();
-      };
-      // A lost connection sends it again with the same key; so does a server that can't now.
-      if (error.code === "closed") item.sent = false;
-      else if (error.code === "rate_limited" || error.code === "unavailable") {
-        setTimeout(again, error.retry ?? 1000);
-      } else {
-        this.#outbox.delete(item);
-        item.reject(error);
-      }
-    }
-  }
-
-  /**
-   * @param {WebSocket} socket The one that is lost.
-   * @param {(typeof Reason)[keyof typeof Reason]} reason Why.
-   */
-  #lost(socket, reason) {
-    if (socket !== this.#socket || this.state === State.closed) return;
-    this.#drop();
-    socket.close();
-    // Exponential with full jitter; after a planned end as soon as it was told, at a random moment of that time.
-    const random = (this.#options.random ?? Math.random)();
-    const most = this.#retryTold ?? Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#attempt);
-    this.#retryTold = undefined;
-    this.#attempt += 1;
-    this.nextTry = Date.now() + random * most;
-    this.#timer = setTimeout(() => this.#open(), random * most);
-    this.#to(State.waiting, reason);
-  }
-
-  #again() {
-    if (this.state !== State.waiting) return;
-    clearTimeout(this.#timer);
-    this.#open();
-  }
-
-  /** @param {(typeof Reason)[keyof typeof Reason]} reason Why. */
-  #end(reason) {
-    if (this.state === State.closed) return;
-    this.#drop();
-    globalThis.removeEventListener?.("online", this.#online);
-    this.#to(State.closed, reason);
-    for (const { reject } of this.#outbox) {
-      reject(new FanfareError("closed", "The client was closed"));
-    }
-    this.#outbox.clear();
-  }
-
-  #drop() {
-    clearTimeout(this.#timer);
-    clearInterval(this.#heart);
-    this.#socket = undefined;
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const { reject } of asked) reject(new FanfareError("closed", "The connection was lost"));
   }
 
   /**
@@ -470,128 +413,21 @@ export class Client {
     this.#tell("state");
   }
 
-  /** @param {string} event Which. */
-  #tell(event) {
-    for (const listener of this.#listeners.get(event) ?? []) listener(this);
+  /**
+   * @template {keyof Events} E
+   * @param {E} event Which.
+   * @param {Parameters<Events[E]>[1]} [more] What goes with it.
+   */
+  #tell(event, more) {
+    for (const listener of [...this.#listeners[event]]) {
+      safely(() => /** @type {(client: Client, more?: unknown) => void} */ (listener)(this, more));
+    }
   }
 }
 
-/** A subscription: its place in the channel goes on over connections. Made by `subscribe`. */
-export class Subscription {
-  /** Who is here, as far as it is known. @type {Roster | undefined} */
-  roster = undefined;
-  /** @type {{epoch: string, seq: number} | undefined} */
-  #place;
-  /** @type {(verb: string, body: object) => Promise<any>} */
-  #ask;
-  /** @type {() => void} */
-  #end;
-
-  /**
-   * @param {string} channel Which.
-   * @param {SubscribeOptions} options What it asks for.
-   * @param {(verb: string, body: object) => Promise<any>} ask Asks the server.
-   * @param {() => void} end Ends it.
-   */
-  constructor(channel, options, ask, end) {
-    /** Which channel. */
-    this.channel = channel;
-    /** What it asks for. */
-    this.options = options;
-    this.#ask = ask;
-    this.#end = end;
-  }
-
-  /** Ends it. */
-  close() {
-    this.#end();
-  }
-
-  /**
-   * Whether a channel's messages come by this subscription.
-   *
-   * @param {string} channel Which.
-   * @returns {boolean} Whether they do.
-   */
-  reads(channel) {
-    return channel === this.channel || (this.channel === "dm:*" && channel.startsWith("dm:"));
-  }
-
-  /**
-   * Subscribes on a new connection: from its place on, or from the newest.
-   *
-   * @returns {Promise<void>} Once it stands, or was refused.
-   */
-  async begin() {
-    const { history = 0, onPresence, onError } = this.options;
-    const since = this.#place;
-    try {
-      const answer = await this.#ask("subscribe", {
-        channel: this.channel,
-        ...(since === undefined ? {} : { since }),
-        history,
-        ...(onPresence === undefined ? {} : { presence: true }),
-      });
-      this.#stands(answer);
-    } catch (error) {
-      if (!(error instanceof FanfareError)) throw error;
-      // A lost connection begins it again; only a refusal is told.
-      if (error.code !== "closed") onError?.(error);
-    }
-  }
-
-  /** @param {Message[]} messages What came in a frame, of any channel. */
-  receive(messages) {
-    const place = this.#place;
-    if (place === undefined) return;
-    const fresh = messages.filter(({ channel, seq }) => this.reads(channel) && seq > place.seq);
-    const last = fresh.at(-1);
-    if (last === undefined) return;
-    this.#place = { epoch: place.epoch, seq: last.seq };
-    this.options.onMessages?.(fresh, false, false);
-  }
-
-  /** @param {{version: number, count: number, joined?: Member[], left?: string[]}} delta Who came and went. */
-  change({ version, count, joined, left }) {
-    if (this.roster === undefined || version <= this.roster.version) return;
-    if (version > this.roster.version + 1 || joined === undefined) return void this.#refresh();
-    const members = new Map(this.roster.members.map((member) => [member.account, member]));
-    for (const account of left ?? []) members.delete(account);
-    for (const member of joined) members.set(member.account, member);
-    this.#setRoster({ version, count, members: [...members.values()] });
-  }
-
-  /** @param {{epoch: string, seq: number, recovered?: boolean, more?: boolean, messages: Message[], presence?: Roster}} answer The server's. */
-  #stands({ epoch, seq, recovered, more, messages, presence }) {
-    const last = more ? messages.at(-1)?.seq : seq;
-    const reset = this.#place !== undefined && this.#place.epoch !== epoch;
-    this.#place = { epoch, seq: last ?? seq };
-    const gap = recovered === false;
-    if (messages.length > 0 || gap) this.options.onMessages?.(messages, gap, reset);
-    if (presence !== undefined) this.#setRoster(presence);
-  }
-
-  async #refresh() {
-    try {
-      this.#setRoster(await this.#ask("presence", { channel: this.channel }));
-    } catch (error) {
-      if (!(error instanceof FanfareError)) throw error;
-    }
-  }
-
-  /** @param {Roster} roster The newest. */
-  #setRoster({ version, count, members }) {
-    this.roster = { version, count, members };
-    this.options.onPresence?.(this.roster);
-  }
-}
-
-/**
- * Makes a key for a message. `crypto.randomUUID` is only there on https and localhost; chance is all that a key needs.
- *
- * @returns {string} 32 hex digits.
- */
-export function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** @param {URL} url The server's socket. @returns {Store} One for each server: a page may have clients of several. */
+function defaultStore(url) {
+  if (globalThis.location === undefined) return memoryStore();
+  const own = url.host === globalThis.location.host;
+  return browserStore(own ? "fanfare" : `fanfare ${url.origin}`);
 }

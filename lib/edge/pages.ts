@@ -2,6 +2,7 @@
 import { serveFile } from "@std/http/file-server";
 import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
+import { makeShell, type Shell } from "./shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
 
@@ -19,6 +20,9 @@ const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
+// The worker fetches the shell and nothing else.
+const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
+
 const PLACE = /<script type="importmap">\s*\{\}\s*<\/script>/;
 
 /** Headers of everything that a browser is given; pages have a policy of their own on top. */
@@ -33,6 +37,7 @@ const COMMON: Readonly<Record<string, string>> = {
 export class Pages {
   readonly #libraries = new Map<string, string>();
   readonly #importMap: string;
+  readonly #shell: Shell;
   readonly #policy: string;
   readonly #own: string | undefined;
 
@@ -40,10 +45,12 @@ export class Pages {
     libraries: Map<string, string>,
     importMap: string,
     hash: string,
+    shell: Shell,
     own?: string,
   ) {
     this.#libraries = libraries;
     this.#importMap = importMap;
+    this.#shell = shell;
     this.#own = own;
     this.#policy = [
       "default-src 'none'",
@@ -80,7 +87,8 @@ export class Pages {
     const importMap = JSON.stringify({ imports });
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(importMap));
     const folder = own === undefined ? undefined : await Deno.realPath(own);
-    return new Pages(libraries, importMap, new Uint8Array(digest).toBase64(), folder);
+    const shell = await shellOf(libraries, imports, importMap);
+    return new Pages(libraries, importMap, new Uint8Array(digest).toBase64(), shell, folder);
   }
 
   /**
@@ -90,21 +98,30 @@ export class Pages {
    * @returns The page.
    */
   async page(shell: string): Promise<Response> {
-    const html = await Deno.readTextFile(join(ROOT, shell));
-    const filled = html.replace(
-      PLACE,
-      () => `<script type="importmap">${this.#importMap}</script>`,
-    );
-    if (filled === html) {
-      throw new Error(`Cannot serve "${shell}": it has no place for the import map`);
-    }
-    return new Response(filled, {
+    return new Response(await pageText(shell, this.#importMap), {
       headers: {
         ...COMMON,
         "content-type": "text/html; charset=utf-8",
         "cache-control": "private, no-cache",
         "content-security-policy": this.#policy,
+        "fanfare-shell": this.#shell.version,
         "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+      },
+    });
+  }
+
+  /**
+   * Serves the service worker.
+   *
+   * @returns The script.
+   */
+  worker(): Response {
+    return new Response(this.#shell.worker, {
+      headers: {
+        ...COMMON,
+        "content-type": "text/javascript; charset=utf-8",
+        "cache-control": "no-cache",
+        "content-security-policy": WORKER_POLICY,
       },
     });
   }
@@ -124,10 +141,9 @@ export class Pages {
         "cache-control": "public, max-age=31536000, immutable",
       });
     }
-    const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
-    const shared = file === "fanfare.js" || file.startsWith("fanfare/");
-    if (!ASSET.test(file) || !(shared || path.startsWith("/static/"))) return undefined;
-    const response = await serveFile(request, join(ROOT, file));
+    const file = fileOf(path);
+    if (file === undefined) return undefined;
+    const response = await serveFile(request, file);
     return response.status === 404
       ? undefined
       : withHeaders(response, { "cache-control": "no-cache" });
@@ -156,6 +172,36 @@ export class Pages {
         "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
     });
   }
+}
+
+/** @param path What stands in the URL. @returns The file of ours that is served there. */
+function fileOf(path: string): string | undefined {
+  const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
+  const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+  return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
+}
+
+async function pageText(shell: string, importMap: string): Promise<string> {
+  const html = await Deno.readTextFile(join(ROOT, shell));
+  const filled = html.replace(PLACE, () => `<script type="importmap">${importMap}</script>`);
+  if (filled !== html) return filled;
+  throw new Error(`Cannot serve "${shell}": it has no place for the import map`);
+}
+
+async function shellOf(
+  libraries: ReadonlyMap<string, string>,
+  imports: Readonly<Record<string, string>>,
+  importMap: string,
+): Promise<Shell> {
+  const pages: Record<string, string> = {};
+  for (const [path, shell] of Object.entries(PAGES)) {
+    pages[`${path}/`] = await pageText(shell, importMap);
+  }
+  const worker = await Deno.readTextFile(join(ROOT, "sw.js"));
+  return await makeShell(worker, pages, imports, async (url) => {
+    const file = libraries.get(url) ?? fileOf(url);
+    return file === undefined ? undefined : await Deno.readTextFile(file).catch(() => undefined);
+  });
 }
 
 async function versionOf(file: string): Promise<string> {

@@ -187,6 +187,7 @@ export class EdgeServer {
       },
       { path: "/static/*", methods: read, handle: asset },
       { path: "/lib/*", methods: read, handle: asset },
+      { path: "/sw.js", methods: read, handle: () => this.#options.pages.worker() },
       { path: "/fanfare.js", methods: read, handle: asset },
       { path: "/fanfare/*", methods: read, handle: asset },
       {

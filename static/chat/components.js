@@ -1,7 +1,7 @@
 // @ts-check
 /** The parts of the chat page. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
-import { Text, Time } from "../parts/frame.js";
+import { Failed, Text, When } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { textOf } from "../parts/text.js";
 import { partner } from "./state.js";
@@ -91,13 +91,14 @@ export function Members({ members, count, own, choose }) {
 /**
  * What was said, and what is on its way. Stays at its end if it was there.
  *
- * @param {{state: import("./state.js").ChatState, again: (key: string) => void}} props The state, and what sends once more.
+ * @param {{state: import("./state.js").ChatState, retry: (id: string) => void, discard: (id: string) => void}} props
+ *   The state, and what sends once more or gives up.
  * @returns {unknown} The part.
  */
-export function Timeline({ state, again }) {
+export function Timeline({ state, retry, discard }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const atEnd = useRef(true);
-  const { said, outgoing } = state;
+  const { said, outgoing, account } = state;
   const pending = useRef(0);
   useLayoutEffect(() => {
     // One's own message is what one wants to see, wherever one was.
@@ -117,62 +118,67 @@ export function Timeline({ state, again }) {
     const { scrollTop, scrollHeight, clientHeight } = box.current ?? document.body;
     atEnd.current = scrollHeight - scrollTop - clientHeight < AT_END;
   };
-  const empty = said.length === 0 && outgoing.length === 0;
+  const empty = state.connection === "open" && said.length === 0 && outgoing.length === 0;
+  // One list, and one's own under their keys: a message that was sent stays the element that it was.
+  const lines = [
+    ...said.map((message) => ({
+      ...message,
+      id: message.from === account && message.key || message.seq,
+      text: textOf(message.data),
+    })),
+    ...outgoing.map((item) => ({
+      ...item,
+      id: item.key,
+      item: item.id,
+      from: account ?? "",
+      name: state.name,
+    })),
+  ];
   return html`
     <div class="timeline" role="log" aria-label=${t("timeline")} tabindex="0" ref=${box}
       onScroll=${scrolled}>
         ${empty && html`<p class="empty">${t("chatEmpty")}</p>`}
-        ${said.map((message) =>
-          html`<${Message} key=${message.seq} message=${message} state=${state} />`
-        )}
-        ${outgoing.map((item) =>
-          html`<${Outgoing} key=${item.key} item=${item} state=${state} again=${again} />`
+        ${lines.map((line) =>
+          html`
+            <${Line} key=${line.id} line=${line} state=${state} retry=${retry}
+              discard=${discard} />
+          `
         )}
       </div>
   `;
 }
 
 /**
- * @param {{message: import("./state.js").Said, state: import("./state.js").ChatState}} props A message.
+ * @typedef {{channel: string, from: string | null, name?: string, time: number, text: string, gap?: true, item?: string,
+ *   status?: "pending" | "failed", error?: import("../fanfare.js").Item["error"]}} TimelineLine
+ */
+
+/**
+ * @param {{line: TimelineLine, state: import("./state.js").ChatState, retry: (id: string) => void, discard: (id: string) => void}} props
+ *   A message: one that was said, is on its way, or failed.
  * @returns {unknown} The part.
  */
-function Message({ message, state }) {
-  const { channel, from, name, time, data, gap } = message;
+function Line({ line, state, retry, discard }) {
+  const { channel, from, name, time, text, gap, item = "", status, error } = line;
   const own = from === state.account;
-  const kind = `message${own ? " own" : ""}${channel.startsWith("dm:") ? " private" : ""}`;
+  const kind = `message${own ? " own" : ""}${status ? ` ${status}` : ""}${
+    channel.startsWith("dm:") ? " private" : ""
+  }`;
   return html`
     ${gap && html`<p class="gap">${t("gap")}</p>`}
         <article class=${kind}>
       <header>
         <${Person} account=${from ?? "–"} name=${name} />
         <${Privately} channel=${channel} own=${own} state=${state} />
-        <${Time} time=${time} />
+        <${When} time=${time} status=${status} connection=${state.connection} />
       </header>
-      <${Text} text=${textOf(data)} />
+      <${Text} text=${text} />
+      ${status === "failed" && html`
+        <${Failed} error=${error} retry=${() => retry(item)}
+          discard=${() => discard(item)} />
+      `}
     </article>
   `;
-}
-
-/**
- * @param {{item: import("./state.js").Outgoing, state: import("./state.js").ChatState, again: (key: string) => void}} props
- *   A message that isn't there yet.
- * @returns {unknown} The part.
- */
-function Outgoing({ item, state, again }) {
-  const { key, channel, text, time, status, error } = item;
-  const kind = `message own ${status}${channel.startsWith("dm:") ? " private" : ""}`;
-  return html`<article class=${kind}>
-    <header><${Person} account=${state.account ?? ""} name=${state.name} />
-      <${Privately} channel=${channel} own=${true} state=${state} /><${Time} time=${time} /></header>
-    <${Text} text=${text} />
-    ${
-    status === "pending" ? html`<p class="status">${t("sending")}</p>` : html`
-      <p
-        class="status">${t("notSent")}: ${error} <button type="button" onClick=${() =>
-          again(key)}>${t("again")}</button></p>
-    `
-  }
-  </article>`;
 }
 
 /**
@@ -192,8 +198,8 @@ function Privately({ channel, own, state }) {
 /**
  * Where one writes: to whom, what, and the button.
  *
- * @param {{state: import("./state.js").ChatState, choose: (account: string) => void, send: (text: string) => void}} props
- *   The state, and what is done with a choice and a text.
+ * @param {{state: import("./state.js").ChatState, choose: (account: string) => void, send: (text: string) => Promise<boolean>}} props
+ *   The state, and what is done with a choice and a text; it tells whether the text was taken.
  * @returns {unknown} The part.
  */
 export function Composer({ state, choose, send }) {
@@ -205,10 +211,11 @@ export function Composer({ state, choose, send }) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     box.current?.focus();
-    // Before the server told who we are nothing can be sent: what was typed stays.
+    // Before it is known who we are nothing can be sent: what was typed stays.
     if (text.trim() === "" || account === undefined) return;
-    send(text);
     setText("");
+    // What isn't taken comes back, unless something else was typed meanwhile.
+    send(text).then((taken) => taken || setText((now) => now === "" ? text : now));
   };
   const typed = (/** @type {KeyboardEvent} */ event) => {
     // An Enter that an input method takes (229 in older browsers) picks a word, it doesn't send.

@@ -1,8 +1,9 @@
 // @ts-check
 /** The chat page: the lobby, and direct messages beside it. */
 import { html, render, store } from "../ui.js";
-import { connect, newKey } from "../fanfare.js";
-import { Connection, Header, toast, Toasts } from "../parts/frame.js";
+import { Code, connect, FanfareError } from "../fanfare.js";
+import { Connection, Header, reasonOf, toast, Toasts } from "../parts/frame.js";
+import { keepShell } from "../parts/shell.js";
 import { t } from "../parts/i18n.js";
 import { Composer, Me, Members, Timeline } from "./components.js";
 import { channelTo, initial, reduce } from "./state.js";
@@ -15,6 +16,11 @@ client.on(
   "account",
   ({ account, name }) => typeof account === "string" && dispatch({ type: "me", account, name }),
 );
+client.on("outbox", () => dispatch({ type: "outbox", items: client.outbox }));
+client.on(
+  "sent",
+  (_client, { item, place: { seq, time } }) => dispatch({ type: "sent", item, seq, time }),
+);
 /** @type {NonNullable<import("../fanfare.js").SubscribeOptions["onMessages"]>} */
 const onMessages = (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset });
 client.subscribe("room:lobby", {
@@ -24,35 +30,20 @@ client.subscribe("room:lobby", {
 });
 client.subscribe("dm:*", { history: 100, onMessages });
 
-/**
- * @param {string} key The message's own.
- * @param {string} channel Where.
- * @param {string} text What.
- */
-async function post(key, channel, text) {
-  dispatch({ type: "sending", key, channel, text, time: Date.now() });
-  try {
-    const { seq, time } = await client.publish(channel, { text }, { key });
-    dispatch({ type: "sent", key, seq, time });
-  } catch (error) {
-    dispatch({
-      type: "failed",
-      key,
-      error: error instanceof Error ? error.message : String(error),
-    });
-  }
-}
-
-/** @param {string} text What was typed. */
-function send(text) {
+/** @param {string} text What was typed. @returns {Promise<boolean>} Whether the outbox took it. */
+async function send(text) {
   const { account, to } = state.value;
-  if (account !== undefined) post(newKey(), channelTo(to, account), text);
-}
-
-/** @param {string} key Of a message that failed. */
-function again(key) {
-  const item = state.value.outgoing.find((outgoing) => outgoing.key === key);
-  if (item !== undefined) post(key, item.channel, item.text);
+  if (account === undefined) return false;
+  try {
+    await client.publish(channelTo(to, account), { text });
+    return true;
+  } catch (error) {
+    if (!(error instanceof FanfareError)) throw error;
+    // What failed stands in the timeline, with its reason; only what isn't kept has to be told.
+    const taken = error.code !== Code.full && error.code !== Code.closed;
+    if (!taken) toast(reasonOf(error), true);
+    return taken;
+  }
 }
 
 /** @param {string | null} name The new one. @returns {Promise<boolean>} Whether it was taken. */
@@ -61,7 +52,7 @@ async function rename(name) {
     await client.rename(name);
     return true;
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), true);
+    toast(error instanceof FanfareError ? reasonOf(error) : String(error), true);
     return false;
   }
 }
@@ -71,14 +62,15 @@ function Chat() {
   const choose = (/** @type {string} */ account) => dispatch({ type: "to", account });
   return html`
     <${Header} page="chat" />
-    <${Connection} state=${now.connection} />
+    <${Connection} state=${now.connection} writes />
     <main class="chat">
       <h1>${t("chatHeading")}</h1>
       <aside aria-label=${t("online")}>
         <${Me} account=${now.account} name=${now.name} rename=${rename} />
         <${Members} members=${now.members} count=${now.count} own=${now.account} choose=${choose} />
       </aside>
-      <${Timeline} state=${now} again=${again} />
+      <${Timeline} state=${now} retry=${(/** @type {string} */ id) => client.retry(id)}
+        discard=${(/** @type {string} */ id) => client.discard(id)} />
       <${Composer} state=${now} choose=${choose} send=${send} />
     </main>
     <${Toasts} />
@@ -86,4 +78,5 @@ function Chat() {
 }
 
 const page = document.getElementById("page");
+keepShell();
 if (page !== null) render(html`<${Chat} />`, page);

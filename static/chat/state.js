@@ -1,5 +1,6 @@
 // @ts-check
 /** The chat's state: what was said, what is on its way, who is here. */
+import { textOf } from "../parts/text.js";
 
 /** How many messages stay on the page. */
 export const KEPT = 500;
@@ -8,13 +9,14 @@ export const KEPT = 500;
  * @typedef {import("../fanfare.js").Message} Message
  * @typedef {import("../fanfare.js").Member} Member
  * @typedef {Message & {gap?: true}} Said
- * @typedef {{key: string, channel: string, text: string, time: number, status: "pending" | "failed", error?: string}} Outgoing
+ * @typedef {import("../fanfare.js").Item} Item
+ * @typedef {{id: string, key: string, channel: string, text: string, time: number, status: "pending" | "failed", error?: Item["error"]}} Outgoing
  * @typedef {{account?: string, name?: string, connection: string, said: Said[], outgoing: Outgoing[], members: Member[],
  *   count: number, to: string, names: Record<string, string>}} ChatState
  * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string}
  *   | {type: "messages", messages: Message[], gap: boolean, reset: boolean} | {type: "roster", members: Member[], count: number}
- *   | {type: "to", account: string} | {type: "sending", key: string, channel: string, text: string, time: number}
- *   | {type: "sent", key: string, seq: number, time: number} | {type: "failed", key: string, error: string}} ChatAction
+ *   | {type: "to", account: string} | {type: "outbox", items: readonly Item[]}
+ *   | {type: "sent", item: Item, seq: number, time: number}} ChatAction
  */
 
 /** Nothing is known yet. @type {ChatState} */
@@ -38,7 +40,7 @@ export const initial = {
 export function reduce(state, action) {
   switch (action.type) {
     case "me":
-      return { ...state, account: action.account, name: action.name };
+      return isMe(state, action.account, action.name);
     case "connection":
       return { ...state, connection: action.state };
     case "messages":
@@ -48,12 +50,11 @@ export function reduce(state, action) {
         action.gap,
       );
     case "sent": {
-      const item = state.outgoing.find(({ key }) => key === action.key);
-      if (item === undefined || state.account === undefined) return state;
-      const { channel, key, text } = item;
-      const { seq, time } = action;
+      const { item, seq, time } = action;
+      if (!isHere(item.channel) || state.account === undefined) return state;
+      const { channel, key, data } = item;
       const name = state.name === undefined ? {} : { name: state.name };
-      const message = { channel, seq, time, from: state.account, ...name, key, data: { text } };
+      const message = { channel, seq, time, from: state.account, ...name, key, data };
       return addMessages(state, [message], false);
     }
     case "roster":
@@ -65,18 +66,14 @@ export function reduce(state, action) {
       };
     case "to":
       return { ...state, to: action.account };
-    case "sending": {
-      const { key, channel, text, time } = action;
-      const others = state.outgoing.filter((item) => item.key !== key);
-      return { ...state, outgoing: [...others, { key, channel, text, time, status: "pending" }] };
+    case "outbox": {
+      // A message may be here before its acknowledgement.
+      const arrived = new Set(
+        state.said.flatMap(({ from, key }) => from === state.account ? key : []),
+      );
+      const items = action.items.filter(({ channel, key }) => isHere(channel) && !arrived.has(key));
+      return { ...state, outgoing: items.map(toOutgoing) };
     }
-    case "failed":
-      return {
-        ...state,
-        outgoing: state.outgoing.map((item) =>
-          item.key === action.key ? { ...item, status: "failed", error: action.error } : item
-        ),
-      };
   }
 }
 
@@ -103,6 +100,24 @@ export function partner(channel, own) {
 export function channelTo(to, own) {
   if (to === "") return "room:lobby";
   return to < own ? `dm:${to}.${own}` : `dm:${own}.${to}`;
+}
+
+/** @param {string} channel Any. @returns {boolean} Whether this page shows it. */
+function isHere(channel) {
+  return channel === "room:lobby" || channel.startsWith("dm:");
+}
+
+/** @param {Item} item Of the outbox. @returns {Outgoing} What is shown of it. */
+function toOutgoing({ id, key, channel, data, time, status, error }) {
+  return { id, key, channel, text: textOf(data), time, status, error };
+}
+
+/** @param {ChatState} state The state. @param {string} account One's own. @param {string} [name] One's own. @returns {ChatState} The next. */
+function isMe(state, account, name) {
+  const other = state.account !== undefined && state.account !== account;
+  // What was said to another account in private isn't this one's to read.
+  const said = other ? state.said.filter(({ channel }) => !channel.startsWith("dm:")) : state.said;
+  return { ...state, account, name, said };
 }
 
 /**

@@ -3,6 +3,7 @@
 import { html, render } from "../ui.js";
 import { Header, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
+import { keepShell } from "../parts/shell.js";
 
 const PLACES = /** @type {const} */ ([
   ["/to_chat/", "chatTitle", "chatText"],
@@ -33,5 +34,6 @@ function Home() {
   `;
 }
 
+keepShell();
 const page = document.getElementById("page");
 if (page !== null) render(html`<${Home} />`, page);

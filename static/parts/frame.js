@@ -7,6 +7,19 @@ import { language, switchLanguage, t, timeTexts } from "./i18n.js";
 const TOAST_TIME = 4000;
 const BANNER_AFTER = 2000;
 
+/** @type {Map<string, Parameters<typeof t>[0]>} */
+const REASONS = new Map([
+  ["closed", "whyClosed"],
+  ["full", "whyFull"],
+  ["other_account", "whyOther"],
+  ["uncertain", "whyUncertain"],
+  ["expired", "whyExpired"],
+  ["too_large", "whyTooLarge"],
+  ["forbidden", "whyForbidden"],
+  ["not_found", "whyNotFound"],
+  ["rate_limited", "whyRate"],
+]);
+
 /** The notes that are shown. @type {import("@preact/signals").Signal<{id: number, text: string, bad: boolean}[]>} */
 const toasts = signal([]);
 let lastToast = 0;
@@ -72,13 +85,19 @@ export function Header({ page, children }) {
   `;
 }
 
+/** Whether the browser says that it has no network. */
+const offline = signal(globalThis.navigator?.onLine === false);
+for (const event of ["online", "offline"]) {
+  globalThis.addEventListener?.(event, () => void (offline.value = event === "offline"));
+}
+
 /**
  * Tells that the connection is gone, once it is for two seconds: a short break is nobody's concern.
  *
- * @param {{state: string}} props The client's state.
+ * @param {{state: string, writes?: boolean}} props The client's state, and whether one writes on this page.
  * @returns {unknown} The part.
  */
-export function Connection({ state }) {
+export function Connection({ state, writes }) {
   const [shown, show] = useState(false);
   const broken = state !== State.open;
   useEffect(() => {
@@ -86,9 +105,57 @@ export function Connection({ state }) {
     const timer = setTimeout(() => show(true), BANNER_AFTER);
     return () => clearTimeout(timer);
   }, [broken]);
+  const why = state === State.closed ? "closed" : offline.value ? "offline" : "lost";
+  const kept = writes && state !== State.closed;
   return html`<div class="banner-place" role="status">
-    ${shown && html`<p class="banner">${t(state === State.closed ? "closed" : "lost")}</p>`}
+    ${
+    shown &&
+    html`<p class="banner"><span>${t(why)}</span>${kept && html`<span>${t("kept")}</span>`}</p>`
+  }
   </div>`;
+}
+
+/**
+ * Why something couldn't be done, in words of the page's language where there are some.
+ *
+ * @param {{code: string, message: string}} error What went wrong.
+ * @returns {string} A short reason.
+ */
+export function reasonOf({ code, message }) {
+  const key = REASONS.get(code);
+  return key === undefined ? message : t(key);
+}
+
+/**
+ * Why a message wasn't sent, and what may be done.
+ *
+ * @param {{error?: {code: string, message: string}, retry: () => void, discard: () => void, why?: string}} props The reason, and what is done.
+ * @returns {unknown} The part.
+ */
+export function Failed({ error, retry, discard, why = error && reasonOf(error) }) {
+  return html`
+    <div class="status">
+      <span>${t("notSent")}: ${why}</span>
+      <span class="choices">
+        <button type="button" onClick=${retry}>${t("again")}</button>
+        <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
+      </span>
+    </div>
+  `;
+}
+
+/**
+ * When a message was said; while it is on its way, and has been for a moment, that it is. Both have the same place, so that
+ * nothing moves when it arrives.
+ *
+ * @param {{time: number, status?: string, connection: string}} props The time, "pending" while it is on its way, and the client's state.
+ * @returns {unknown} The part.
+ */
+export function When({ time, status, connection }) {
+  return html`<span class="when"><${Time} time=${time} />${
+    status === "pending" &&
+    html`<span class="status">${t(connection === State.open ? "sending" : "waiting")}</span>`
+  }</span>`;
 }
 
 /**

@@ -4,6 +4,7 @@ import { html, render, store } from "../ui.js";
 import { connect } from "../fanfare.js";
 import { Connection, Header, Text, Time, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
+import { keepShell } from "../parts/shell.js";
 import { textOf } from "../parts/text.js";
 import { initial, reduce } from "./state.js";
 
@@ -38,5 +39,6 @@ client.subscribe("push:all", {
   history: 50,
   onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
 });
+keepShell();
 const page = document.getElementById("page");
 if (page !== null) render(html`<${Receive} />`, page);

@@ -13,6 +13,18 @@ const said = (seq: number, more: object = {}) => ({
 const told = (messages: ReturnType<typeof said>[], gap = false, reset = false) =>
   ({ type: "messages", messages, gap, reset }) as const;
 const me = reduce(initial, { type: "me", account: "ada", name: "Ada" });
+const item = (more: object = {}) => ({
+  id: "i",
+  key: "k",
+  channel: "room:lobby",
+  data: { text: "hi" },
+  time: 5,
+  order: 5,
+  owner: "tab",
+  status: "pending" as "pending" | "failed",
+  ...more,
+});
+const outbox = (...items: ReturnType<typeof item>[]) => ({ type: "outbox", items }) as const;
 const seqs = (state: typeof initial) => state.said.map(({ seq }) => seq);
 
 Deno.test("messages of two subscriptions stand in the order of seq, each once", () => {
@@ -22,41 +34,52 @@ Deno.test("messages of two subscriptions stand in the order of seq, each once", 
 });
 
 Deno.test("what is sent is pending, then there once, whichever of message and acknowledgement comes first", () => {
-  const key = "k";
-  const pending = reduce(me, { type: "sending", key, channel: "room:lobby", text: "hi", time: 5 });
-  assertEquals(pending.outgoing.map(({ status }) => status), ["pending"]);
-  const message = told([said(7, { from: "ada", key, name: "Ada", data: { text: "hi" } })]);
-  const sent = { type: "sent", key, seq: 7, time: 7 } as const;
-  for (const actions of [[message, sent], [sent, message]]) {
-    const state = actions.reduce((before, action) => reduce(before, action), pending);
+  const pending = reduce(me, outbox(item()));
+  assertEquals(pending.outgoing.map(({ status, text }) => [status, text]), [["pending", "hi"]]);
+  const message = told([said(7, { from: "ada", key: "k", name: "Ada", data: { text: "hi" } })]);
+  const sent = { type: "sent", item: item(), seq: 7, time: 7 } as const;
+  for (const actions of [[message, sent, outbox()], [sent, outbox(), message]]) {
+    let state: typeof initial = pending;
+    for (const action of actions) {
+      state = reduce(state, action);
+      assertEquals(state.said.length + state.outgoing.length, 1, "shown once at each moment");
+    }
     assertEquals([state.outgoing, seqs(state)], [[], [7]]);
   }
 });
 
+Deno.test("a message that is here isn't shown as pending while its acknowledgement is missing", () => {
+  let state = reduce(me, outbox(item()));
+  state = reduce(state, told([said(7, { from: "ada", key: "k" })]));
+  state = reduce(state, outbox(item(), item({ id: "j", key: "l" })));
+  assertEquals(state.outgoing.map(({ id }) => id), ["j"]);
+});
+
 Deno.test("another's message with the same key leaves mine pending", () => {
-  const pending = reduce(me, {
-    type: "sending",
-    key: "k",
-    channel: "room:lobby",
-    text: "hi",
-    time: 5,
-  });
+  const pending = reduce(me, outbox(item()));
   assertEquals(reduce(pending, told([said(7, { key: "k" })])).outgoing.length, 1);
 });
 
-Deno.test("what failed says why, and is pending again when it is tried again", () => {
-  let state = reduce(me, { type: "sending", key: "k", channel: "room:lobby", text: "hi", time: 5 });
-  state = reduce(state, { type: "failed", key: "k", error: "No" });
-  assertEquals(state.outgoing.map(({ status, error }) => [status, error]), [["failed", "No"]]);
-  state = reduce(state, { type: "sending", key: "k", channel: "room:lobby", text: "hi", time: 6 });
-  assertEquals(state.outgoing.map(({ status }) => status), ["pending"]);
+Deno.test("what failed says why; what goes elsewhere isn't shown", () => {
+  const error = { code: "forbidden", message: "No" };
+  const state = reduce(
+    me,
+    outbox(item({ status: "failed", error }), item({ channel: "push:all" })),
+  );
+  assertEquals(state.outgoing.map(({ status, error }) => [status, error]), [["failed", error]]);
+});
+
+Deno.test("another account doesn't see what was said to the one before in private", () => {
+  const before = reduce(me, told([said(1), said(2, { channel: "dm:ada.bob" })]));
+  assertEquals(seqs(reduce(before, { type: "me", account: "eve" })), [1]);
+  assertEquals(seqs(reduce(before, { type: "me", account: "ada", name: "A" })), [1, 2]);
 });
 
 Deno.test("a gap is marked where it is; another log begins anew and keeps what is on its way", () => {
   let state = reduce(me, told([said(1)]));
   state = reduce(state, told([said(9)], true));
   assertEquals(state.said.map(({ gap }) => gap ?? false), [false, true]);
-  state = reduce(state, { type: "sending", key: "k", channel: "room:lobby", text: "hi", time: 5 });
+  state = reduce(state, outbox(item()));
   state = reduce(state, told([said(2)], true, true));
   assertEquals([seqs(state), state.outgoing.length], [[2], 1]);
 });

@@ -1,0 +1,159 @@
+// @ts-check
+/**
+ * Tabs that share a store: each sends its own items, and what a tab left behind when it died is taken over by another. A
+ * living tab is told by a Web Lock that it holds, or where there are none (http on a network) by a time that it keeps fresh.
+ *
+ * @module
+ */
+import { aliveFact } from "./store.js";
+
+/** @typedef {import("./store.js").Item} Item */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./time.js").Clock} Clock */
+/**
+ * What a tab needs of `navigator.locks`.
+ *
+ * @typedef {{request: (name: string, options: {ifAvailable?: boolean, signal?: AbortSignal}, held: (lock: unknown) => unknown) => Promise<unknown>}} Locks
+ */
+
+/** How often to look for items of tabs that weren't known, in milliseconds. */
+export const LOOK_EVERY = 30_000;
+/** How long a tab that died has to come back, in milliseconds. */
+export const RELOAD_GRACE = 5000;
+/** Without locks: how often a tab says that it lives, and when it counts as dead. */
+export const ALIVE_EVERY = 10_000;
+/** Without locks: when a tab counts as dead. */
+export const DEAD_AFTER = 30_000;
+
+/** A tab among others. */
+export class Tabs {
+  #id;
+  #store;
+  #clock;
+  /** @type {Locks | null} */
+  #locks;
+  #adopt;
+  #end = new AbortController();
+  /** Owners whose lock is being waited for. @type {Set<string>} */
+  #awaited = new Set();
+  #stopLooking = () => {};
+  #stopLiving = () => {};
+
+  /**
+   * @param {string} id This tab's name.
+   * @param {Store} store What is shared.
+   * @param {{clock: Clock, locks: Locks | null}} parts What tells the time, and `navigator.locks` where there is one.
+   * @param {(items: Item[]) => void} adopt Called with the items that are now this tab's.
+   */
+  constructor(id, store, { clock, locks }, adopt) {
+    this.#id = id;
+    this.#store = store;
+    this.#clock = clock;
+    this.#locks = locks;
+    this.#adopt = adopt;
+  }
+
+  /**
+   * Begins to live, and takes over what was left behind so far.
+   *
+   * @returns {Promise<void>} Once that is done: from now on its own items are safe from others.
+   */
+  async begin() {
+    await (this.#locks === null ? this.#live() : this.#hold(this.#locks));
+    await this.look();
+  }
+
+  /**
+   * Takes over the items of tabs that died.
+   *
+   * @returns {Promise<void>} Once those that are known to be dead now are done.
+   */
+  async look() {
+    if (this.#end.signal.aborted) return;
+    this.#later(LOOK_EVERY);
+    try {
+      const others = (await this.#store.owners()).filter((owner) => owner !== this.#id);
+      for (const owner of others) await this.#inherit(owner);
+    } catch {
+      // A store that fails now is looked at again later.
+    }
+  }
+
+  /**
+   * Without locks: says at once that the page goes, so that it finds its items when it was a reload.
+   *
+   * @param {boolean} gone Whether it goes, or is back.
+   */
+  away(gone) {
+    if (this.#locks !== null || this.#end.signal.aborted) return;
+    this.#stopLiving();
+    if (gone) this.#store.set(aliveFact(this.#id), undefined).catch(() => {});
+    else this.#live();
+  }
+
+  /** Ends: what is left is another's to take. */
+  close() {
+    this.away(true);
+    this.#end.abort();
+    this.#stopLooking();
+    this.#stopLiving();
+  }
+
+  /** @param {Locks} locks The browser's. @returns {Promise<void>} Once our lock is held; it is for life. */
+  #hold(locks) {
+    return new Promise((resolve) => {
+      const { signal } = this.#end;
+      const life = () => {
+        resolve();
+        return new Promise((end) => signal.addEventListener("abort", end, { once: true }));
+      };
+      // Where locks are refused we go on without: keys keep what is sent twice from being there twice.
+      locks.request(lockName(this.#id), {}, life).catch(() => resolve());
+    });
+  }
+
+  async #live() {
+    this.#stopLiving();
+    this.#stopLiving = this.#clock.after(ALIVE_EVERY, () => void this.#live());
+    await this.#store.set(aliveFact(this.#id), this.#clock.now()).catch(() => {});
+  }
+
+  /** @param {string} owner Another tab. */
+  async #inherit(owner) {
+    const locks = this.#locks;
+    if (locks === null) return this.#take(owner, this.#clock.now() - DEAD_AFTER);
+    if (this.#awaited.has(owner)) return;
+    const free = await locks.request(
+      lockName(owner),
+      { ifAvailable: true },
+      async (lock) => lock !== null && (await this.#take(owner), true),
+    );
+    if (free) return;
+    // It lives. Waiting for its lock is the quickest way to hear of its end.
+    this.#awaited.add(owner);
+    const { signal } = this.#end;
+    locks.request(lockName(owner), { signal }, () => {}).catch(() => {}).finally(() => {
+      this.#awaited.delete(owner);
+      // If that was a reload, the page that comes back is where its items belong.
+      if (!signal.aborted) this.#later(RELOAD_GRACE);
+    });
+  }
+
+  /** @param {number} ms When to look next. */
+  #later(ms) {
+    this.#stopLooking();
+    this.#stopLooking = this.#clock.after(ms, () => void this.look());
+  }
+
+  /** @param {string} owner Another tab. @param {number} [unlessAlive] Since when. */
+  async #take(owner, unlessAlive) {
+    if (this.#end.signal.aborted) return;
+    const items = await this.#store.take(owner, this.#id, unlessAlive);
+    if (items.length > 0) this.#adopt(items);
+  }
+}
+
+/** @param {string} id A tab. @returns {string} Its lock. */
+function lockName(id) {
+  return `fanfare-tab:${id}`;
+}

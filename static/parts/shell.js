@@ -1,0 +1,29 @@
+// @ts-check
+/** Keeps the shell of the pages, so that one can be opened without a network. */
+
+const WORKER = "/sw.js";
+
+/** Registers the service worker, where the browser allows one: on https and on this machine. */
+export function keepShell() {
+  const workers = globalThis.isSecureContext ? globalThis.navigator?.serviceWorker : undefined;
+  // Refused in some private windows; the pages do without.
+  workers?.register(trusted(WORKER)).catch(() => {});
+}
+
+/**
+ * The one Trusted Types policy of the pages: it lets one URL through, and it is our worker's.
+ *
+ * @param {string} url The script.
+ * @returns {string} The same, trusted where browsers ask for it.
+ */
+function trusted(url) {
+  /** @type {{trustedTypes?: {createPolicy: (name: string, rules: {createScriptURL: (url: string) => string}) => {createScriptURL: (url: string) => string}}}} */
+  const { trustedTypes } = /** @type {any} */ (globalThis);
+  const policy = trustedTypes?.createPolicy("fanfare", {
+    createScriptURL(asked) {
+      if (asked !== WORKER) throw new TypeError(`"${asked}" isn't a script of ours`);
+      return asked;
+    },
+  });
+  return policy === undefined ? url : policy.createScriptURL(url);
+}

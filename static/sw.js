@@ -1,0 +1,121 @@
+// @ts-check
+/**
+ * The service worker: keeps the shell of the pages, so that one can be opened without a network, and nothing else. What it
+ * keeps is one set: the server says which files with which hashes belong together, and the set is kept whole or not at all.
+ * Another set is another text of this file, which is how browsers learn of it.
+ */
+
+/** URL → integrity. Filled in by the server (lib/edge/shell.ts). @type {Record<string, string>} */
+const SHELL = {};
+/** Names the set; pages carry it in a header. */
+const VERSION = "";
+
+const CACHE = `fanfare-shell-${VERSION}`;
+/** How long the network may take before the kept page is shown, in milliseconds. */
+const PATIENCE = 3000;
+const MOST_PAGES = 100;
+
+/**
+ * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} LifeEvent
+ * @typedef {Event & {request: Request, clientId: string, resultingClientId: string, respondWith: (response: Promise<Response>) => void}} FetchEvent
+ * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>}} Worker
+ */
+const worker = /** @type {Worker} */ (/** @type {unknown} */ (globalThis));
+
+/** Of which version a page is that was opened; the kept one where it came from here. @type {Map<string, {kept: boolean, version: string | null}>} */
+const opened = new Map();
+
+worker.addEventListener("install", (/** @type {LifeEvent} */ event) => {
+  event.waitUntil(fill().then(() => worker.skipWaiting()));
+});
+
+worker.addEventListener("activate", (/** @type {LifeEvent} */ event) => {
+  event.waitUntil(dropOthers());
+});
+
+worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
+  const { request } = event;
+  const { origin, pathname, search } = new URL(request.url);
+  if (request.method !== "GET" || origin !== location.origin) return;
+  if (request.mode === "navigate") {
+    const page = pathname.endsWith("/") ? pathname : `${pathname}/`;
+    if (Object.hasOwn(SHELL, page)) event.respondWith(openPage(event, page));
+  } else if (search === "" && !pathname.endsWith("/") && Object.hasOwn(SHELL, pathname)) {
+    event.respondWith(load(event, pathname));
+  }
+});
+
+async function fill() {
+  const files = await Promise.all(
+    Object.entries(SHELL).map(async ([url, integrity]) => {
+      // A server that is being replaced may give files of both: those don't fit, and there is a next time.
+      const response = await fetch(url, { integrity, cache: "no-cache" });
+      if (!response.ok || response.redirected) throw new TypeError(`Cannot keep "${url}"`);
+      return /** @type {const} */ ([url, response]);
+    }),
+  );
+  const cache = await caches.open(CACHE);
+  await Promise.all(files.map(([url, response]) => cache.put(url, response)));
+}
+
+async function dropOthers() {
+  const names = await caches.keys();
+  const others = names.filter((name) => name.startsWith("fanfare-shell-") && name !== CACHE);
+  await Promise.all(others.map((name) => caches.delete(name)));
+}
+
+/** @param {FetchEvent} event A navigation. @param {string} page The page's URL here. @returns {Promise<Response>} The page. */
+async function openPage(event, page) {
+  const { response, kept } = await networkFirst(event.request, page);
+  const version = kept ? VERSION : response.headers.get("fanfare-shell");
+  opened.set(event.resultingClientId, { kept, version });
+  if (opened.size > MOST_PAGES) opened.delete([...opened.keys()][0] ?? "");
+  return response;
+}
+
+// A page and what it loads are of one version: a kept page gets what was kept with it, and one of another version never.
+/** @param {FetchEvent} event For a file. @param {string} path Its URL here. @returns {Promise<Response>} The file. */
+async function load({ request, clientId }, path) {
+  const page = opened.get(clientId);
+  if (page?.kept) return await find(path) ?? fetch(request);
+  if (page !== undefined && page.version !== VERSION) return fetch(request);
+  return (await networkFirst(request, path)).response;
+}
+
+/**
+ * @param {Request} request What is asked for.
+ * @param {string} url Its URL here.
+ * @returns {Promise<{response: Response, kept: boolean}>} The server's answer, or what is kept where it gives none in time.
+ */
+async function networkFirst(request, url) {
+  const network = fetch(request);
+  // Where it isn't awaited any more, its failure is nobody's.
+  network.catch(() => {});
+  try {
+    const response = await soon(network);
+    if (![502, 503, 504].includes(response.status)) return { response, kept: false };
+    // The server is away, and somebody before it says so.
+    const found = await find(url);
+    return { response: found ?? response, kept: found !== undefined };
+  } catch {
+    const found = await find(url);
+    return { response: found ?? await network, kept: found !== undefined };
+  }
+}
+
+/** @param {Promise<Response>} network An answer that is awaited. @returns {Promise<Response>} It, if it comes in time. */
+async function soon(network) {
+  /** @type {PromiseWithResolvers<never>} */
+  const { promise: late, reject } = Promise.withResolvers();
+  const timer = setTimeout(() => reject(new Error("The network is slow")), PATIENCE);
+  try {
+    return await Promise.race([network, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param {string} url A URL of the shell. @returns {Promise<Response | undefined>} What is kept. */
+async function find(url) {
+  return await (await caches.open(CACHE)).match(url, { ignoreVary: true });
+}

@@ -1,0 +1,191 @@
+/** Without a network, in real Chromium: what was typed is kept, survives a reload, and arrives once and in order. */
+import { assertEquals, assertMatch } from "@std/assert";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { findBarriers } from "../helpers/axe.ts";
+import { launchBrowser } from "../helpers/browser.ts";
+import { startServer, type TestServer } from "../helpers/server.ts";
+import { storeStory, STORY } from "../static/store_story.ts";
+
+async function open(
+  context: BrowserContext,
+  server: TestServer,
+  path = "/to_chat/",
+): Promise<Page> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  await page.goto(server.url + path);
+  return page;
+}
+
+/** A browser of its own whose page is controlled by the service worker, the shell kept. */
+async function visitor(browser: Browser, server: TestServer): Promise<Page> {
+  const page = await open(await browser.newContext({ locale: "en-US" }), server);
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+  assertMatch(await page.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
+  return page;
+}
+
+async function say(page: Page, ...texts: string[]): Promise<void> {
+  for (const text of texts) {
+    await page.locator(".composer textarea").fill(text);
+    await page.locator(".composer textarea").press("Enter");
+  }
+}
+
+const texts = (page: Page) => page.locator(".message .text").allInnerTexts();
+const pending = (page: Page) => page.locator(".message.pending .text").allInnerTexts();
+
+Deno.test("offline: three messages are typed, the page is reloaded, and online all arrive once and in order", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const ada = await visitor(browser, server);
+  const bob = await visitor(browser, server);
+  const account = await ada.locator(".me .name").innerText();
+  await ada.context().setOffline(true);
+  await say(ada, "one", "two", "three");
+  await ada.reload();
+  await ada.locator(".message.pending").nth(2).waitFor();
+  assertEquals(await pending(ada), ["one", "two", "three"]);
+  assertEquals(await ada.locator(".me .name").innerText(), account);
+  assertEquals(await texts(bob), []);
+  const element = await ada.locator(".message.pending").nth(1).elementHandle();
+  const place = await element?.boundingBox();
+  await ada.context().setOffline(false);
+  await bob.locator(".message .text").getByText("three").waitFor();
+  await ada.locator(".message.pending").first().waitFor({ state: "detached" });
+  for (const page of [ada, bob]) assertEquals(await texts(page), ["one", "two", "three"]);
+  await ada.locator(".banner").waitFor({ state: "detached" });
+  const { x, width, height } = await element?.boundingBox() ?? {};
+  assertEquals([x, width, height], [place?.x, place?.width, place?.height]);
+  await say(ada, "end");
+  await bob.locator(".message .text").getByText("end").waitFor();
+  assertEquals(await texts(bob), ["one", "two", "three", "end"]);
+});
+
+Deno.test("two tabs offline: each keeps its own over a reload, and one that is closed leaves its own to the other", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const one = await visitor(browser, server);
+  const two = await open(one.context(), server);
+  const bob = await visitor(browser, server);
+  await one.context().setOffline(true);
+  await say(one, "from one");
+  await say(two, "from two", "and again");
+  await two.reload();
+  await two.locator(".message.pending").nth(1).waitFor();
+  assertEquals([await pending(one), await pending(two)], [["from one"], ["from two", "and again"]]);
+  await one.close();
+  await two.context().setOffline(false);
+  await bob.locator(".message .text").getByText("from one").waitFor();
+  await bob.locator(".message .text").getByText("and again").waitFor();
+  await two.locator(".message.pending").first().waitFor({ state: "detached" });
+  await say(two, "end");
+  await bob.locator(".message .text").getByText("end").waitFor();
+  const heard = await texts(bob);
+  assertEquals(heard.toSorted(), ["and again", "end", "from one", "from two"]);
+  assertEquals(heard.indexOf("from two") < heard.indexOf("and again"), true);
+});
+
+Deno.test("what fails says why, and is tried again or discarded by keyboard", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const ada = await visitor(browser, server);
+  const bob = await visitor(browser, server);
+  await say(ada, "x".repeat(70_000));
+  const failed = ada.locator(".message.failed");
+  await failed.getByText("it is too long").waitFor();
+  await failed.getByRole("button", { name: "Try again" }).press("Enter");
+  await failed.getByText("it is too long").waitFor();
+  assertEquals(await findBarriers(ada), []);
+  await failed.getByRole("button", { name: "Discard" }).press("Enter");
+  await failed.waitFor({ state: "detached" });
+  await ada.context().setOffline(true);
+  await say(ada, "as who I was");
+  await ada.locator(".message.pending").waitFor();
+  // The socket is silent and stays open: it is the client that notices.
+  await ada.locator(".banner", { hasText: "You are offline" }).waitFor();
+  await ada.context().clearCookies();
+  await ada.context().setOffline(false);
+  await failed.getByText("written from another account").waitFor();
+  await ada.reload();
+  await failed.getByText("written from another account").waitFor();
+  assertEquals(await texts(bob), []);
+  await failed.getByRole("button", { name: "Try again" }).click();
+  await bob.locator(".message .text").getByText("as who I was").waitFor();
+  await failed.waitFor({ state: "detached" });
+});
+
+Deno.test("each page opens without a network, under its own policy; kept is the shell and nothing else", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await visitor(browser, server);
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await fetch(`${server.url}/send/`, { method: "POST", body: new URLSearchParams({ msg: "x" }) });
+  for (const path of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/", "/healthz"]) {
+    await page.goto(server.url + path);
+  }
+  const kept = await page.evaluate(async () => {
+    const names = await caches.keys();
+    const cache = await caches.open(names[0] ?? "");
+    return { names, urls: (await cache.keys()).map(({ url }) => new URL(url).pathname) };
+  });
+  assertEquals(kept.names.length, 1);
+  const shell = /const SHELL = (\{[^}]*\})/.exec(await (await fetch(`${server.url}/sw.js`)).text());
+  assertEquals(kept.urls.toSorted(), Object.keys(JSON.parse(shell?.[1] ?? "{}")).toSorted());
+  await page.context().setOffline(true);
+  for (const path of ["/", "/to_chat", "/to_recmsg/", "/to_sendmsg/?from=here"]) {
+    const response = await page.goto(server.url + path);
+    assertMatch(response?.headers()["content-security-policy"] ?? "", /trusted-types fanfare$/);
+    await page.locator("h1").waitFor();
+  }
+  assertEquals(errors, []);
+  await page.context().setOffline(false);
+  await page.goto(`${server.url}/to_chat/`);
+  assertEquals((await page.context().cookies()).length, 1);
+});
+
+Deno.test("a push that is typed offline arrives later, and a closed server says what it needs", async () => {
+  const token = await Deno.makeTempFile();
+  await Deno.writeTextFile(token, "a token that is long enough");
+  await using server = await startServer();
+  await using closed = await startServer({ adminTokenFile: token });
+  await using browser = await launchBrowser();
+  const receiver = await open(await browser.newContext({ locale: "en-US" }), server, "/to_recmsg/");
+  const sender = await open(await browser.newContext({ locale: "en-US" }), server, "/to_sendmsg/");
+  await sender.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+  const push = async (page: Page, text: string) => {
+    await page.locator("#msg").fill(text);
+    await page.locator("form.one button").click();
+  };
+  await push(sender, "online");
+  await sender.locator(".toast", { hasText: "Pushed" }).waitFor();
+  await sender.context().setOffline(true);
+  await push(sender, "offline");
+  await sender.locator(".pushes .pending", { hasText: "offline" }).waitFor();
+  await sender.reload();
+  await sender.locator(".pushes .pending", { hasText: "offline" }).waitFor();
+  assertEquals(await findBarriers(sender), []);
+  await sender.context().setOffline(false);
+  await receiver.locator(".pushes .text").getByText("offline").waitFor();
+  await sender.locator(".pushes .pending").waitFor({ state: "detached" });
+  const refused = await open(await browser.newContext({ locale: "en-US" }), closed, "/to_sendmsg/");
+  await push(refused, "not for all");
+  await refused.locator(".toast.bad", { hasText: "admin token" }).waitFor();
+  await refused.locator(".pushes .failed", { hasText: "admin token" }).waitFor();
+  assertEquals(await findBarriers(refused), []);
+  await refused.getByRole("button", { name: "Discard" }).click();
+  await refused.locator(".pushes li").waitFor({ state: "detached" });
+  await Deno.remove(token);
+});
+
+Deno.test("IndexedDB keeps, forgets, hands over once, and knows who is alive, as memory does", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(await browser.newContext(), server, "/");
+  const told = await page.evaluate<unknown[]>(`(async () => {
+    const { browserStore } = await import("/fanfare/store.js");
+    return await (${storeStory})(browserStore("story"));
+  })()`);
+  assertEquals(told, STORY);
+});

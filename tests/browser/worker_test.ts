@@ -1,0 +1,146 @@
+/** The service worker over updates: what is kept is one set, and pages are never put together from two. */
+import { assertEquals } from "@std/assert";
+import type { Page } from "playwright-core";
+import { makeShell } from "../../lib/edge/shell.ts";
+import { launchBrowser } from "../helpers/browser.ts";
+
+const WORKER = await Deno.readTextFile(new URL("../../static/sw.js", import.meta.url));
+
+/** A site of a page and a script, which is replaced as a server is that is updated. */
+class Site implements AsyncDisposable {
+  /** What it serves now. */
+  readonly files = new Map<string, string>();
+  version = "";
+  /** How long the answers of a path take. */
+  readonly delays = new Map<string, number>();
+  /** With which status. */
+  readonly statuses = new Map<string, number>();
+  readonly #server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => this.#answer(request),
+  );
+
+  #slow: Promise<void> = Promise.resolve();
+
+  /** Once the last slow answer was given. */
+  quiet(): Promise<void> {
+    return this.#slow;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}/`;
+  }
+
+  /** @param name What page and script say. @param worker Whether browsers are told of it. */
+  async deploy(name: string, worker = true): Promise<void> {
+    const script = `document.getElementById("script").textContent = "${name}";`;
+    const html =
+      `<!doctype html><title>${name}</title><p id="page">${name}</p><p id="script"></p><script type="module" src="/static/a.js"></script>`;
+    const read = () => Promise.resolve(script);
+    const shell = await makeShell(WORKER, { "/": html }, {}, read);
+    this.files.set("/", html).set("/static/a.js", script);
+    this.version = shell.version;
+    if (worker) this.files.set("/sw.js", shell.worker);
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const path = new URL(request.url).pathname;
+    const body = this.files.get(path);
+    if (body === undefined) return new Response(null, { status: 404 });
+    const delay = this.delays.get(path) ?? 0;
+    if (delay > 0) await (this.#slow = new Promise((resolve) => setTimeout(resolve, delay)));
+    const headers = {
+      "content-type": path.endsWith(".js") ? "text/javascript" : "text/html",
+      "cache-control": "no-cache",
+      "fanfare-shell": this.version,
+    };
+    return new Response(body, { status: this.statuses.get(path) ?? 200, headers });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/** What page and script say. */
+async function shown(page: Page): Promise<string> {
+  await page.locator("#page").waitFor();
+  await page.waitForFunction(() => document.getElementById("script")?.textContent !== "");
+  return (await page.locator("p").allInnerTexts()).join(" ");
+}
+
+const kept = (page: Page) => page.evaluate(() => caches.keys());
+
+Deno.test("a new version is taken at the next load, kept as a whole, and the old one is dropped", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(10_000);
+  await site.deploy("one");
+  await page.goto(site.url);
+  await page.evaluate(() =>
+    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+      .then(() => true)
+  );
+  assertEquals(await kept(page), [`fanfare-shell-${site.version}`]);
+  await page.context().setOffline(true);
+  await page.reload();
+  assertEquals(await shown(page), "one one");
+  await page.context().setOffline(false);
+
+  // Half of an update: the worker says what the files are not yet. It isn't kept, the old set is.
+  await site.deploy("two");
+  const script = site.files.get("/static/a.js") ?? "";
+  site.files.set("/static/a.js", "// not this one");
+  await page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    await registration?.update();
+    const worker = registration?.installing;
+    while (worker && !["redundant", "activated"].includes(worker.state)) {
+      await new Promise((resolve) => worker.addEventListener("statechange", resolve));
+    }
+  });
+  await page.context().setOffline(true);
+  await page.reload();
+  assertEquals(await shown(page), "one one");
+  await page.context().setOffline(false);
+
+  // A slow page is the kept one, and so is all that it loads, though the new script is there at once.
+  site.files.set("/static/a.js", script);
+  site.delays.set("/", 5000);
+  await page.reload();
+  assertEquals(await shown(page), "one one");
+  site.delays.clear();
+  // A browser asks for a URL once at a time.
+  await site.quiet();
+
+  await page.reload();
+  assertEquals(await shown(page), "two two");
+  await page.waitForFunction(
+    (name) => caches.keys().then((names) => names.length === 1 && names[0] === name),
+    `fanfare-shell-${site.version}`,
+  );
+  await page.context().setOffline(true);
+  await page.reload();
+  assertEquals(await shown(page), "two two");
+});
+
+Deno.test("a page of a version that isn't kept gets no file that is", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(10_000);
+  await site.deploy("one");
+  await page.goto(site.url);
+  await page.evaluate(() =>
+    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+      .then(() => true)
+  );
+  await site.deploy("two", false);
+  site.statuses.set("/static/a.js", 503);
+  await page.reload();
+  assertEquals(await page.locator("p").allInnerTexts(), ["two", ""]);
+  site.statuses.set("/", 503);
+  await page.reload();
+  assertEquals(await shown(page), "one one", "a server that is away leaves what is kept");
+});
