@@ -62,7 +62,6 @@ export class Core {
   #asked: (() => void)[] = [];
   #waitingChars = 0;
   #signalChars = 0;
-  // While the queue was full a moment ago nobody gets ahead of who was refused then.
   #refusedUntil = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
@@ -144,8 +143,12 @@ export class Core {
   }
 
   #check(proposal: Proposal): Refusal | undefined {
-    if (!this.#writable) return UNWRITABLE;
     const now = this.#parts.now();
+    // Nobody gets ahead of who was refused: that one comes back after `retry`.
+    if (!this.#writable) {
+      this.#refusedUntil = now + HEAL_PAUSE;
+      return UNWRITABLE;
+    }
     if (this.#waiting.length >= MAX_WAITING || this.#waitingChars >= MAX_WAITING_CHARS) {
       this.#refusedUntil = now + FULL_PAUSE;
     }
