@@ -131,6 +131,16 @@ async function secret(path: string, bytes: number): Promise<Uint8Array<ArrayBuff
     throw new Error(`Cannot use "${path}": it must hold ${bytes} bytes in base64`);
   }
   const fresh = crypto.getRandomValues(new Uint8Array(bytes));
-  await Deno.writeTextFile(path, `${fresh.toBase64()}\n`, { mode: 0o600, createNew: true });
+  // There whole or not at all: a kill in between must not leave an empty one. The folder is ours alone.
+  const unfinished = `${path}-new`;
+  using file = await Deno.open(unfinished, {
+    create: true,
+    truncate: true,
+    write: true,
+    mode: 0o600,
+  });
+  await file.write(new TextEncoder().encode(`${fresh.toBase64()}\n`));
+  await file.sync();
+  await Deno.rename(unfinished, path);
   return fresh;
 }

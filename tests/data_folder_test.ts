@@ -14,7 +14,7 @@ async function clientOf(port: number): Promise<NativeClient> {
 }
 
 Deno.test("a second process is refused within a second and told who is first; a kill leaves no dead lock", async () => {
-  using folder = tempFolder();
+  using folder = tempFolder("disk");
   const first = await spawnServer({ data: folder.path });
   const port = await first.listening;
   const began = performance.now();
@@ -43,7 +43,7 @@ Deno.test("two servers in one process can't share a folder either", async () => 
 const SMALL_DISK = ["unshare", "-rm", "sh", "-c"];
 
 Deno.test("a full disk refuses publications and nothing else, heals when there is room, and loses nothing", async () => {
-  using folder = tempFolder();
+  using folder = tempFolder("disk");
   const mount = `mount -t tmpfs -o size=16m tmpfs '${folder.path}' && exec "$0" "$@"`;
   await using child = await spawnServer({ data: folder.path, by: [...SMALL_DISK, mount] });
   const healed = Promise.withResolvers<void>();
@@ -129,7 +129,7 @@ async function allSeqs(client: NativeClient, channel: string): Promise<unknown[]
 }
 
 Deno.test("a backup under load is whole up to its seq, and the server that opens it begins a new epoch", async () => {
-  using folder = tempFolder();
+  using folder = tempFolder("disk");
   const data = `${folder.path}/data`;
   const file = `${folder.path}/copy.db`;
   await using child = await spawnServer({ data });
@@ -179,7 +179,7 @@ Deno.test("a backup under load is whole up to its seq, and the server that opens
 });
 
 Deno.test("a backup beside another log's WAL is refused, since SQLite would mix them", async () => {
-  using folder = tempFolder();
+  using folder = tempFolder("disk");
   const log = new Log(`${folder.path}/fanfare.db`, () => "epoch");
   assertEquals((await runProgram(["backup", `${folder.path}/b`, "--data", folder.path])).code, 0);
   log.close();
@@ -191,7 +191,7 @@ Deno.test("a backup beside another log's WAL is refused, since SQLite would mix 
 });
 
 Deno.test("check tells what it found, and ends with 1 where that is damage", async () => {
-  using folder = tempFolder();
+  using folder = tempFolder("disk");
   const path = `${folder.path}/fanfare.db`;
   const log = new Log(path, () => "epoch");
   const data = JSON.stringify({ text: "somewhere in the file" });

@@ -6,9 +6,9 @@ import { Log } from "../lib/log/log.ts";
 import { PAGE_BYTES, Reader } from "../lib/log/reader.ts";
 import { Presence } from "../lib/core/presence.ts";
 import { ROSTER_SIZE } from "../lib/protocol/presence.ts";
-import { tempFolder } from "./helpers/log.ts";
+import { memoryFolder, tempFolder } from "./helpers/log.ts";
 import { cookieOf, NativeClient, startServer, TestSocket } from "./helpers/server.ts";
-import { type FakeSocket, memoryFolder, World } from "./helpers/world.ts";
+import { type FakeSocket, World } from "./helpers/world.ts";
 
 async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
   const folder = memoryFolder();

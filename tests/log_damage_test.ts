@@ -281,10 +281,10 @@ Deno.test("a migration that fails leaves the older log as it was", () => {
   oldLog(folder.path);
   const path = `${folder.path}/log.db`;
   const db = new DatabaseSync(path);
-  // The last statement of the migration can't be done.
-  db.exec("CREATE INDEX keys_by_time ON keys (seq)");
+  // The last but one statement of the migration can't be done.
+  db.exec("INSERT INTO feeds (name) VALUES ('push:*')");
   db.close();
-  assertThrows(() => new Log(path, () => "new"), Error, "keys_by_time");
+  assertThrows(() => new Log(path, () => "new"), Error, "UNIQUE");
   const after = new DatabaseSync(path);
   assertEquals(after.prepare("PRAGMA user_version").get()?.user_version, 1);
   const columns = after.prepare("SELECT name FROM pragma_table_info('log')").all();

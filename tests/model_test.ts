@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { directChannel } from "../lib/protocol/channel.ts";
-import { memoryFolder } from "./helpers/world.ts";
+import { memoryFolder } from "./helpers/log.ts";
 
 const ACCOUNTS = ["ada", "bob", "eve"];
 const ROOMS = ["room:a", "room:b"];

@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { directChannel } from "../lib/protocol/channel.ts";
-import { memoryFolder, readAll, World } from "./helpers/world.ts";
+import { memoryFolder } from "./helpers/log.ts";
+import { readAll, World } from "./helpers/world.ts";
 
 const ACCOUNTS = ["ada", "bob", "eve"];
 const CHANNELS = ["room:a", "push:b"];

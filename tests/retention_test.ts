@@ -6,9 +6,9 @@ import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { KEY_AGE, TRIM_STEP } from "../lib/log/trim.ts";
 import type { Proposal } from "../lib/protocol/message.ts";
-import { messages, tempFolder } from "./helpers/log.ts";
+import { memoryFolder, messages, tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";
-import { memoryFolder, World } from "./helpers/world.ts";
+import { World } from "./helpers/world.ts";
 
 const FOR_EVER: RetentionPolicy = { keep: 0, keepPush: 0, keepBytes: 0 };
 

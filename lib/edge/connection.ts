@@ -257,6 +257,7 @@ export class Connection implements Subscriber {
     this.#unsent = unsent;
     if (unsent < UNSENT) return true;
     if (now - this.#progress > NO_PROGRESS) {
+      log.info("connection.slow", { connection: this.id, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
     return false;
@@ -268,6 +269,7 @@ export class Connection implements Subscriber {
       this.#serve();
     } catch (error) {
       if (error instanceof Outrun) {
+        log.info("connection.outrun", { connection: this.id });
         return this.close(CLOSE.tooSlow, "What was due is no longer kept; come back");
       }
       // One client's trouble never reaches another.

@@ -133,14 +133,17 @@ export class NativeSession implements Session {
       return this.#fail(id, refuse("forbidden", "The admin has no name"));
     }
     this.#who = who;
-    this.#record();
     const { account } = who;
     if (name === undefined || account === null) {
-      return this.#done(id, () => {
-        const known = account === null ? undefined : this.#edge.hub.reader.account(account);
-        return this.#welcome(id, known?.name ?? null);
-      });
+      // Whoever was greeted exists, so that others may write to it.
+      return this.#record(() =>
+        this.#done(id, () => {
+          const known = account === null ? undefined : this.#edge.hub.reader.account(account);
+          return this.#welcome(id, known?.name ?? null);
+        })
+      );
     }
+    this.#record();
     this.#propose(id, { kind: "rename", account, name }, () => this.#welcome(id, name));
   }
 
@@ -367,13 +370,14 @@ export class NativeSession implements Session {
   }
 
   // An account exists from its first command on, not from the handshake.
-  #record(): void {
-    if (this.#recorded || this.#who.account === null) return;
+  #record(then?: () => void): void {
+    if (this.#recorded || this.#who.account === null) return then?.();
     this.#recorded = true;
     const { account } = this.#who;
     this.#edge.bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
       // A full disk refuses it; the next command tries again.
       if (answer !== null && "refusal" in answer) this.#recorded = false;
+      then?.();
     });
   }
 

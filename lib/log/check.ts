@@ -1,7 +1,8 @@
 /** Reads all of a log and looks for damage that nobody has met yet. */
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
-import { feedsOf, parseChannel } from "../protocol/channel.ts";
+import { parseChannel } from "../protocol/channel.ts";
 import { examine } from "./examine.ts";
+import { keptIn } from "./feeds.ts";
 import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
 import { isWholeSchema } from "./schema.ts";
 
@@ -87,7 +88,7 @@ function faultsOf(
     const { channel: id } = readMessage(row);
     const channel = parseChannel(id);
     if (channel === undefined) return [`"${id}" is no channel`];
-    return feedsOf(channel).filter(missing).map((feed) => `it isn't in the feed "${feed}"`);
+    return keptIn(channel).filter(missing).map((feed) => `it isn't in the feed "${feed}"`);
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
   }

@@ -1,7 +1,7 @@
 /** The log's writing side: it applies records. Only the core opens it. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import { feedsOf, parseChannel } from "../protocol/channel.ts";
+import { parseChannel } from "../protocol/channel.ts";
 import {
   type LogRecord,
   type Message,
@@ -10,6 +10,7 @@ import {
   type TrimScope,
 } from "../protocol/message.ts";
 import { examine } from "./examine.ts";
+import { keptIn } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
 import { create, migrate } from "./schema.ts";
 import { Spare } from "./spare.ts";
@@ -251,7 +252,7 @@ export class Log {
     };
     const checksum = crc32(messageJson(message));
     this.#sql.addMessage.run(seq, home, time, account, name, key ?? null, data, checksum);
-    for (const feed of feedsOf(channel)) this.#sql.addToFeed.run(this.#feed(feed), seq);
+    for (const feed of keptIn(channel)) this.#sql.addToFeed.run(this.#feed(feed), seq);
     messages.push(message);
     return { seq, time };
   }

@@ -1,6 +1,7 @@
 /** The tables of the log, and how older ones become the newest. */
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ALL_PUSHES } from "./feeds.ts";
 
 /** SQLite's application_id of a log: "Fanf". */
 export const APPLICATION = 0x46616e66;
@@ -27,12 +28,16 @@ const VERSION_1 = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-// What was trimmed must be told apart from what never was; keys are forgotten by their time.
+// What was trimmed must be told apart from what never was; keys are forgotten by their time. Pushes have an age of their
+// own, so that they stand in one feed more, which nobody reads.
 const VERSION_2 = `
-  ALTER TABLE log ADD COLUMN push_trimmed INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE log ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE feeds ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX keys_by_time ON keys (time);
+  INSERT INTO feeds (name) VALUES ('${ALL_PUSHES}');
+  INSERT INTO feed_messages
+    SELECT (SELECT id FROM feeds WHERE name = '${ALL_PUSHES}'), m.seq
+    FROM messages m JOIN feeds c ON c.id = m.channel WHERE substr(c.name, 1, 5) = 'push:';
 `;
 
 const MIGRATIONS = [VERSION_1, VERSION_2];

@@ -1,7 +1,8 @@
 /** Retention: what takes old messages, forgotten keys and free pages out of the log, a bounded step at a time. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { feedsOf, parseChannel } from "../protocol/channel.ts";
+import { parseChannel } from "../protocol/channel.ts";
 import type { TrimScope } from "../protocol/message.ts";
+import { ALL_PUSHES, keptIn } from "./feeds.ts";
 
 /** Messages that one step removes at most: a step of 200 takes the core about 5 ms. */
 export const TRIM_STEP = 200;
@@ -9,8 +10,6 @@ export const TRIM_STEP = 200;
 /** How long a key is remembered: 24 hours in milliseconds (protocol.md section 2). */
 export const KEY_AGE = 86_400_000;
 
-// Messages that one step looks at: those of rooms stand between the pushes that are looked for.
-const SCAN_STEP = 2000;
 const KEYS_STEP = 500;
 const PAGES_STEP = 64;
 
@@ -35,12 +34,8 @@ export class Trim {
    * @param upTo All up to this seq.
    */
   apply(scope: TrimScope, upTo: number): void {
-    const { trimmed, first, pushes } = this.#sql;
-    const from = scope === "push" ? Number(trimmed.get()?.push_trimmed) : 0;
-    for (const row of (scope === "push" ? pushes : first).all(from, upTo)) {
-      this.#remove(Number(row.seq), String(row.channel));
-    }
-    if (scope === "push") this.#sql.setTrimmed.run(upTo);
+    const rows = this.#sql[scope].all(upTo, -1);
+    for (const { seq, channel } of rows) this.#remove(Number(seq), String(channel));
   }
 
   /**
@@ -51,17 +46,9 @@ export class Trim {
    * @returns The seq up to which to trim, or undefined where there is nothing to do.
    */
   next(scope: TrimScope, before: number): number | undefined {
-    const rows = scope === "push"
-      ? this.#sql.scan.all(Number(this.#sql.trimmed.get()?.push_trimmed), SCAN_STEP)
-      : this.#sql.scan.all(0, TRIM_STEP);
-    let upTo: number | undefined;
-    let found = 0;
-    for (const { seq, time, push } of rows) {
-      if (Number(time) >= before || found === TRIM_STEP) break;
-      if (push === 1) found += 1;
-      upTo = Number(seq);
-    }
-    return upTo;
+    const step = this.#sql[scope].all(Number.MAX_SAFE_INTEGER, TRIM_STEP);
+    const last = step.findLast(({ time }) => Number(time) < before);
+    return last === undefined ? undefined : Number(last.seq);
   }
 
   /** What the log takes on the disk without its free pages, in bytes. */
@@ -86,7 +73,7 @@ export class Trim {
   #remove(seq: number, id: string): void {
     const channel = parseChannel(id);
     this.#sql.removeMessage.run(seq);
-    for (const feed of channel === undefined ? [id] : feedsOf(channel)) {
+    for (const feed of channel === undefined ? [id] : keptIn(channel)) {
       this.#sql.markFeed.run(seq, feed);
       this.#sql.removeFromFeed.run(feed, seq);
     }
@@ -101,14 +88,16 @@ type Statements = ReturnType<typeof prepare>;
 
 function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
-  const rows = `FROM messages m JOIN feeds c ON c.id = m.channel WHERE m.seq > ?`;
-  const push = "substr(c.name, 1, 5) = 'push:'";
+  const columns = "m.seq, m.time, c.name AS channel";
   return {
-    first: sql(`SELECT m.seq, c.name AS channel ${rows} AND m.seq <= ?`),
-    pushes: sql(`SELECT m.seq, c.name AS channel ${rows} AND m.seq <= ? AND ${push}`),
-    scan: sql(`SELECT m.seq, m.time, ${push} AS push ${rows} ORDER BY m.seq LIMIT ?`),
-    trimmed: sql("SELECT push_trimmed FROM log"),
-    setTrimmed: sql("UPDATE log SET push_trimmed = max(push_trimmed, ?)"),
+    all: sql(
+      `SELECT ${columns} FROM messages m JOIN feeds c ON c.id = m.channel
+        WHERE m.seq <= ? ORDER BY m.seq LIMIT ?`,
+    ),
+    push: sql(
+      `SELECT ${columns} FROM feed_messages f JOIN messages m ON m.seq = f.seq JOIN feeds c ON c.id = m.channel
+        WHERE f.feed = (SELECT id FROM feeds WHERE name = '${ALL_PUSHES}') AND f.seq <= ? ORDER BY f.seq LIMIT ?`,
+    ),
     removeMessage: sql("DELETE FROM messages WHERE seq = ?"),
     markFeed: sql("UPDATE feeds SET trimmed = max(trimmed, ?) WHERE name = ?"),
     removeFromFeed: sql(

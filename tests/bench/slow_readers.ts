@@ -36,7 +36,7 @@ const REST_RATE = 15;
 /** Within this what they cost has to come back; hostile.md. */
 const AFTERWARDS = 60_000;
 const WAKE_LIMIT = 10_000;
-const DELIVERY_LIMIT = 15_000;
+const DELIVERY_LIMIT = 60_000;
 
 interface Figures {
   readonly p50: number;

@@ -7,12 +7,32 @@ import type { LogRecord, Message } from "../../lib/protocol/message.ts";
 export const LOG_FILES = ["log.db", "log.db-wal", "log.db-mark"];
 
 /**
- * Makes a folder that is removed again.
+ * Makes a folder, in memory where the machine has such a place: hundreds of small logs needn't wait for a disk.
  *
  * @returns The folder.
  */
-export function tempFolder(): Disposable & { readonly path: string } {
-  const path = Deno.makeTempDirSync({ prefix: "fanfare-log-" });
+export function memoryFolder(): string {
+  const isThere = (path: string) => {
+    try {
+      return Deno.statSync(path).isDirectory;
+    } catch {
+      return false;
+    }
+  };
+  const options = isThere("/dev/shm") ? { dir: "/dev/shm" } : {};
+  return Deno.makeTempDirSync({ prefix: "fanfare-", ...options });
+}
+
+/**
+ * Makes a folder that is removed again.
+ *
+ * @param place Where; Deno lets only a program with all permissions write in memory, so others need the disk.
+ * @returns The folder.
+ */
+export function tempFolder(
+  place: "memory" | "disk" = "memory",
+): Disposable & { readonly path: string } {
+  const path = place === "memory" ? memoryFolder() : Deno.makeTempDirSync({ prefix: "fanfare-" });
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 

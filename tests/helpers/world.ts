@@ -59,25 +59,6 @@ export class FakeSocket implements Socket {
 }
 
 /**
- * A folder for logs, in memory where the machine has such a place: thousands of small logs needn't wait for a disk.
- *
- * @returns The folder.
- */
-export function memoryFolder(): string {
-  const isThere = (path: string) => {
-    try {
-      return Deno.statSync(path).isDirectory;
-    } catch {
-      return false;
-    }
-  };
-  return Deno.makeTempDirSync({
-    prefix: "fanfare-",
-    ...isThere("/dev/shm") ? { dir: "/dev/shm" } : {},
-  });
-}
-
-/**
  * Reads all of a feed.
  *
  * @param reader The log.
