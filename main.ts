@@ -62,7 +62,12 @@ async function end(running: Running, signal: string): Promise<void> {
   endingSince = performance.now();
   log.info("server.leaving", { signal });
   setTimeout(() => Deno.exit(0), END_DEADLINE);
-  await running.stop();
+  try {
+    await running.stop();
+  } catch (error) {
+    log.error("server.end", { error: String(error) });
+    Deno.exit(1);
+  }
   Deno.exit(0);
 }
 

@@ -1,6 +1,8 @@
 /** The guard of a data folder: one process writes it. */
 import { join } from "node:path";
 
+const NAME = "fanfare.lock";
+
 /** A folder that is ours until it is given back; the system takes it back when the process ends, however it ends. */
 export class FolderLock implements Disposable {
   readonly #file: Deno.FsFile;
@@ -17,20 +19,32 @@ export class FolderLock implements Disposable {
    * @throws {Error} If another process has it; the message names that one.
    */
   static take(folder: string): FolderLock {
-    const path = join(folder, "fanfare.lock");
-    const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });
-    if (file.tryLockSync(true)) {
-      const lock = new FolderLock(file);
-      lock.tell("");
-      return lock;
-    }
-    file.close();
-    const owner = Deno.readTextFileSync(path).trim();
+    const lock = FolderLock.tryTake(folder);
+    if (lock !== undefined) return lock;
+    const owner = Deno.readTextFileSync(join(folder, NAME)).trim();
     throw new Error(
       `The data folder "${folder}" is in use by ${
         owner || "another process"
       }; stop it, or give another --data`,
     );
+  }
+
+  /**
+   * Takes a folder that nobody has.
+   *
+   * @param folder An existing folder.
+   * @returns The lock, or undefined where another process has it.
+   */
+  static tryTake(folder: string): FolderLock | undefined {
+    const path = join(folder, NAME);
+    const file = Deno.openSync(path, { create: true, read: true, write: true, mode: 0o600 });
+    if (!file.tryLockSync(true)) {
+      file.close();
+      return undefined;
+    }
+    const lock = new FolderLock(file);
+    lock.tell("");
+    return lock;
   }
 
   /**

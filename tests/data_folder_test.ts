@@ -1,5 +1,5 @@
 /** The data folder under a real process: a second one, a full disk, a backup under load. */
-import { assertEquals, assertLess, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { check } from "../lib/log/check.ts";
 import { Log } from "../lib/log/log.ts";
 import { readLog, tempFolder } from "./helpers/log.ts";
@@ -97,6 +97,39 @@ Deno.test("a full disk refuses publications and nothing else, heals when there i
   }
 });
 
+Deno.test("on a full disk an end in order is one, and retention by size makes room", async () => {
+  using folder = tempFolder("disk");
+  const mount = `mount -t tmpfs -o size=20m tmpfs '${folder.path}' && exec "$0" "$@"`;
+  const flags = ["--keep-bytes", "4M"];
+  await using child = await spawnServer({
+    data: folder.path,
+    by: [...SMALL_DISK, mount],
+    flags,
+  });
+  const port = await child.listening;
+  const ada = await clientOf(port);
+  const data = { text: "x".repeat(20_000) };
+  let bytes = 0;
+  // Twice what the disk has goes through it.
+  for (const end = Date.now() + 30_000; bytes < 40_000_000 && Date.now() < end;) {
+    const batch = Array.from(
+      { length: 20 },
+      () => ada.ask("publish", { channel: "room:a", data }),
+    );
+    const taken = (await Promise.all(batch)).filter((answer) => "publish" in answer).length;
+    bytes += taken * 20_000;
+    if (taken < batch.length) await pause(100);
+  }
+  assertLess(39_999_999, bytes);
+  const disk = `/proc/${child.pid}/root${folder.path}`;
+  fill(`${disk}/filler`);
+  // Retention goes on making room in the log itself; whether something is refused now or not, the end is one in order.
+  for (let i = 0; i < 100; i++) await ada.ask("publish", { channel: "room:a", data });
+  child.signal("SIGTERM");
+  await ada.socket.closed;
+  assertEquals((await within(child.ended, 10_000, "the end")).code, 0);
+});
+
 function fill(path: string): void {
   using file = Deno.openSync(path, { create: true, write: true });
   for (const size of [1_048_576, 4096]) {
@@ -152,10 +185,14 @@ Deno.test("a backup under load is whole up to its seq, and the server that opens
   const copied = await runProgram(["backup", file, "--data", data]);
   const after = seq;
   assertEquals([copied.code, copied.stderr], [0, ""]);
+  // What a server writes meanwhile is no damage.
+  for (let i = 0; i < 3; i++) assertEquals(check(`${data}/fanfare.db`).faults, []);
   running = false;
   await load;
   const end = Number(/up to seq (\d+)/.exec(copied.stdout)?.[1]);
   assertEquals([before <= end, end <= after, before < after], [true, true, true]);
+  const missing = await runProgram(["backup", `${folder.path}/no/where`, "--data", data]);
+  assertMatch(missing.stderr, /no folder/);
   const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name).sort();
   assertEquals(names, ["copy.db", "data"]);
   assertEquals(check(file).faults, []);
@@ -209,5 +246,33 @@ Deno.test("check tells what it found, and ends with 1 where that is damage", asy
   assertMatch(damaged.stderr, /^Message \d: Cannot read message \d: its checksum is wrong/);
   const missing = await runProgram(["check", "--data", `${folder.path}/nowhere`]);
   assertEquals(missing.code, 1);
-  assertMatch(missing.stderr, /there is no log/);
+  assertMatch(missing.stderr, /no log/);
+});
+
+Deno.test("a damaged log isn't copied as if it were whole, and a folder that is gone takes nothing", async () => {
+  using folder = tempFolder("disk");
+  const path = `${folder.path}/fanfare.db`;
+  const log = new Log(path, () => "epoch");
+  const record = { kind: "message", channel: "room:a", from: "ada", data: "1", time: 1 } as const;
+  log.apply([{ ...record, seq: 1 }, { ...record, seq: 2 }]);
+  Deno.mkdirSync(`${folder.path}/damaged`);
+  for (const end of ["", "-mark"]) {
+    Deno.copyFileSync(path + end, `${folder.path}/damaged/fanfare.db${end}`);
+  }
+  const copy = `${folder.path}/copy`;
+  const { code, stderr } = await runProgram(["backup", copy, "--data", `${folder.path}/damaged`]);
+  assertEquals(code, 1);
+  assertMatch(stderr, /WAL .* is gone/);
+  assertEquals(
+    [...Deno.readDirSync(folder.path)].filter(({ name }) => name.startsWith("copy")),
+    [],
+  );
+  Deno.renameSync(path, `${path}.away`);
+  Deno.writeTextFileSync(path, "another file");
+  assertThrows(() => log.tidy(), Error, "another file is in its place");
+  Deno.removeSync(path);
+  assertThrows(() => log.heal());
+  Deno.renameSync(`${path}.away`, path);
+  log.heal();
+  log.close();
 });

@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { DatabaseSync } from "node:sqlite";
+import { backup } from "../lib/log/backup.ts";
 import { check } from "../lib/log/check.ts";
 import { LogDamaged } from "../lib/log/damage.ts";
 import { Log } from "../lib/log/log.ts";
@@ -201,6 +202,45 @@ Deno.test("after an orderly end there is no WAL, and none is missed", () => {
   const names = [...Deno.readDirSync(folder.path)].map((entry) => entry.name).sort();
   assertEquals(names, ["log.db", "log.db-mark"]);
   assertEquals(readLog(folder.path).messages.length, 10);
+});
+
+Deno.test("SQLite may delete the WAL whenever the last one closes: what counts is that nothing acknowledged is missing", () => {
+  using folder = tempFolder();
+  const live = `${folder.path}/live`;
+  Deno.mkdirSync(live);
+  const log = new Log(`${live}/log.db`, () => "epoch");
+  log.apply(messages(1, 10));
+  const closing = (name: string) => {
+    copyAsKilled(live, `${folder.path}/${name}`);
+    const mark = `${folder.path}/${name}/log.db-mark`;
+    Deno.writeTextFileSync(mark, Deno.readTextFileSync(mark).replace("open", "shut"));
+    Deno.removeSync(`${folder.path}/${name}/log.db-wal`);
+  };
+  closing("lost");
+  log.heal();
+  closing("whole");
+  log.close();
+  assertEquals(readLog(`${folder.path}/whole`).messages.length, 10);
+  const lost = `${folder.path}/lost/log.db`;
+  assertThrows(() => new Log(lost, () => "new"), LogDamaged, "0, but 10 was acknowledged");
+});
+
+Deno.test("a kill while a backup becomes a log leaves a journal, which is rolled back", async () => {
+  using folder = tempFolder();
+  const log = new Log(`${folder.path}/fanfare.db`, () => "epoch");
+  log.apply(messages(1, 100));
+  await backup(`${folder.path}/fanfare.db`, `${folder.path}/copy`);
+  log.close();
+  Deno.mkdirSync(`${folder.path}/restored`);
+  const db = new DatabaseSync(`${folder.path}/copy`);
+  db.exec("PRAGMA cache_size = 1; BEGIN; UPDATE messages SET data = data || ' '");
+  for (const end of ["", "-journal"]) {
+    Deno.copyFileSync(`${folder.path}/copy${end}`, `${folder.path}/restored/log.db${end}`);
+  }
+  db.close();
+  const { epoch, messages: found } = readLog(`${folder.path}/restored`);
+  assertEquals([found.length, epoch === "epoch"], [100, false]);
+  assertEquals(check(`${folder.path}/restored/log.db`).faults, []);
 });
 
 Deno.test("an older copy in the place of the log is seen by its end", () => {

@@ -89,6 +89,18 @@ Deno.test("by size: the oldest goes until it fits, and the file gives its pages 
   });
 });
 
+Deno.test("a bound by size is one of messages: what keys and accounts take costs no message", () => {
+  withLog((log, reader) => {
+    for (let seq = 1; seq <= 3000; seq += 500) {
+      log.apply(messages(seq, 500, (at) => ({ key: `${at}`, from: `a${at}`, data: "1" })));
+    }
+    trimAll(log, { ...FOR_EVER, keepBytes: 100_000 }, 0);
+    assertLess(log.bytes, 100_001);
+    const left = reader.count("room:a", 0, 1e9, 10_000);
+    assertEquals([left > 200, left < 600], [true, true]);
+  });
+});
+
 Deno.test("a key is known for 24 hours by the log's time, over trims, and then forgotten in steps", () => {
   withLog((log, reader) => {
     const publish = (time: number, key: string) =>
@@ -103,8 +115,10 @@ Deno.test("a key is known for 24 hours by the log's time, over trims, and then f
     assertEquals(publish(1000 + KEY_AGE - 1, "other 7")?.duplicate, true);
     const anew = publish(1000 + KEY_AGE, "k");
     assertEquals([anew?.duplicate, anew?.time], [undefined, 1000 + KEY_AGE]);
-    // 1,200 keys: more than two steps, and "k" is a new one now.
-    assertEquals([log.tidy(), log.tidy(), log.tidy()], [true, true, false]);
+    // 1,200 keys: several steps, and "k" is a new one now.
+    let steps = 1;
+    while (log.tidy()) steps += 1;
+    assertLess(4, steps);
     assertEquals(publish(1000 + KEY_AGE, "k")?.seq, anew?.seq);
   });
 });

@@ -44,7 +44,10 @@ const LONGEST_HEAL_PAUSE = 10_000;
 
 // Retention looks at the log this often; while there is work, a step each time that the loop has had some air.
 const TEND_PAUSE = 5000;
-const TEND_STEP = 25;
+const TEND_STEP = 10;
+
+// So much written brings it to look at once: a small bound by size shall hold under load.
+const TEND_CHARS = 1_048_576;
 
 interface Waiting {
   readonly proposal: Proposal;
@@ -62,6 +65,7 @@ export class Core {
   #asked: (() => void)[] = [];
   #waitingChars = 0;
   #signalChars = 0;
+  #untended = 0;
   #refusedUntil = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
@@ -83,7 +87,7 @@ export class Core {
         sent.answer({ refusal: UNREADABLE });
       }
     });
-    if (parts.retention !== undefined) this.#tending = setTimeout(() => this.#tend());
+    if (parts.retention !== undefined) this.#tendIn(0);
     try {
       parts.log.heal();
     } catch (error) {
@@ -211,6 +215,7 @@ export class Core {
         messages = applied.messages;
         answers = applied.outcomes.map((outcome) => ({ outcome }));
         this.#healPause = HEAL_PAUSE;
+        this.#untended += messages.reduce((sum, { data }) => sum + data.length, 0);
       }
     } catch (error) {
       this.#refuseWrites(error, batch.length);
@@ -230,11 +235,12 @@ export class Core {
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
+    if (this.#untended > TEND_CHARS && this.#tending !== undefined) this.#tendIn(0);
     if (this.#waiting.length > 0 || this.#asked.length > 0) this.#schedule();
   }
 
   #refuseWrites(error: unknown, batch: number): void {
-    logger.error("log.refused", { error: String(error), batch });
+    if (this.#writable) logger.error("log.refused", { error: String(error), batch });
     this.#writable = false;
     this.#healing ??= setTimeout(() => this.#heal(), this.#healPause);
     // The edges hear of it, also where no commit is under way.
@@ -257,21 +263,40 @@ export class Core {
     this.#schedule();
   }
 
-  // Retention is a record like any other; keys and free pages are no one's business but this log's.
+  // Retention is a record like any other; keys and free pages are no one's business but this log's. A full disk stops
+  // neither: it is what they may make room on.
   #tend(): void {
     const { log, retention, clock = Date.now } = this.#parts;
     let busy = false;
     try {
-      const proposal = retention && this.#writable ? nextTrim(log, retention, clock()) : undefined;
+      const proposal = retention && nextTrim(log, retention, clock());
       if (proposal !== undefined) {
-        this.#wait({ proposal, answer: () => {} });
-        this.#schedule();
+        // Looked at again once it is done.
+        this.#tending = undefined;
+        this.#wait({ proposal, answer: (answer) => this.#trimmed(answer) });
+        return this.#schedule();
       }
-      busy = this.#writable && log.tidy() || proposal !== undefined;
+      busy = log.tidy();
     } catch (error) {
       this.#refuseWrites(error, 0);
     }
-    this.#tending = setTimeout(() => this.#tend(), busy ? TEND_STEP : TEND_PAUSE);
+    this.#tendIn(busy ? TEND_STEP : TEND_PAUSE);
+  }
+
+  #tendIn(ms: number): void {
+    this.#untended = 0;
+    clearTimeout(this.#tending);
+    this.#tending = setTimeout(() => this.#tend(), ms);
+  }
+
+  #trimmed(answer: Answer): void {
+    const done = answer !== null && "outcome" in answer;
+    this.#tendIn(done ? TEND_STEP : TEND_PAUSE);
+    try {
+      if (done) this.#parts.log.tidy();
+    } catch (error) {
+      this.#refuseWrites(error, 0);
+    }
   }
 
   #watchExpiry(): void {

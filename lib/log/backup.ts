@@ -4,8 +4,10 @@
  */
 import { backup as copy, DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
-import { examine } from "./examine.ts";
-import { BACKUP } from "./schema.ts";
+import { LogDamaged } from "./damage.ts";
+import { examineBeside } from "./examine.ts";
+import { readMark } from "./mark.ts";
+import { BACKUP, removeIfThere, SIDES } from "./schema.ts";
 
 /** What a backup holds. */
 export interface Copied {
@@ -29,35 +31,50 @@ const ALL_PAGES = 2 ** 31 - 1;
  */
 export async function backup(path: string, file: string): Promise<Copied> {
   if (exists(file)) throw new Error(`Cannot write "${file}": it exists`);
+  const folder = dirname(file);
+  if (!exists(folder)) throw new Error(`Cannot write "${file}": there is no folder "${folder}"`);
   if (!exists(path)) throw new Error(`Cannot copy "${path}": there is no log`);
-  const unfinished = `${file}.unfinished`;
-  if (exists(unfinished)) Deno.removeSync(unfinished);
-  const source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  // SQLite copies a log that lost its end as if it were whole: what was acknowledged before has to be in the copy.
+  const mark = readMark(path);
+  examineBeside(path);
+  const unfinished = `${file}.${crypto.randomUUID().slice(0, 8)}`;
   try {
-    await copy(source, unfinished, { rate: ALL_PAGES });
+    const source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    try {
+      await copy(source, unfinished, { rate: ALL_PAGES });
+    } finally {
+      source.close();
+    }
+    const { seq, epoch } = seal(unfinished);
+    if (mark?.epoch === epoch && seq < mark.seq) {
+      throw new LogDamaged(path, `it ends with seq ${seq}, but ${mark.seq} was acknowledged`);
+    }
+    Deno.chmodSync(unfinished, 0o600);
+    sync(unfinished);
+    if (exists(file)) throw new Error(`Cannot write "${file}": it exists`);
+    Deno.renameSync(unfinished, file);
+    sync(folder);
+    return { seq, bytes: Deno.statSync(file).size };
   } finally {
-    source.close();
+    for (const end of SIDES) removeIfThere(unfinished + end);
   }
-  const seq = seal(unfinished);
-  examine(unfinished);
-  Deno.chmodSync(unfinished, 0o600);
-  // A name that is taken meanwhile is refused, as above.
-  Deno.linkSync(unfinished, file);
-  Deno.removeSync(unfinished);
-  using folder = Deno.openSync(dirname(file), { read: true });
-  folder.syncSync();
-  return { seq, bytes: Deno.statSync(file).size };
 }
 
-function seal(file: string): number {
+function seal(file: string): { seq: number; epoch: string } {
   const db = new DatabaseSync(file);
   try {
     // A single file: nothing of it is in a WAL.
     db.exec(`PRAGMA journal_mode = DELETE; PRAGMA application_id = ${BACKUP}`);
-    return Number(db.prepare("SELECT seq FROM log").get()?.seq);
+    const row = db.prepare("SELECT seq, epoch FROM log").get();
+    return { seq: Number(row?.seq), epoch: String(row?.epoch) };
   } finally {
     db.close();
   }
+}
+
+function sync(path: string): void {
+  using file = Deno.openSync(path, { read: true });
+  file.syncSync();
 }
 
 function exists(file: string): boolean {

@@ -1,7 +1,7 @@
 /** Reads all of a log and looks for damage that nobody has met yet. */
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { parseChannel } from "../protocol/channel.ts";
-import { examine } from "./examine.ts";
+import { examineBeside } from "./examine.ts";
 import { keptIn } from "./feeds.ts";
 import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
 import { isWholeSchema } from "./schema.ts";
@@ -29,7 +29,7 @@ const STEP = 1000;
  * @throws {Error} If there is no log.
  */
 export function check(path: string): Checked {
-  if (examine(path) === "nothing") throw new Error(`Cannot check "${path}": there is no log`);
+  examineBeside(path);
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   const faults: string[] = [];
   let messages = 0;

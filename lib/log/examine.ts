@@ -1,7 +1,9 @@
 /** Looks at a log before it is opened: SQLite opens a cut, emptied or half-deleted one without a word (hostile.md L5). */
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { FolderLock } from "../lock.ts";
 import { LogDamaged } from "./damage.ts";
-import { type Marked, readMark } from "./mark.ts";
+import { type Marked, markPath, readMark } from "./mark.ts";
 import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "./schema.ts";
 import { readWal, type Wal } from "./wal.ts";
 
@@ -21,27 +23,44 @@ const HEADER = 100;
  */
 export function examine(path: string): Found {
   const mark = readMark(path);
-  const walBytes = read(`${path}-wal`);
+  const walSize = sizeOf(`${path}-wal`);
   const size = sizeOf(path);
   if (size === undefined) {
     if (mark !== undefined) throw new LogDamaged(path, "it is gone, only its mark is there");
-    if (walBytes !== undefined) throw new LogDamaged(path, "it is gone, only its WAL is there");
+    if (walSize !== undefined) throw new LogDamaged(path, "it is gone, only its WAL is there");
     return "nothing";
   }
   const header = readHeader(path, size);
   const application = header.getUint32(68);
   if (application === BACKUP) {
     // SQLite would apply the WAL of another log to it.
-    if (walBytes === undefined || walBytes.length === 0) return "backup";
+    if (walSize === undefined || walSize === 0) return "backup";
     throw new LogDamaged(path, `it is a backup, but "${path}-wal" beside it is another log's`);
   }
   if (application !== APPLICATION && application !== 0) {
     throw new LogDamaged(path, "it is the database of another program");
   }
-  const wal = examineWal(path, walBytes, mark);
+  const wal = examineWal(path, walSize, mark);
   examineSize(path, size, header, wal);
   examineRecords(path, mark);
   return "log";
+}
+
+/**
+ * Examines a log that a server may have open: that server looked at it when it started, and writes it now.
+ *
+ * @param path The log's file.
+ * @throws {LogDamaged} If it is damaged, isn't a log, or parts of it are gone.
+ * @throws {Error} If there is none, or it is of a newer program.
+ */
+export function examineBeside(path: string): void {
+  if (sizeOf(path) === undefined && sizeOf(markPath(path)) === undefined) {
+    throw new Error(`There is no log at "${path}"`);
+  }
+  // Held only as long as it takes: a server that starts meanwhile is refused.
+  using lock = FolderLock.tryTake(dirname(path));
+  if (lock === undefined) examineRecords(path, readMark(path));
+  else examine(path);
 }
 
 function readHeader(path: string, size: number): DataView {
@@ -56,17 +75,18 @@ function readHeader(path: string, size: number): DataView {
 
 function examineWal(
   path: string,
-  bytes: Uint8Array | undefined,
+  size: number | undefined,
   mark: Marked | undefined,
 ): Wal | undefined {
-  if (bytes !== undefined && bytes.length > 0) {
-    const wal = readWal(bytes);
+  if (size !== undefined && size > 0) {
+    using file = Deno.openSync(`${path}-wal`, { read: true });
+    const wal = readWal(file);
     if (typeof wal === "string") throw new LogDamaged(path, wal);
     return wal;
   }
   // After a kill the WAL is there and has at least its header: the log is only marked as open behind its first commit.
   if (mark === undefined || mark.clean) return undefined;
-  const what = bytes === undefined ? "gone" : "empty";
+  const what = size === undefined ? "gone" : "empty";
   throw new LogDamaged(path, `it wasn't closed in order, and its WAL "${path}-wal" is ${what}`);
 }
 
@@ -113,15 +133,6 @@ function examineRecords(path: string, mark: Marked | undefined): void {
 function sizeOf(path: string): number | undefined {
   try {
     return Deno.statSync(path).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function read(path: string): Uint8Array | undefined {
-  try {
-    return Deno.readFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -1,4 +1,5 @@
 /** The log's writing side: it applies records. Only the core opens it. */
+import { Buffer } from "node:buffer";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { parseChannel } from "../protocol/channel.ts";
@@ -12,7 +13,7 @@ import {
 import { examine } from "./examine.ts";
 import { keptIn } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
-import { create, migrate } from "./schema.ts";
+import { create, MESSAGE_BYTES, migrate, rollBack } from "./schema.ts";
 import { Spare } from "./spare.ts";
 import { KEY_AGE, Trim } from "./trim.ts";
 
@@ -45,6 +46,9 @@ export class Log {
   readonly epoch: string;
   #seq: number;
   #time: number;
+  #bytes: number;
+  readonly #path: string;
+  readonly #inode: number | null;
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #trim: Trim;
@@ -65,7 +69,10 @@ export class Log {
     this.#spare = spare ? new Spare(path) : undefined;
     // On a full disk its room is what the log is opened with.
     this.#spare?.free();
+    rollBack(path);
     if (examine(path) === "nothing") create(path, newEpoch);
+    this.#path = path;
+    this.#inode = Deno.statSync(path).ino;
     this.#db = new DatabaseSync(path, { timeout: 5000 });
     try {
       this.#db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}`);
@@ -76,10 +83,11 @@ export class Log {
       this.#trim = new Trim(this.#db);
       // The WAL has a commit before the mark says that there has to be one.
       this.#sql.opened.run();
-      const row = this.#db.prepare("SELECT epoch, seq, time FROM log").get();
+      const row = this.#db.prepare("SELECT epoch, seq, time, bytes FROM log").get();
       this.epoch = String(row?.epoch);
       this.#seq = Number(row?.seq);
       this.#time = Number(row?.time);
+      this.#bytes = Number(row?.bytes);
       this.#mark = new Mark(path, this.epoch, this.#seq);
     } catch (error) {
       this.#giveUp(path);
@@ -122,9 +130,15 @@ export class Log {
     const messages: Message[] = [];
     this.#db.exec("BEGIN IMMEDIATE");
     try {
-      const outcomes = records.map((record) => this.#applyOne(record, messages));
-      this.#sql.advance.run(last.seq, last.time);
+      let bytes = this.#bytes;
+      const outcomes = records.map((record) => {
+        if (record.kind === "trim") bytes -= this.#trim.apply(record.scope, record.upTo);
+        return this.#applyOne(record, messages);
+      });
+      for (const { data } of messages) bytes += Buffer.byteLength(data) + MESSAGE_BYTES;
+      this.#sql.advance.run(last.seq, last.time, bytes);
       this.#db.exec("COMMIT");
+      this.#bytes = bytes;
       this.#seq = last.seq;
       this.#time = last.time;
       this.#mark.advance(last.seq);
@@ -145,6 +159,7 @@ export class Log {
    * @throws {Error} If it doesn't.
    */
   heal(): void {
+    this.#assertThere();
     this.#carryOver();
     this.#spare?.keep();
     this.#sql.opened.run();
@@ -161,9 +176,9 @@ export class Log {
     return this.#trim.next(scope, before);
   }
 
-  /** What the log takes on the disk without what is free in it, in bytes. */
+  /** What the messages take, about, in bytes: what retention by size can do something about. */
   get bytes(): number {
-    return this.#trim.bytes;
+    return this.#bytes;
   }
 
   /**
@@ -173,35 +188,44 @@ export class Log {
    * @throws {Error} If the disk refuses.
    */
   tidy(): boolean {
+    this.#assertThere();
     return this.#trim.tidy(this.#time);
   }
 
   /** Closes the file. The log is of no use afterwards. */
   close(): void {
-    // The mark first: the last connection that closes deletes the WAL, and an end in between must not look like damage.
-    if (this.#carryOver()) this.#mark.clean(this.#seq);
-    this.#db.close();
-    this.#mark.close();
+    // The mark first: the last connection that closes carries the WAL over and deletes it, whenever that is. What is
+    // acknowledged stands in the mark, so that a log without it would be seen.
+    try {
+      this.#mark.shut(this.#seq);
+    } finally {
+      this.#mark.close();
+      this.#db.close();
+    }
   }
 
   // The log couldn't be opened: closing deletes its WAL all the same, so the mark must not ask for one.
   #giveUp(path: string): void {
     try {
       const marked = readMark(path);
-      if (marked !== undefined && this.#carryOver()) {
-        const mark = new Mark(path, marked.epoch, marked.seq);
-        mark.clean(marked.seq);
-        mark.close();
-      }
+      if (marked === undefined) return;
+      const mark = new Mark(path, marked.epoch, marked.seq);
+      mark.shut(marked.seq);
+      mark.close();
     } finally {
       this.#db.close();
     }
   }
 
-  // Whether all of the WAL is in the file now; it isn't while another process reads an older state.
-  #carryOver(): boolean {
-    const row = this.#db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get();
-    return row?.busy === 0 && row.log === row.checkpointed;
+  // A folder that was removed or exchanged takes writes and keeps nothing.
+  #assertThere(): void {
+    if (Deno.statSync(this.#path).ino === this.#inode) return;
+    throw new Error(`Cannot write "${this.#path}": another file is in its place`);
+  }
+
+  // What it can't carry over now, such as while another process reads, is carried over later.
+  #carryOver(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
   #applyOne(record: LogRecord, messages: Message[]): Outcome {
@@ -219,9 +243,6 @@ export class Log {
       case "seen":
         // Only what joins on to what was seen before: there may be something in between.
         this.#sql.seen.run(record.upTo, record.account, record.from);
-        break;
-      case "trim":
-        this.#trim.apply(record.scope, record.upTo);
     }
     return { seq, time };
   }
@@ -274,7 +295,7 @@ function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
   return {
     opened: sql("UPDATE log SET opened = opened + 1"),
-    advance: sql("UPDATE log SET seq = ?, time = ?"),
+    advance: sql("UPDATE log SET seq = ?, time = ?, bytes = ?"),
     account: sql("SELECT name, seen FROM accounts WHERE account = ?"),
     addAccount: sql("INSERT INTO accounts VALUES (?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING"),
     rename: sql("UPDATE accounts SET name = ? WHERE account = ?"),

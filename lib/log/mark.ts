@@ -6,7 +6,7 @@ import { LogDamaged } from "./damage.ts";
 
 /** What a mark says. */
 export interface Marked {
-  /** Whether the log was closed in order: then all of it is in its file, and no WAL is right. */
+  /** Whether the log was closed in order: then no WAL is right, as long as the log has this seq. */
   readonly clean: boolean;
   /** A seq that was acknowledged: the log has at least this one. */
   readonly seq: number;
@@ -59,10 +59,22 @@ export class Mark {
    */
   constructor(path: string, epoch: string, seq: number) {
     this.#epoch = epoch;
-    this.#file = Deno.openSync(markPath(path), { create: true, write: true, mode: 0o600 });
-    const length = this.#write("open", seq);
-    this.#file.truncateSync(length);
-    this.#file.syncDataSync();
+    // Under another name first: it is there whole or not at all.
+    const unfinished = `${markPath(path)}-new`;
+    this.#file = Deno.openSync(unfinished, {
+      create: true,
+      truncate: true,
+      write: true,
+      mode: 0o600,
+    });
+    try {
+      this.#write("open", seq);
+      this.#file.syncSync();
+      Deno.renameSync(unfinished, markPath(path));
+    } catch (error) {
+      this.#file.close();
+      throw error;
+    }
   }
 
   /**
@@ -80,11 +92,11 @@ export class Mark {
   }
 
   /**
-   * Says that all of the log is in its file, on the disk when this returns.
+   * Says that the log is closed in order from here on, on the disk when this returns.
    *
    * @param seq The last record's.
    */
-  clean(seq: number): void {
+  shut(seq: number): void {
     this.#write("shut", seq);
     this.#file.syncDataSync();
   }
@@ -95,11 +107,10 @@ export class Mark {
   }
 
   // One write of less than a sector, always of the same length: it is there whole or not at all.
-  #write(state: "open" | "shut", seq: number): number {
+  #write(state: "open" | "shut", seq: number): void {
     const line = `${state} ${String(seq).padStart(16, "0")} ${this.#epoch}\n`;
     const bytes = this.#encoder.encode(line);
     this.#file.seekSync(0, Deno.SeekMode.Start);
     this.#file.writeSync(bytes);
-    return bytes.length;
   }
 }

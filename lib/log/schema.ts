@@ -28,10 +28,15 @@ const VERSION_1 = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** What a message takes besides its data, about: its row, its places in feeds, its key. */
+export const MESSAGE_BYTES = 200;
+
 // What was trimmed must be told apart from what never was; keys are forgotten by their time. Pushes have an age of their
 // own, so that they stand in one feed more, which nobody reads.
 const VERSION_2 = `
   ALTER TABLE log ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE log SET bytes = (SELECT coalesce(sum(octet_length(data) + ${MESSAGE_BYTES}), 0) FROM messages);
   ALTER TABLE feeds ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX keys_by_time ON keys (time);
   INSERT INTO feeds (name) VALUES ('${ALL_PUSHES}');
@@ -72,6 +77,31 @@ export function migrate(db: DatabaseSync, newEpoch: () => string): void {
 }
 
 /**
+ * Undoes what a kill interrupted before a log had a WAL: a backup becomes a log in its own file, with a rollback journal.
+ *
+ * @param path The log's file.
+ * @throws {Error} If the disk refuses.
+ */
+export function rollBack(path: string): void {
+  try {
+    if (Deno.statSync(`${path}-journal`).size === 0) return;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  const db = new DatabaseSync(path, { timeout: 5000 });
+  try {
+    // Whoever reads first rolls back.
+    db.prepare("PRAGMA user_version").get();
+  } finally {
+    db.close();
+  }
+}
+
+/** What SQLite may put beside a database, and the database itself. */
+export const SIDES = ["", "-journal", "-wal", "-shm"];
+
+/**
  * Makes a new log: under another name first, so that a log is there whole or not at all.
  *
  * @param path The file.
@@ -80,12 +110,14 @@ export function migrate(db: DatabaseSync, newEpoch: () => string): void {
  */
 export function create(path: string, newEpoch: () => string): void {
   const unfinished = `${path}-new`;
-  for (const name of [unfinished, `${unfinished}-journal`]) removeIfThere(name);
+  for (const end of SIDES) removeIfThere(unfinished + end);
   const db = new DatabaseSync(unfinished);
   try {
     // auto_vacuum only takes before the first table; VACUUM needs all permissions.
     db.exec("PRAGMA auto_vacuum = INCREMENTAL");
     migrate(db, newEpoch);
+    // In its final mode before it has its name: afterwards it never needs a rollback journal.
+    db.exec("PRAGMA journal_mode = WAL");
   } finally {
     db.close();
   }
@@ -115,7 +147,12 @@ export function isWholeSchema(db: DatabaseSync): boolean {
   }
 }
 
-function removeIfThere(name: string): void {
+/**
+ * Removes a file.
+ *
+ * @param name The file, which may not be there.
+ */
+export function removeIfThere(name: string): void {
   try {
     Deno.removeSync(name);
   } catch (error) {

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { parseChannel } from "../protocol/channel.ts";
 import type { TrimScope } from "../protocol/message.ts";
 import { ALL_PUSHES, keptIn } from "./feeds.ts";
+import { MESSAGE_BYTES } from "./schema.ts";
 
 /** Messages that one step removes at most: a step of 200 takes the core about 5 ms. */
 export const TRIM_STEP = 200;
@@ -10,7 +11,8 @@ export const TRIM_STEP = 200;
 /** How long a key is remembered: 24 hours in milliseconds (protocol.md section 2). */
 export const KEY_AGE = 86_400_000;
 
-const KEYS_STEP = 500;
+const STEP_BYTES = 1_048_576;
+const KEYS_STEP = 150;
 const PAGES_STEP = 64;
 
 // Pages that stay free for what comes next; all above go back to the file system.
@@ -32,10 +34,15 @@ export class Trim {
    *
    * @param scope Of which channels.
    * @param upTo All up to this seq.
+   * @returns About how many bytes they took.
    */
-  apply(scope: TrimScope, upTo: number): void {
-    const rows = this.#sql[scope].all(upTo, -1);
-    for (const { seq, channel } of rows) this.#remove(Number(seq), String(channel));
+  apply(scope: TrimScope, upTo: number): number {
+    let removed = 0;
+    for (const { seq, channel, bytes } of this.#sql[scope].all(upTo, -1)) {
+      this.#remove(Number(seq), String(channel));
+      removed += Number(bytes) + MESSAGE_BYTES;
+    }
+    return removed;
   }
 
   /**
@@ -46,15 +53,14 @@ export class Trim {
    * @returns The seq up to which to trim, or undefined where there is nothing to do.
    */
   next(scope: TrimScope, before: number): number | undefined {
-    const step = this.#sql[scope].all(Number.MAX_SAFE_INTEGER, TRIM_STEP);
-    const last = step.findLast(({ time }) => Number(time) < before);
-    return last === undefined ? undefined : Number(last.seq);
-  }
-
-  /** What the log takes on the disk without its free pages, in bytes. */
-  get bytes(): number {
-    const pages = this.#pragma("page_count") - this.#pragma("freelist_count");
-    return pages * this.#pragma("page_size");
+    let upTo: number | undefined;
+    let size = 0;
+    for (const { seq, time, bytes } of this.#sql[scope].all(Number.MAX_SAFE_INTEGER, TRIM_STEP)) {
+      if (Number(time) >= before || size > STEP_BYTES) break;
+      size += Number(bytes);
+      upTo = Number(seq);
+    }
+    return upTo;
   }
 
   /**
@@ -65,7 +71,8 @@ export class Trim {
    */
   tidy(time: number): boolean {
     const forgotten = Number(this.#sql.forget.run(time - KEY_AGE, KEYS_STEP).changes);
-    const free = this.#pragma("freelist_count") - PAGES_KEPT;
+    const listed = this.#db.prepare("PRAGMA freelist_count").get()?.freelist_count;
+    const free = Number(listed) - PAGES_KEPT;
     if (free > 0) this.#db.exec(`PRAGMA incremental_vacuum(${Math.min(free, PAGES_STEP)})`);
     return forgotten === KEYS_STEP || free > PAGES_STEP;
   }
@@ -78,17 +85,13 @@ export class Trim {
       this.#sql.removeFromFeed.run(feed, seq);
     }
   }
-
-  #pragma(name: "page_count" | "freelist_count" | "page_size"): number {
-    return Number(this.#db.prepare(`PRAGMA ${name}`).get()?.[name]);
-  }
 }
 
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
-  const columns = "m.seq, m.time, c.name AS channel";
+  const columns = "m.seq, m.time, c.name AS channel, octet_length(m.data) AS bytes";
   return {
     all: sql(
       `SELECT ${columns} FROM messages m JOIN feeds c ON c.id = m.channel

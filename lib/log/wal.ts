@@ -17,15 +17,19 @@ const LITTLE = 0x377f0682;
 const BIG = 0x377f0683;
 const VERSION = 3_007_000;
 
+// Read in pieces: while another process reads, a WAL may grow to many times what is right to hold in memory.
+const PIECE = 512;
+
 /**
  * Reads a WAL.
  *
- * @param bytes The file's content, not empty.
+ * @param file The file, open at its start, not empty.
  * @returns What is committed in it, or a sentence that says what is damaged.
  */
-export function readWal(bytes: Uint8Array): Wal | string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < HEADER) return "its WAL was cut within its header";
+export function readWal(file: Deno.FsFile): Wal | string {
+  const head = new Uint8Array(HEADER);
+  if (fill(file, head) < HEADER) return "its WAL was cut within its header";
+  const view = new DataView(head.buffer);
   const magic = view.getUint32(0);
   const pageSize = view.getUint32(8);
   const little = magic === LITTLE;
@@ -36,39 +40,56 @@ export function readWal(bytes: Uint8Array): Wal | string {
   ) {
     return "the header of its WAL is damaged";
   }
+  const salts = [view.getUint32(16), view.getUint32(20)];
   const pages = new Set<number>();
   let size = 0;
   let open: number[] = [];
   let broken: number | undefined;
-  const step = FRAME + pageSize;
-  for (let at = HEADER; at + step <= bytes.length; at += step) {
-    const ours = view.getUint32(at + 8) === view.getUint32(16) &&
-      view.getUint32(at + 12) === view.getUint32(20);
-    const commit = view.getUint32(at + 4);
+  let read = HEADER;
+  for (const frame of frames(file, FRAME + pageSize)) {
+    const at = read;
+    read += frame.byteLength;
+    const ours = frame.getUint32(8) === salts[0] && frame.getUint32(12) === salts[1];
+    const commit = frame.getUint32(4);
     if (broken !== undefined) {
       // A kill ends what was being written: only damage has a commit of the same WAL behind it.
       if (ours && commit !== 0) return `its WAL is damaged at byte ${broken}`;
       continue;
     }
-    const next = checksum(
-      view,
-      little,
-      at + FRAME,
-      at + step,
-      checksum(view, little, at, at + 8, sum),
-    );
-    if (!ours || !sumsTo(view, at + 16, next)) {
+    const next = ours
+      ? checksum(frame, little, FRAME, frame.byteLength, checksum(frame, little, 0, 8, sum))
+      : sum;
+    if (!ours || !sumsTo(frame, 16, next)) {
       broken = at;
       continue;
     }
     sum = next;
-    open.push(view.getUint32(at));
+    open.push(frame.getUint32(0));
     if (commit === 0) continue;
     for (const page of open) pages.add(page);
     open = [];
     size = commit;
   }
   return { pages, size };
+}
+
+function* frames(file: Deno.FsFile, step: number): Generator<DataView> {
+  const piece = new Uint8Array(PIECE * step);
+  for (;;) {
+    const got = fill(file, piece);
+    for (let at = 0; at + step <= got; at += step) yield new DataView(piece.buffer, at, step);
+    if (got < piece.length) return;
+  }
+}
+
+function fill(file: Deno.FsFile, into: Uint8Array): number {
+  let got = 0;
+  while (got < into.length) {
+    const more = file.readSync(into.subarray(got));
+    if (more === null) break;
+    got += more;
+  }
+  return got;
 }
 
 type Sum = readonly [number, number];
