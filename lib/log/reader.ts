@@ -7,6 +7,8 @@ import { type Message, messageJson } from "../protocol/message.ts";
 /** The most that a page holds in bytes; protocol.md section 2. */
 export const PAGE_BYTES = 1_048_576;
 
+const CHUNK = 50;
+
 /** A page of a feed. */
 export interface Page {
   /** In the order of seq. */
@@ -42,8 +44,10 @@ export class Reader {
       `SELECT ${MESSAGE_COLUMNS} FROM feed_messages f JOIN messages m ON m.seq = f.seq JOIN feeds c ON c.id = m.channel
       WHERE f.feed = (SELECT id FROM feeds WHERE name = ?) AND f.seq > ? AND f.seq <= ?`;
     this.#after = this.#db.prepare(`${rows} ORDER BY f.seq LIMIT ?`);
-    this.#before = this.#db.prepare(`${rows} ORDER BY f.seq DESC LIMIT ?`);
     const range = "FROM feed_messages WHERE feed = (SELECT id FROM feeds WHERE name = ?)";
+    this.#before = this.#db.prepare(
+      `SELECT seq ${range} AND seq <= ? ORDER BY seq DESC LIMIT ?`,
+    );
     this.#count = this.#db.prepare(
       `SELECT count(*) AS n FROM (SELECT 1 ${range} AND seq > ? AND seq <= ? LIMIT ?)`,
     );
@@ -77,8 +81,26 @@ export class Reader {
    * @throws {Error} If the log can't be read or a record is damaged.
    */
   newest(feed: string, upTo: number, limit: number): Page {
-    const { messages, more } = page(this.#before.iterate(feed, 0, upTo, limit + 1), limit);
-    return { messages: messages.reverse(), more };
+    const seqs = this.#before.all(feed, upTo, limit + 1).map(({ seq }) => Number(seq));
+    let more = seqs.length > limit;
+    if (more) seqs.pop();
+    const newest: Message[] = [];
+    let bytes = 0;
+    // The newest part first, but each read upwards: that is what a system reads ahead for.
+    for (let from = 0; from < seqs.length; from += CHUNK) {
+      const chunk = seqs.slice(from, from + CHUNK);
+      const rows = this.#after.all(feed, (chunk.at(-1) ?? 0) - 1, chunk[0] ?? 0, CHUNK);
+      for (const row of rows.reverse()) {
+        const { message, json } = readWhole(row);
+        bytes += Buffer.byteLength(json) + 1;
+        if (bytes > PAGE_BYTES && newest.length > 0) {
+          more = true;
+          return { messages: newest.reverse(), more };
+        }
+        newest.push(message);
+      }
+    }
+    return { messages: newest.reverse(), more };
   }
 
   /**
