@@ -33,6 +33,7 @@ export { Subscription } from "./fanfare/subscription.js";
  * @property {string} [name] A display name to take.
  * @property {Store} [store] Where the outbox is kept; by default IndexedDB where there is one, else memory.
  * @property {import("./fanfare/tabs.js").Locks | null} [locks] What tells which tabs live; by default `navigator.locks`, null for none.
+ * @property {(channel: string) => boolean} [adopts] Of which channels what a closed tab left behind is sent and shown here; by default of all. Give it where tabs of one browser show different channels.
  * @property {() => number} [random] From 0 to 1; for tests.
  * @property {import("./fanfare/time.js").Clock} [clock] The time; for tests.
  * @property {new (url: string, protocols: string[]) => WebSocket} [WebSocket] Another socket; for tests.
@@ -102,7 +103,8 @@ export class Client {
     this.#clock = options.clock ?? machineClock;
     this.#store = options.store ?? defaultStore(url);
     const { locks = globalThis.navigator?.locks ?? null } = options;
-    this.#outbox = new Outbox(this.#store, { clock: this.#clock, locks }, {
+    const adopts = options.adopts ?? (() => true);
+    this.#outbox = new Outbox(this.#store, { clock: this.#clock, locks, adopts }, {
       changed: () => this.#tell("outbox"),
       sent: (item, place) => this.#tell("sent", { item, place }),
     });

@@ -6,10 +6,10 @@ import { Connection, Header, reasonOf, toast, Toasts } from "../parts/frame.js";
 import { keepShell } from "../parts/shell.js";
 import { t } from "../parts/i18n.js";
 import { Composer, Me, Members, Timeline } from "./components.js";
-import { channelTo, initial, reduce } from "./state.js";
+import { channelTo, initial, isHere, reduce } from "./state.js";
 
 const { state, dispatch } = store(reduce, initial);
-const client = connect();
+const client = connect({ adopts: isHere });
 
 client.on("state", () => dispatch({ type: "connection", state: client.state }));
 client.on(
@@ -21,14 +21,15 @@ client.on(
   "sent",
   (_client, { item, place: { seq, time } }) => dispatch({ type: "sent", item, seq, time }),
 );
-/** @type {NonNullable<import("../fanfare.js").SubscribeOptions["onMessages"]>} */
-const onMessages = (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset });
+/** @param {string} channel Of a subscription. @returns {NonNullable<import("../fanfare.js").SubscribeOptions["onMessages"]>} What tells it. */
+const listen = (channel) => (messages, gap, reset) =>
+  dispatch({ type: "messages", channel, messages, gap, reset });
 client.subscribe("room:lobby", {
   history: 100,
-  onMessages,
+  onMessages: listen("room:lobby"),
   onPresence: ({ members, count }) => dispatch({ type: "roster", members, count }),
 });
-client.subscribe("dm:*", { history: 100, onMessages });
+client.subscribe("dm:*", { history: 100, onMessages: listen("dm:*") });
 
 /** @param {string} text What was typed. @returns {Promise<boolean>} Whether the outbox took it. */
 async function send(text) {

@@ -11,10 +11,11 @@ export const KEPT = 500;
  * @typedef {Message & {gap?: true}} Said
  * @typedef {import("../fanfare.js").Item} Item
  * @typedef {{id: string, key: string, channel: string, text: string, time: number, status: "pending" | "failed", error?: Item["error"]}} Outgoing
- * @typedef {{account?: string, name?: string, connection: string, said: Said[], outgoing: Outgoing[], members: Member[],
+ * @typedef {{account?: string, name?: string, connection: string, said: Said[], missed: string[], outgoing: Outgoing[], members: Member[],
  *   count: number, to: string, names: Record<string, string>}} ChatState
+ *   In `missed` are the subscriptions whose next message is marked as one before which some are missing.
  * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string}
- *   | {type: "messages", messages: Message[], gap: boolean, reset: boolean} | {type: "roster", members: Member[], count: number}
+ *   | {type: "messages", channel: string, messages: Message[], gap: boolean, reset: boolean} | {type: "roster", members: Member[], count: number}
  *   | {type: "to", account: string} | {type: "outbox", items: readonly Item[]}
  *   | {type: "sent", item: Item, seq: number, time: number}} ChatAction
  */
@@ -23,6 +24,7 @@ export const KEPT = 500;
 export const initial = {
   connection: "connecting",
   said: [],
+  missed: [],
   outgoing: [],
   members: [],
   count: 0,
@@ -45,7 +47,8 @@ export function reduce(state, action) {
       return { ...state, connection: action.state };
     case "messages":
       return addMessages(
-        action.reset ? { ...state, said: [] } : state,
+        action.reset ? forget(state, action.channel) : state,
+        action.channel,
         action.messages,
         action.gap,
       );
@@ -55,7 +58,7 @@ export function reduce(state, action) {
       const { channel, key, data } = item;
       const name = state.name === undefined ? {} : { name: state.name };
       const message = { channel, seq, time, from: state.account, ...name, key, data };
-      return addMessages(state, [message], false);
+      return addMessages(state, channel.startsWith("dm:") ? "dm:*" : channel, [message], false);
     }
     case "roster":
       return {
@@ -102,8 +105,13 @@ export function channelTo(to, own) {
   return to < own ? `dm:${to}.${own}` : `dm:${own}.${to}`;
 }
 
-/** @param {string} channel Any. @returns {boolean} Whether this page shows it. */
-function isHere(channel) {
+/**
+ * Whether this page shows a channel.
+ *
+ * @param {string} channel Any.
+ * @returns {boolean} Whether it does.
+ */
+export function isHere(channel) {
   return channel === "room:lobby" || channel.startsWith("dm:");
 }
 
@@ -120,18 +128,37 @@ function isMe(state, account, name) {
   return { ...state, account, name, said };
 }
 
+/** @param {string} subscription One of this page's. @param {string} channel A message's. @returns {boolean} Whether it comes by it. */
+function reads(subscription, channel) {
+  return subscription === channel || (subscription === "dm:*" && channel.startsWith("dm:"));
+}
+
+/** @param {ChatState} state The state. @param {string} subscription Whose log is another. @returns {ChatState} The next. */
+function forget(state, subscription) {
+  return {
+    ...state,
+    said: state.said.filter(({ channel }) => !reads(subscription, channel)),
+    missed: state.missed.filter((missed) => missed !== subscription),
+  };
+}
+
 /**
  * @param {ChatState} state The state.
+ * @param {string} subscription By which they came.
  * @param {Message[]} messages Of one subscription, in order.
  * @param {boolean} gap Whether some before them are missing.
  * @returns {ChatState} The next one.
  */
-function addMessages(state, messages, gap) {
-  const known = new Set(state.said.map(({ seq }) => seq));
+function addMessages(state, subscription, messages, gap) {
+  // While one subscription has another log already, the other's seqs are of the one before.
+  const known = new Set(state.said.map(({ channel, seq }) => `${channel} ${seq}`));
   /** @type {Said[]} */
-  const fresh = messages.filter(({ seq }) => !known.has(seq));
+  const fresh = messages.filter(({ channel, seq }) => !known.has(`${channel} ${seq}`));
   const [first, ...rest] = fresh;
-  const marked = first !== undefined && gap && state.said.length > 0
+  const hole = state.missed.includes(subscription) ||
+    (gap && state.said.some(({ channel }) => reads(subscription, channel)));
+  const missed = state.missed.filter((missed) => missed !== subscription);
+  const marked = first !== undefined && hole
     ? [/** @type {Said} */ ({ ...first, gap: true }), ...rest]
     : fresh;
   const said = [...state.said, ...marked].sort((a, b) => a.seq - b.seq).slice(-KEPT);
@@ -140,6 +167,7 @@ function addMessages(state, messages, gap) {
   return {
     ...state,
     said,
+    missed: hole && first === undefined ? [...missed, subscription] : missed,
     outgoing: state.outgoing.filter(({ key }) => !own.has(key)),
     names: named(state.names, senders),
   };

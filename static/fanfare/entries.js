@@ -97,20 +97,19 @@ export class Entries {
   }
 
   /**
-   * Puts items before all that are there: after a reload they were written before, whatever the clock says.
+   * Puts items among those that are there, by their order.
    *
    * @param {Item[]} items Of a tab that died.
-   * @returns {Entry[]} What was there; it has to be kept anew.
    */
   inherit(items) {
     const own = this.all();
-    const fresh = items.filter(({ id }) => !this.#entries.has(id));
-    for (const item of fresh.toSorted((a, b) => a.order - b.order)) {
+    for (const item of items.filter(({ id }) => !this.#entries.has(id))) {
       this.#lastOrder = Math.max(this.#lastOrder, item.order);
       this.enter(item, byteLength(JSON.stringify(item.data)));
     }
-    for (const entry of own) this.moveToEnd(entry);
-    return own;
+    const all = [...this.all().slice(own.length), ...own];
+    const sorted = all.toSorted((a, b) => a.item.order - b.item.order);
+    this.#entries = new Map(sorted.map((entry) => [entry.item.id, entry]));
   }
 
   /** @returns {number} The order of another item. Rises within a tab, and over reloads where the clock doesn't go back. */

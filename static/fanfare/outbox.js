@@ -46,6 +46,8 @@ export class Outbox {
   #tabs;
   #entries;
   #ready = false;
+  /** While it begins: the items that were found. @type {Set<string> | undefined} */
+  #left;
   /** @type {Promise<void>} */
   #begun;
   /** @type {Link | undefined} */
@@ -56,7 +58,7 @@ export class Outbox {
 
   /**
    * @param {Store} store Where items are kept.
-   * @param {{clock: Clock, locks: import("./tabs.js").Locks | null}} parts What tells the time, and the browser's locks.
+   * @param {{clock: Clock, locks: import("./tabs.js").Locks | null, adopts: (channel: string) => boolean}} parts What tells the time, the browser's locks, and of which channels items of other tabs are taken.
    * @param {Told} told Who is told.
    */
   constructor(store, parts, told) {
@@ -315,15 +317,23 @@ export class Outbox {
 
   async #begin() {
     const begun = this.#tabs?.begin();
-    if (begun !== undefined) await patiently(begun, this.#clock);
+    if (begun !== undefined) {
+      // What is being typed while the page finds what it left is later than that, whatever the clock says.
+      const left = new Set();
+      this.#left = left;
+      await patiently(begun, this.#clock);
+      this.#left = undefined;
+      const typed = this.#entries.all().filter(({ item }) => !left.has(item.id));
+      if (left.size > 0) { for (const entry of typed) this.#entries.moveToEnd(entry); }
+    }
     this.#ready = true;
     this.pump();
   }
 
   /** @param {Item[]} items Of a tab that died. */
   #adopt(items) {
-    const own = this.#entries.inherit(items);
-    if (own.length > 0) this.#write(own);
+    this.#entries.inherit(items);
+    for (const { id } of items) this.#left?.add(id);
     this.#told.changed();
     this.pump();
   }

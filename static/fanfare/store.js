@@ -30,7 +30,7 @@
  * @property {(items: readonly Item[]) => Promise<void>} put Keeps items; the writing begins before this returns.
  * @property {(ids: readonly string[]) => Promise<void>} remove Forgets items.
  * @property {() => Promise<string[]>} owners Whose items there are.
- * @property {(from: string, to: string, unlessAlive?: number) => Promise<Item[]>} take Makes the items of one owner another's, at once or not at all; none where the owner's `alive` fact is not older than the time given.
+ * @property {(from: string, to: string, unlessAlive?: number, wanted?: (channel: string) => boolean) => Promise<Item[]>} take Makes the items of one owner another's, at once or not at all; only those of wanted channels, and none where the owner's `alive` fact is not older than the time given.
  * @property {(name: string) => Promise<unknown>} get Reads a fact.
  * @property {(name: string, value: unknown) => Promise<void>} set Keeps a fact; `undefined` forgets it.
  * @property {() => void} close Lets go of it.
@@ -68,9 +68,11 @@ export function memoryStore(shared = false) {
       return Promise.resolve();
     },
     owners: () => Promise.resolve([...new Set([...items.values()].map(({ owner }) => owner))]),
-    take(from, to, unlessAlive) {
+    take(from, to, unlessAlive, wanted = () => true) {
       if (isAlive(facts.get(aliveFact(from)), unlessAlive)) return Promise.resolve([]);
-      const taken = [...items.values()].filter(({ owner }) => owner === from)
+      const taken = [...items.values()].filter(({ owner, channel }) =>
+        owner === from && wanted(channel)
+      )
         .map((item) => ({ ...item, owner: to }));
       for (const item of taken) items.set(item.id, item);
       facts.delete(aliveFact(from));
@@ -146,10 +148,12 @@ class DatabaseStore {
 
   /**
    * @param {string} from One owner. @param {string} to Another. @param {number} [unlessAlive] Since when.
+   * @param {(channel: string) => boolean} [wanted] Of which channels.
    * @returns {Promise<Item[]>} What was taken.
    */
-  take(from, to, unlessAlive) {
-    return this.#do((store) => store.take(from, to, unlessAlive), "all", (table, give) => {
+  take(from, to, unlessAlive, wanted = () => true) {
+    const otherwise = (/** @type {Store} */ store) => store.take(from, to, unlessAlive, wanted);
+    return this.#do(otherwise, "all", (table, give) => {
       /** @type {Item[]} */
       const taken = [];
       give(taken);
@@ -161,9 +165,11 @@ class DatabaseStore {
         request.onsuccess = () => {
           const cursor = request.result;
           if (cursor === null) return;
-          const item = { ...cursor.value, owner: to };
-          taken.push(item);
-          cursor.update(item);
+          if (wanted(cursor.value.channel)) {
+            const item = { ...cursor.value, owner: to };
+            taken.push(item);
+            cursor.update(item);
+          }
           cursor.continue();
         };
       };

@@ -33,23 +33,27 @@ export class Tabs {
   /** @type {Locks | null} */
   #locks;
   #adopt;
+  #wanted;
   #end = new AbortController();
   /** Owners whose lock is being waited for. @type {Set<string>} */
   #awaited = new Set();
+  /** Owners that were found dead, and when. @type {Map<string, number>} */
+  #dead = new Map();
   #stopLooking = () => {};
   #stopLiving = () => {};
 
   /**
    * @param {string} id This tab's name.
    * @param {Store} store What is shared.
-   * @param {{clock: Clock, locks: Locks | null}} parts What tells the time, and `navigator.locks` where there is one.
+   * @param {{clock: Clock, locks: Locks | null, adopts: (channel: string) => boolean}} parts What tells the time, `navigator.locks` where there is one, and the channels whose items are wanted.
    * @param {(items: Item[]) => void} adopt Called with the items that are now this tab's.
    */
-  constructor(id, store, { clock, locks }, adopt) {
+  constructor(id, store, { clock, locks, adopts }, adopt) {
     this.#id = id;
     this.#store = store;
     this.#clock = clock;
     this.#locks = locks;
+    this.#wanted = adopts;
     this.#adopt = adopt;
   }
 
@@ -60,20 +64,24 @@ export class Tabs {
    */
   async begin() {
     await (this.#locks === null ? this.#live() : this.#hold(this.#locks));
-    await this.look();
+    // What is there now may be what this very page left when it was reloaded.
+    await this.look(0);
   }
 
   /**
    * Takes over the items of tabs that died.
    *
+   * @param {number} [grace] For how long a tab must have been dead; one that is reloaded finds its items where it left them.
    * @returns {Promise<void>} Once those that are known to be dead now are done.
    */
-  async look() {
+  async look(grace = RELOAD_GRACE) {
     if (this.#end.signal.aborted) return;
     this.#later(LOOK_EVERY);
     try {
       const others = (await this.#store.owners()).filter((owner) => owner !== this.#id);
-      for (const owner of others) await this.#inherit(owner);
+      let next = LOOK_EVERY;
+      for (const owner of others) next = Math.min(next, await this.#inherit(owner, grace));
+      if (next < LOOK_EVERY) this.#later(next);
     } catch {
       // A store that fails now is looked at again later.
     }
@@ -118,25 +126,38 @@ export class Tabs {
     await this.#store.set(aliveFact(this.#id), this.#clock.now()).catch(() => {});
   }
 
-  /** @param {string} owner Another tab. */
-  async #inherit(owner) {
+  /**
+   * @param {string} owner Another tab.
+   * @param {number} grace For how long it must have been dead.
+   * @returns {Promise<number>} In how many milliseconds there may be something to take.
+   */
+  async #inherit(owner, grace) {
     const locks = this.#locks;
-    if (locks === null) return this.#take(owner, this.#clock.now() - DEAD_AFTER);
-    if (this.#awaited.has(owner)) return;
+    if (locks === null) {
+      const since = this.#clock.now() - DEAD_AFTER;
+      const alive = await this.#store.get(aliveFact(owner));
+      const lives = typeof alive === "number" && alive >= since;
+      if (lives) this.#dead.delete(owner);
+      return lives ? LOOK_EVERY : this.#take(owner, grace, since);
+    }
+    if (this.#awaited.has(owner)) return LOOK_EVERY;
+    let next = LOOK_EVERY;
     const free = await locks.request(
       lockName(owner),
       { ifAvailable: true },
-      async (lock) => lock !== null && (await this.#take(owner), true),
+      async (lock) => lock !== null && (next = await this.#take(owner, grace), true),
     );
-    if (free) return;
+    if (free) return next;
     // It lives. Waiting for its lock is the quickest way to hear of its end.
     this.#awaited.add(owner);
     const { signal } = this.#end;
     locks.request(lockName(owner), { signal }, () => {}).catch(() => {}).finally(() => {
       this.#awaited.delete(owner);
+      this.#dead.set(owner, this.#clock.now());
       // If that was a reload, the page that comes back is where its items belong.
       if (!signal.aborted) this.#later(RELOAD_GRACE);
     });
+    return next;
   }
 
   /** @param {number} ms When to look next. */
@@ -145,11 +166,21 @@ export class Tabs {
     this.#stopLooking = this.#clock.after(ms, () => void this.look());
   }
 
-  /** @param {string} owner Another tab. @param {number} [unlessAlive] Since when. */
-  async #take(owner, unlessAlive) {
-    if (this.#end.signal.aborted) return;
-    const items = await this.#store.take(owner, this.#id, unlessAlive);
+  /**
+   * @param {string} owner A tab that is dead.
+   * @param {number} grace For how long it must have been.
+   * @param {number} [unlessAlive] Since when it may have said that it isn't.
+   * @returns {Promise<number>} In how many milliseconds there may be something to take.
+   */
+  async #take(owner, grace, unlessAlive) {
+    if (this.#end.signal.aborted) return LOOK_EVERY;
+    const now = this.#clock.now();
+    const since = this.#dead.get(owner) ?? now;
+    this.#dead.set(owner, since);
+    if (now - since < grace) return grace - (now - since);
+    const items = await this.#store.take(owner, this.#id, unlessAlive, this.#wanted);
     if (items.length > 0) this.#adopt(items);
+    return LOOK_EVERY;
   }
 }
 

@@ -19,12 +19,13 @@ function Receive() {
           <h1>${t("receiveHeading")}</h1>
           ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty")}</p>`}
           <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
-            ${messages.map(({ seq, time, data }) =>
+            ${messages.map(({ seq, time, data, gap }) =>
               html`
                 <li key=${seq}>
                   <${Text} text=${textOf(data)} />
                   <${Time} time=${time} />
                 </li>
+                ${gap && html`<li key=${`before ${seq}`} class="gap">${t("gap")}</li>`}
               `
             )}
           </ol></div>
@@ -33,7 +34,8 @@ function Receive() {
   `;
 }
 
-const client = connect();
+// What couldn't be sent is for a page that shows it.
+const client = connect({ adopts: () => false });
 client.on("state", () => dispatch({ type: "connection", state: client.state }));
 client.subscribe("push:all", {
   history: 50,

@@ -11,7 +11,7 @@ const CHANNEL = "push:all";
 /** What is sent at once isn't shown on its way. */
 const SHOWN_AFTER = 400;
 
-const client = connect();
+const client = connect({ adopts: (channel) => channel === CHANNEL });
 /** @type {import("@preact/signals").Signal<string>} */
 const connection = signal(client.state);
 /** @type {import("@preact/signals").Signal<readonly import("../fanfare.js").Item[]>} */

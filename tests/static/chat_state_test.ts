@@ -10,8 +10,12 @@ const said = (seq: number, more: object = {}) => ({
   data: { text: `m${seq}` },
   ...more,
 });
-const told = (messages: ReturnType<typeof said>[], gap = false, reset = false) =>
-  ({ type: "messages", messages, gap, reset }) as const;
+const told = (
+  messages: ReturnType<typeof said>[],
+  gap = false,
+  reset = false,
+  channel = "room:lobby",
+) => ({ type: "messages", channel, messages, gap, reset }) as const;
 const me = reduce(initial, { type: "me", account: "ada", name: "Ada" });
 const item = (more: object = {}) => ({
   id: "i",
@@ -82,6 +86,33 @@ Deno.test("a gap is marked where it is; another log begins anew and keeps what i
   state = reduce(state, outbox(item()));
   state = reduce(state, told([said(2)], true, true));
   assertEquals([seqs(state), state.outgoing.length], [[2], 1]);
+});
+
+Deno.test("another log takes from the page what the subscription reads, and nothing else", () => {
+  const dm = (seq: number) => said(seq, { channel: "dm:ada.bob" });
+  const places = ({ said }: typeof initial) => said.map(({ channel, seq }) => `${channel} ${seq}`);
+  let state = reduce(me, told([said(1), said(3)]));
+  state = reduce(state, told([dm(2)], false, false, "dm:*"));
+  const lobby = reduce(state, told([said(2)], true, true));
+  assertEquals(places(lobby).toSorted(), ["dm:ada.bob 2", "room:lobby 2"]);
+  assertEquals(lobby.said.some(({ gap }) => gap), false, "nothing is missing in what begins anew");
+  const both = reduce(lobby, told([], true, true, "dm:*"));
+  assertEquals(places(both), ["room:lobby 2"]);
+  assertEquals(places(reduce(state, told([], true, true, "dm:*"))), [
+    "room:lobby 1",
+    "room:lobby 3",
+  ]);
+});
+
+Deno.test("a gap is marked at the next message that is new, if none came with it", () => {
+  for (const without of [[], [said(1)]]) {
+    let state = reduce(me, told([said(1)]));
+    state = reduce(state, told(without, true));
+    state = reduce(state, told([said(7, { channel: "dm:ada.bob" })], false, false, "dm:*"));
+    state = reduce(state, told([said(9)]));
+    state = reduce(state, told([said(10)]));
+    assertEquals(state.said.flatMap(({ seq, gap }) => gap ? seq : []), [9]);
+  }
 });
 
 Deno.test("a page keeps a bounded number of messages, the newest", () => {

@@ -14,11 +14,12 @@ function browser(server: FakeServer, { locks = true }: { locks?: boolean } = {})
   const held = new FakeLocks();
   return {
     store,
-    tab: () =>
+    tab: (adopts?: (channel: string) => boolean) =>
       connect({
         ...server.options,
         store,
         locks: locks ? held : null,
+        ...(adopts === undefined ? {} : { adopts }),
       }),
   };
 }
@@ -140,6 +141,87 @@ for (const locks of [true, false]) {
     two.close();
   });
 }
+
+for (const locks of [true, false]) {
+  const how = locks ? "locks" : "a lease";
+  Deno.test(`with ${how} a tab takes over only what it shows; the rest waits for one that shows it`, async () => {
+    const server = new FakeServer();
+    const { tab } = browser(server, { locks });
+    server.refuse = (verb, { data }) =>
+      verb === "publish" && data === "bad" ? { code: "forbidden", message: "No" } : undefined;
+    const chat = tab();
+    const receive = tab(() => false);
+    await server.run();
+    ignore(chat.publish(ROOM, "bad"));
+    await server.run();
+    for (const socket of server.sockets) socket.drop();
+    ignore(chat.publish(ROOM, "in the room"));
+    ignore(chat.publish("push:all", "a push"));
+    await settle();
+    chat.close();
+    const look = () => globalThis.dispatchEvent(new Event("online"));
+    look();
+    await server.time.advance(60_000);
+    look();
+    await server.time.advance(60_000);
+    assertEquals(receive.outbox, []);
+    const again = tab((channel) => channel === ROOM);
+    await settle();
+    assertEquals(states(again), [["bad", "forbidden"], ["in the room", "pending"]]);
+    const send = tab((channel) => channel === "push:all");
+    await settle();
+    assertEquals(states(send), [["a push", "pending"]]);
+    await server.runFor(1000);
+    assertEquals(said(server).toSorted(), ["a push", "in the room"]);
+    for (const client of [receive, again, send]) client.close();
+  });
+
+  Deno.test(`with ${how} a look at another tab leaves a reload its time`, async () => {
+    const server = new FakeServer();
+    const { tab } = browser(server, { locks });
+    const [one, other] = [tab(), tab()];
+    await settle();
+    ignore(one.publish(ROOM, 1));
+    await settle();
+    one.close();
+    const look = () => globalThis.dispatchEvent(new Event("online"));
+    look();
+    await server.time.advance(3000);
+    look();
+    await server.time.advance(1500);
+    assertEquals(states(other), []);
+    const again = tab();
+    await settle();
+    assertEquals(states(again), [[1, "pending"]]);
+    again.close();
+    await server.time.advance(4500);
+    look();
+    await server.time.advance(1000);
+    assertEquals(states(other), [[1, "pending"]], "nobody came back");
+    other.close();
+  });
+}
+
+Deno.test("what is taken over goes before what was typed later, and after what was typed before", async () => {
+  const server = new FakeServer();
+  const { tab } = browser(server);
+  const [one, two] = [tab(), tab()];
+  const type = async (client: Client, n: number) => {
+    ignore(client.publish(ROOM, n));
+    await server.time.advance(10);
+  };
+  await settle();
+  await type(two, 1);
+  await type(one, 2);
+  await type(two, 3);
+  await type(one, 4);
+  one.close();
+  await server.time.advance(40_000);
+  assertEquals(states(two).map(([n]) => n), [1, 2, 3, 4]);
+  await server.run();
+  assertEquals(said(server), [1, 2, 3, 4]);
+  two.close();
+});
 
 Deno.test("without locks a reload finds its items at once too", async () => {
   const server = new FakeServer();

@@ -37,6 +37,16 @@ Deno.test("the newest push is on top, each once, and a gap is marked", () => {
   assertEquals(state.messages.map(({ seq }) => seq), [1]);
 });
 
+Deno.test("a gap is marked at the next push that is new, if none came with it", () => {
+  const told = (seqs: number[], gap = false) =>
+    ({ type: "messages", messages: seqs.map(push), gap, reset: false }) as const;
+  for (const without of [[], [1]]) {
+    let state = reduce(initial, told([1]));
+    for (const action of [told(without, true), told([5]), told([6])]) state = reduce(state, action);
+    assertEquals(state.messages.flatMap(({ seq, gap }) => gap ? seq : []), [5]);
+  }
+});
+
 Deno.test("both languages have the same keys, and none is empty", () => {
   assertEquals(Object.keys(zh), Object.keys(en));
   for (const text of [...Object.values(en), ...Object.values(zh)]) assertEquals(text === "", false);

@@ -32,6 +32,10 @@ export async function storeStory(store: Store): Promise<unknown[]> {
   seen.push(await store.get("me"));
   await store.set("me", undefined);
   seen.push(await store.get("me") ?? null);
+  await store.put([{ ...item("4", "b", 4), channel: "room:b" }]);
+  const wanted = (channel: string) => channel === "room:b";
+  seen.push(ids(await store.take("b", "g", undefined, wanted)), (await store.owners()).sort());
+  await store.remove(["4"]);
   const [one, two] = await Promise.all([store.take("d", "e"), store.take("d", "f")]);
   seen.push(ids(one), ids(two), (await store.owners()).sort());
   store.close();
@@ -61,6 +65,8 @@ export const STORY = [
   [],
   { account: "ada" },
   null,
+  ["4 of g"],
+  ["b", "d", "g"],
   ["2 of e"],
   [],
   ["b", "e"],
