@@ -38,11 +38,28 @@ interface Flag {
   readonly many?: true;
 }
 
+/** The most isolates that serve. */
+export const MAX_WORKERS = 256;
+
+/**
+ * Tells how many isolates serve where nothing is said.
+ *
+ * @param cores The machine's.
+ * @returns One for each core but that of the log; none of their own on up to two.
+ */
+export function defaultWorkers(cores: number): number {
+  return cores <= 2 ? 0 : Math.min(cores - 1, MAX_WORKERS);
+}
+
 const FLAGS: Readonly<Record<string, Flag>> = {
   port: { value: "N", fallback: "8000", text: "port to listen on; 0 takes a free one" },
   host: { value: "NAME", fallback: "127.0.0.1", text: "address to listen on" },
   data: { value: "DIR", fallback: "./data", text: "folder of the log and the keys" },
-  workers: { value: "N", fallback: "0", text: "isolates that serve; only 0, all in one, for now" },
+  workers: {
+    value: "N",
+    fallback: String(defaultWorkers(navigator.hardwareConcurrency)),
+    text: "isolates that serve; 0: all in one",
+  },
   origin: {
     value: "URL",
     fallback: "",
@@ -132,7 +149,7 @@ export function readConfig(
     port: whole("port", one("port"), 0, 65_535),
     host: one("host"),
     data: one("data"),
-    workers: whole("workers", one("workers"), 0, 0),
+    workers: whole("workers", one("workers"), 0, MAX_WORKERS),
     origins: (given.get("origin") ?? []).map(origin),
     open: given.has("open"),
     pages: optional("pages"),

@@ -1,5 +1,6 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
+import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Post, Sent } from "../bus.ts";
 import type { RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
@@ -24,12 +25,6 @@ export interface CoreParts {
   /** Milliseconds since 1970, for retention. */
   readonly clock?: () => number;
 }
-
-// Enough for a second of the fastest disk; what comes on top is refused, so that the queue has an end.
-const MAX_WAITING = 50_000;
-const MAX_WAITING_CHARS = 64 * 1_048_576;
-
-const FULL_PAUSE = 1000;
 
 // Signals aren't kept: what nobody could be sent in one turn isn't collected either.
 const SIGNAL_CHARS = 1_048_576;
@@ -58,20 +53,21 @@ interface Waiting {
 export class Core {
   readonly #parts: CoreParts;
   readonly #presence = new Presence();
+  readonly #backlog = new Backlog();
   #waiting: Waiting[] = [];
-  #deltas: PresenceDelta[] = [];
+  // Deltas that show a hole: to someone posts were lost that nobody has any more.
+  #restated: PresenceDelta[] = [];
   #signals: Post["signals"][number][] = [];
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
-  #waitingChars = 0;
   #signalChars = 0;
   #untended = 0;
-  #refusedUntil = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
+  #closed = false;
   #healPause = HEAL_PAUSE;
   #turn: Promise<void> | undefined;
-  #expiry: ReturnType<typeof setTimeout> | undefined;
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #healing: ReturnType<typeof setTimeout> | undefined;
   #tending: ReturnType<typeof setTimeout> | undefined;
 
@@ -86,6 +82,9 @@ export class Core {
         logger.error("log.unreadable", { error: String(error) });
         sent.answer({ refusal: UNREADABLE });
       }
+    }, (edge) => {
+      this.#presence.drop(edge, parts.now());
+      this.#watchPresence();
     });
     if (parts.retention !== undefined) this.#tendIn(0);
     try {
@@ -101,13 +100,14 @@ export class Core {
     while (this.#turn !== undefined) await this.#turn;
   }
 
-  /** Stops its timers; it takes nothing more in. */
+  /** Stops its timers; it takes nothing more in, and tells nothing more. */
   close(): void {
-    for (const timer of [this.#expiry, this.#healing, this.#tending]) clearTimeout(timer);
-    this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }));
+    this.#closed = true;
+    for (const timer of [this.#telling, this.#healing, this.#tending]) clearTimeout(timer);
+    this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }), () => {});
   }
 
-  #take({ up, answer }: Sent): void {
+  #take({ edge, up, answer }: Sent): void {
     switch (up.op) {
       case "propose": {
         const refusal = this.#check(up.proposal);
@@ -118,8 +118,7 @@ export class Core {
       }
       case "join": {
         const name = this.#parts.log.account(up.account)?.name ?? null;
-        const delta = this.#presence.join(up.channel, up.account, name, up.connection);
-        if (delta !== undefined) this.#deltas.push(delta);
+        this.#presence.join(up.channel, up.account, name, up.connection, edge);
         // The list is made when it is told: it has everything that was posted before.
         this.#asked.push(() =>
           answer(up.watch ? { roster: this.#presence.roster(up.channel) } : null)
@@ -128,12 +127,17 @@ export class Core {
       }
       case "leave":
         this.#presence.leave(up.channel, up.account, up.connection, this.#parts.now());
-        this.#watchExpiry();
         this.#asked.push(() => answer(null));
         break;
       case "roster":
         this.#asked.push(() => answer({ roster: this.#presence.roster(up.channel) }));
         break;
+      case "restate": {
+        const delta = this.#presence.restate(up.channel);
+        if (delta !== undefined) this.#restated.push(delta);
+        this.#asked.push(() => answer(null));
+        break;
+      }
       case "signal":
         if (this.#signalChars > SIGNAL_CHARS) {
           this.#asked.push(() => answer({ refusal: CROWDED }));
@@ -150,16 +154,11 @@ export class Core {
     const now = this.#parts.now();
     // Nobody gets ahead of who was refused: that one comes back after `retry`.
     if (!this.#writable) {
-      this.#refusedUntil = now + HEAL_PAUSE;
+      this.#backlog.refuseFor(now, HEAL_PAUSE);
       return UNWRITABLE;
     }
-    if (this.#waiting.length >= MAX_WAITING || this.#waitingChars >= MAX_WAITING_CHARS) {
-      this.#refusedUntil = now + FULL_PAUSE;
-    }
-    if (now < this.#refusedUntil) {
-      const retry = Math.ceil(this.#refusedUntil - now);
-      return { ...refuse("unavailable", "Too much is waiting to be written, try again"), retry };
-    }
+    const full = this.#backlog.refusal(now);
+    if (full !== undefined) return full;
     if (proposal.kind !== "message") return undefined;
     const parties = parseChannel(proposal.channel)?.parties ?? [];
     const stranger = parties.find((party) =>
@@ -180,7 +179,7 @@ export class Core {
 
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting);
-    this.#waitingChars += charsOf(waiting);
+    this.#backlog.add(waiting.proposal);
   }
 
   // Batches form by themselves: what came while the last one was being written is the next one.
@@ -192,20 +191,20 @@ export class Core {
     let chars = 0;
     const end = this.#waiting.findIndex((waiting, i) => {
       if (i >= BATCH_RECORDS || chars > BATCH_CHARS) return true;
-      chars += charsOf(waiting);
+      chars += charsOf(waiting.proposal);
       return false;
     });
     const batch = end < 0 ? this.#waiting : this.#waiting.slice(0, end);
     this.#waiting = end < 0 ? [] : this.#waiting.slice(end);
-    this.#waitingChars -= chars;
+    for (const { proposal } of batch) this.#backlog.remove(proposal);
     return batch;
   }
 
   async #commit(): Promise<void> {
+    if (this.#closed) return;
     let batch = this.#takeBatch();
-    const { asked, signals } = { asked: this.#asked, signals: this.#signals };
-    let deltas = this.#deltas;
-    [this.#deltas, this.#signals, this.#asked] = [[], [], []];
+    const [asked, signals, restated] = [this.#asked, this.#signals, this.#restated];
+    [this.#asked, this.#signals, this.#restated] = [[], [], []];
     this.#signalChars = 0;
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
@@ -220,18 +219,21 @@ export class Core {
     } catch (error) {
       this.#refuseWrites(error, batch.length);
       // What waits behind it is refused too: it must not get ahead of what its client sends again.
+      for (const { proposal } of this.#waiting) this.#backlog.remove(proposal);
       batch = batch.concat(this.#waiting);
-      [this.#waiting, this.#waitingChars] = [[], 0];
+      this.#waiting = [];
       answers = batch.map(() => ({ refusal: UNWRITABLE }));
     }
     for (const [i, { proposal }] of batch.entries()) {
       if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
-        deltas = deltas.concat(this.#presence.rename(proposal.account, proposal.name));
+        this.#presence.rename(proposal.account, proposal.name);
       }
     }
+    const presence = restated.concat(this.#presence.take(this.#parts.now()));
+    this.#watchPresence();
     const { seq } = this.#parts.log;
     const writable = this.#writable;
-    this.#parts.bus.post({ seq, messages, presence: deltas, signals, writable });
+    this.#parts.bus.post({ seq, messages, presence, signals, writable });
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
@@ -299,22 +301,14 @@ export class Core {
     }
   }
 
-  #watchExpiry(): void {
-    const next = this.#presence.nextExpiry();
-    if (next === undefined || this.#expiry !== undefined) return;
+  // One timer for all that presence waits for: who goes, and deltas of channels that were told of a moment ago.
+  #watchPresence(): void {
+    const next = this.#presence.nextDue();
+    clearTimeout(this.#telling);
+    if (next === undefined) return;
     const wait = Math.max(1, next - this.#parts.now());
-    this.#expiry = setTimeout(() => {
-      this.#expiry = undefined;
-      const deltas = this.#presence.expire(this.#parts.now());
-      this.#deltas = this.#deltas.concat(deltas);
-      if (deltas.length > 0) this.#schedule();
-      this.#watchExpiry();
-    }, wait);
+    this.#telling = setTimeout(() => this.#schedule(), wait);
   }
-}
-
-function charsOf({ proposal }: Waiting): number {
-  return proposal.kind === "message" ? proposal.data.length : 0;
 }
 
 const UNWRITABLE = {

@@ -292,7 +292,7 @@ export class Connection implements Subscriber {
       else if (this.#subscriptions.size > 0) this.#takeLive(parts);
     }
     this.#send(parts);
-    if (this.#answers.length === 0) this.#farewell?.();
+    this.#part();
   }
 
   /**
@@ -321,8 +321,13 @@ export class Connection implements Subscriber {
    * @param last A line to send before.
    */
   leave(code: number, reason: string, last?: string): void {
-    this.#farewell = () => this.close(code, reason, last);
-    if (this.#answers.length === 0) this.#farewell();
+    this.#farewell ??= () => this.close(code, reason, last);
+    this.#part();
+  }
+
+  /** Whether it was told to leave: nothing that comes from now on is accepted. */
+  get leaving(): boolean {
+    return this.#farewell !== undefined;
   }
 
   /** The socket is gone: forgets everything. */
@@ -342,6 +347,13 @@ export class Connection implements Subscriber {
 
   /** Called once, when the connection ends, while its subscriptions still stand. */
   onEnd?: () => void;
+
+  /** Tells whether something that was accepted still has to be answered; a farewell waits for it. */
+  owes: () => boolean = () => false;
+
+  #part(): void {
+    if (this.#answers.length === 0 && !this.owes()) this.#farewell?.();
+  }
 
   // The cursor of a quiet connection stays behind: nothing below the first message that it is owed is due to it.
   #firstOwed(): number {

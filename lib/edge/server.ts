@@ -28,10 +28,24 @@ export interface ServeOptions {
   /** Origins besides its own from which browsers may come. */
   readonly origins: readonly string[];
   readonly pages: Pages;
+  /** Whether other isolates listen on the same port. */
+  readonly reusePort: boolean;
 }
 
-// The last stragglers of a full server are told after this many milliseconds.
-const LEAVE_SPREAD = 5000;
+/** How an edge leaves. */
+export interface Farewell {
+  /** Over how many milliseconds its clients are told at most; 0: all in one turn. */
+  readonly spread: number;
+  /** After how many milliseconds they may come back at the earliest; those that were told first wait longer. */
+  readonly retry: number;
+}
+
+/** How a whole server leaves: no storm when it goes, and none when it comes back. */
+export const LEAVE_ALL: Farewell = { spread: 5000, retry: 1000 };
+
+/** How one edge of several leaves: the others have room, and its clients shall hardly notice. */
+export const LEAVE_ONE: Farewell = { spread: 0, retry: 100 };
+
 const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
@@ -71,6 +85,7 @@ export class EdgeServer {
     this.#server = Deno.serve({
       hostname: options.host,
       port: options.port,
+      reusePort: options.reusePort,
       onListen: () => {},
       onError: (error) => {
         log.error("request.failed", { error: String(error) });
@@ -89,24 +104,26 @@ export class EdgeServer {
     this.#leaving = true;
   }
 
-  /** Says goodbye to all, spread over up to 5 s, and ends. */
-  async leave(): Promise<void> {
-    this.refuseNew();
+  /**
+   * Says goodbye to all, once each has its answers, and ends.
+   *
+   * @param farewell How.
+   */
+  async leave(farewell: Farewell): Promise<void> {
     const connections = [...this.#connections];
-    const spread = Math.min(LEAVE_SPREAD, connections.length);
-    const retry = 1000 + spread;
+    const spread = Math.min(farewell.spread, connections.length);
+    const retry = farewell.retry + spread;
     for (const [i, connection] of connections.entries()) {
-      const last = connection.codec === native
-        ? closingLine("The server is going away", retry)
-        : undefined;
-      const at = (i / connections.length) * spread;
-      setTimeout(() => connection.leave(CLOSE.leaving, "The server is going away", last), at);
+      if (spread === 0) sayGoodbye(connection, retry);
+      else setTimeout(() => sayGoodbye(connection, retry), (i / connections.length) * spread);
     }
-    // Answers that still wait for room in a socket have until here; ending the server closes what is left.
+    // Answers that still wait for room in a socket have until here.
     const deadline = performance.now() + spread + LEAVE_GRACE;
-    while (this.#connections.size > 0 && performance.now() < deadline) {
+    while (connections.some(({ open }) => open) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK));
     }
+    // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
+    for (const connection of this.#connections) sayGoodbye(connection, retry);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
     await Promise.race([this.#server.shutdown(), late]);
@@ -362,7 +379,7 @@ export class EdgeServer {
       log.debug("connection.open", { connection: connection.id, codec: codec.name });
     };
     socket.onmessage = ({ data }) => {
-      if (connection === undefined || !connection.open) return;
+      if (connection === undefined || !connection.open || connection.leaving) return;
       if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
       try {
         session?.receive(data);
@@ -380,6 +397,12 @@ export class EdgeServer {
     };
     socket.onerror = () => connection?.end();
   }
+}
+
+function sayGoodbye(connection: Connection, retry: number): void {
+  const sentence = "The server is going away";
+  const last = connection.codec === native ? closingLine(sentence, retry) : undefined;
+  connection.leave(CLOSE.leaving, sentence, last);
 }
 
 // What Deno's server lets through, and what it throws at (hostile.md, first part and H4).

@@ -1,4 +1,5 @@
 /** What a client of each protocol does on its connection: native commands, and the first demo's two sockets. */
+import { Buffer } from "node:buffer";
 import type { Access, Who } from "../access.ts";
 import type { Answer, EdgeEnd } from "../bus.ts";
 import { type Limits, toldLimits } from "../limits.ts";
@@ -6,9 +7,10 @@ import { log } from "../logger.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { type Body, type Command, PAGE_MESSAGES } from "../protocol/command.ts";
+import type { Roster } from "../protocol/presence.ts";
 import type { Connection } from "./connection.ts";
 import type { Hub } from "./hub.ts";
-import { answerLine, answerPage, decode, errorLine } from "./native.ts";
+import { answerLine, answerPage, answerRoster, decode, errorLine } from "./native.ts";
 
 /** What the sessions of an edge share. */
 export interface EdgeParts {
@@ -43,10 +45,8 @@ const PAGE_DEFAULT = 50;
  * @returns Its length in UTF-8.
  */
 export function byteLength(text: string): number {
-  return encoder.encode(text).length;
+  return Buffer.byteLength(text);
 }
-
-const encoder = new TextEncoder();
 
 /** The session of a native client. */
 export class NativeSession implements Session {
@@ -71,11 +71,14 @@ export class NativeSession implements Session {
     this.#who = who;
     this.#edge = edge;
     connection.onEnd = () => this.#end();
+    connection.owes = () => this.#pending > 0;
   }
 
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
-    if (frame.length > this.#edge.limits.frame || byteLength(frame) > this.#edge.limits.frame) {
+    const { frame: most } = this.#edge.limits;
+    // Nothing has more than three bytes a unit: most frames needn't be counted.
+    if (3 * frame.length > most && byteLength(frame) > most) {
       return this.#connection.close(
         CLOSE.tooLarge,
         `A frame has at most ${this.#edge.limits.frame} bytes`,
@@ -176,16 +179,15 @@ export class NativeSession implements Session {
     }
     this.#wanted.set(channel, id);
     if (!watch) this.#connection.unwatch(channel);
-    const finish = (presence?: object) =>
-      this.#done(id, () => this.#subscribed(id, body, presence));
+    const finish = (roster?: Roster) => this.#done(id, () => this.#subscribed(id, body, roster));
     const { account } = this.#who;
     const connection = this.#connection.id;
     const told = (answer: Answer) => {
       if (answer === null || !("roster" in answer)) return finish();
-      const { channel: _, ...presence } = answer.roster;
+      const { roster } = answer;
       // From the list on: what changes before the answer goes out is told behind it.
-      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, presence.version);
-      finish(presence);
+      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, roster.version);
+      finish(roster);
     };
     if (channel !== ALL_DIRECT && account !== null) {
       this.#edge.bus.send(
@@ -199,16 +201,13 @@ export class NativeSession implements Session {
   }
 
   // Made when it can be sent: what is live begins exactly where the answer's page ends.
-  #subscribed(id: number, body: Body<"subscribe">, presence?: object): string {
+  #subscribed(id: number, body: Body<"subscribe">, roster?: Roster): string {
     const { channel, since, history } = body;
     const { hub, limits } = this.#edge;
+    hub.catchUp();
     const feed = this.#feed(channel);
     let at = this.#connection.place(feed);
-    const told = {
-      channel,
-      epoch: hub.reader.epoch,
-      ...(presence === undefined ? {} : { presence }),
-    };
+    const told = { channel, epoch: hub.reader.epoch };
     const stands = this.#wanted.has(channel);
     const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
       since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
@@ -219,7 +218,7 @@ export class NativeSession implements Session {
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
-      return answerPage(id, "subscribe", answer, messages);
+      return answerPage(id, "subscribe", answer, messages, roster);
     }
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
@@ -227,10 +226,12 @@ export class NativeSession implements Session {
       : hub.reader.newest(feed, at, size);
     const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
     if (stands) this.#begin(feed, { from, place: at, until: at });
-    if (since === undefined) return answerPage(id, "subscribe", { ...told, seq: at }, messages);
+    if (since === undefined) {
+      return answerPage(id, "subscribe", { ...told, seq: at }, messages, roster);
+    }
     const oldest = hub.reader.oldest(feed);
     const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
-    return answerPage(id, "subscribe", gap, messages);
+    return answerPage(id, "subscribe", gap, messages, roster);
   }
 
   // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
@@ -278,6 +279,7 @@ export class NativeSession implements Session {
       return this.#fail(id, refuse("bad_request", '"history" takes "before" or "after", not both'));
     }
     this.#done(id, () => {
+      this.#edge.hub.catchUp();
       const { reader, seq } = this.#edge.hub;
       const { messages, more } = after === undefined
         ? reader.newest(this.#feed(channel), Math.min(seq, (before ?? seq + 1) - 1), limit)
@@ -292,7 +294,7 @@ export class NativeSession implements Session {
       if (answer === null || !("roster" in answer)) return this.#fail(id, UNANSWERED);
       const { roster } = answer;
       if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
-      this.#done(id, () => answerLine(id, "presence", roster));
+      this.#done(id, () => answerRoster(id, roster));
     });
   }
 

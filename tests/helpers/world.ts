@@ -1,8 +1,11 @@
 /** Core, log and edge in this isolate, without a network: sockets are lists that the test reads, stalls and cuts. */
+import { setImmediate } from "node:timers";
 import { Access } from "../../lib/access.ts";
-import { directBus } from "../../lib/bus.ts";
+import { directBus, type Upward } from "../../lib/bus.ts";
+import { Broadcast } from "../../lib/core/broadcast.ts";
 import { Core } from "../../lib/core/core.ts";
 import { localSequencer } from "../../lib/core/sequencer.ts";
+import { EdgeBroadcast } from "../../lib/edge/broadcast.ts";
 import { Connection, type Socket, UNSENT } from "../../lib/edge/connection.ts";
 import { Hub } from "../../lib/edge/hub.ts";
 import { native } from "../../lib/edge/native.ts";
@@ -75,37 +78,85 @@ export function readAll(reader: Reader, feed: string, after = 0): Message[] {
   }
 }
 
+/** How a world differs from one edge beside its core. */
+export interface WorldOptions {
+  /** How many edges there are, on a bus between them and the core. */
+  readonly edges: number;
+  /** Whether a post to one edge is lost. */
+  readonly lost: () => boolean;
+}
+
+/** A bus between isolates without isolates: posts are copied and come a turn later, or don't. */
+function isolated(seq: number, { edges, lost }: WorldOptions) {
+  const ends: EdgeBroadcast[] = [];
+  const later = (run: () => void) => void setImmediate(run);
+  const core = new Broadcast({
+    postMessage: (post) => {
+      for (const end of ends) {
+        if (lost()) continue;
+        const copy = structuredClone(post);
+        later(() => end.hear(copy));
+      }
+    },
+    close: () => {},
+  }, seq);
+  for (let edge = 1; edge <= edges; edge++) {
+    const start = core.attach(edge, {
+      postMessage: (message) => later(() => end.receive(structuredClone(message))),
+    });
+    const up = (message: Upward) => later(() => core.receive(edge, structuredClone(message)));
+    const end = new EdgeBroadcast(up, start.number);
+    ends.push(end);
+  }
+  return { core, ends };
+}
+
 /** A server without a network, on a log at `folder/log.db`. */
 export class World {
   readonly log: Log;
   readonly reader: Reader;
   readonly core: Core;
+  /** The first edge, mostly the only one. */
   readonly edge: EdgeParts;
-  readonly bus = directBus();
+  readonly #edges: EdgeParts[];
+  readonly #isolated: ReturnType<typeof isolated> | undefined;
   now = 0;
   #opened = 0;
 
-  private constructor(readonly folder: string, access: Access) {
+  private constructor(readonly folder: string, access: Access, options?: WorldOptions) {
     this.log = new Log(`${folder}/log.db`, () => "epoch");
     this.reader = new Reader(`${folder}/log.db`);
     const now = () => this.now;
     const sequencer = localSequencer(this.log, now);
-    this.core = new Core({ bus: this.bus.core, log: this.log, sequencer, now });
-    const hub = new Hub(this.bus.edge, this.reader, this.log.seq, now);
-    const limits = DEFAULT_LIMITS;
-    this.edge = { hub, bus: this.bus.edge, access, limits, clock: now, ping: 1000 };
+    this.#isolated = options && isolated(this.log.seq, options);
+    const direct = directBus();
+    const bus = this.#isolated?.core ?? direct.core;
+    this.core = new Core({ bus, log: this.log, sequencer, now });
+    this.#edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
+      const hub = new Hub(bus, this.reader, this.log.seq, now);
+      return { hub, bus, access, limits: DEFAULT_LIMITS, clock: now, ping: 1000 };
+    });
+    const [first] = this.#edges;
+    if (first === undefined) throw new Error("A world has at least one edge");
+    this.edge = first;
   }
 
   /**
    * Opens one.
    *
    * @param folder Where its log is or is made.
+   * @param options How it differs.
    * @returns The server.
    */
-  static async open(folder: string): Promise<World> {
+  static async open(folder: string, options?: WorldOptions): Promise<World> {
     const key = new Uint8Array(32);
     const access = await Access.create({ key, adminToken: "none of them", open: true });
-    return new World(folder, access);
+    return new World(folder, access, options);
+  }
+
+  /** How often edges saw that posts were missing. */
+  get holes(): number {
+    return (this.#isolated?.ends ?? []).reduce((sum, { holes }) => sum + holes, 0);
   }
 
   /** Waits until all that was sent up is committed, told, and sent as far as sockets take it. */
@@ -114,26 +165,33 @@ export class World {
       const before = this.log.seq;
       await this.core.settle();
       await new Promise((resolve) => setTimeout(resolve));
-      quiet = before === this.log.seq ? quiet + 1 : 0;
+      const told = this.#edges.every(({ hub }) => hub.seq === this.log.seq) &&
+        (this.#isolated?.ends ?? []).every(({ idle }) => idle);
+      // A quiet bus does so by itself, once a second.
+      if (!told) this.#isolated?.core.repeat();
+      quiet = told && before === this.log.seq ? quiet + 1 : 0;
     }
   }
 
   /**
-   * A native client connects.
+   * A native client connects, to one edge after the other.
    *
    * @param account Whose.
    * @returns Its socket, its connection, and what it is sent to.
    */
   connect(account: string): { socket: FakeSocket; connection: Connection; session: NativeSession } {
     const socket = new FakeSocket();
-    const connection = new Connection(`c${++this.#opened}`, socket, native, this.edge.hub);
-    const session = new NativeSession(connection, { account, admin: false }, this.edge);
+    const edge = this.#edges[this.#opened % this.#edges.length] ?? this.edge;
+    const connection = new Connection(`c${++this.#opened}`, socket, native, edge.hub);
+    const session = new NativeSession(connection, { account, admin: false }, edge);
     return { socket, connection, session };
   }
 
   /** Ends in order. */
   close(): void {
     this.core.close();
+    for (const end of this.#isolated?.ends ?? []) end.close();
+    void this.#isolated?.core.close();
     this.reader.close();
     this.log.close();
   }
