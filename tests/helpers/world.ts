@@ -1,7 +1,7 @@
 /** Core, log and edge in this isolate, without a network: sockets are lists that the test reads, stalls and cuts. */
 import { setImmediate } from "node:timers";
 import { Access } from "../../lib/access.ts";
-import { directBus, type Upward } from "../../lib/bus.ts";
+import { type Beat, directBus, type NumberedPost, type Upward } from "../../lib/bus.ts";
 import { Broadcast } from "../../lib/core/broadcast.ts";
 import { Core } from "../../lib/core/core.ts";
 import { localSequencer } from "../../lib/core/sequencer.ts";
@@ -84,18 +84,24 @@ export interface WorldOptions {
   readonly edges: number;
   /** Whether a post to one edge is lost. */
   readonly lost: () => boolean;
+  /** How many turns late a post is that isn't; the order stays. */
+  readonly late: () => number;
 }
 
 /** A bus between isolates without isolates: posts are copied and come a turn later, or don't. */
-function isolated(seq: number, { edges, lost }: WorldOptions) {
+function isolated(seq: number, { edges, lost, late }: WorldOptions) {
   const ends: EdgeBroadcast[] = [];
+  const under: Promise<void>[] = [];
   const later = (run: () => void) => void setImmediate(run);
+  const hear = async (end: EdgeBroadcast, post: NumberedPost | Beat, before?: Promise<void>) => {
+    await before;
+    for (let turns = late(); turns >= 0; turns--) await turn();
+    end.hear(post);
+  };
   const core = new Broadcast({
     postMessage: (post) => {
-      for (const end of ends) {
-        if (lost()) continue;
-        const copy = structuredClone(post);
-        later(() => end.hear(copy));
+      for (const [i, end] of ends.entries()) {
+        if (!lost()) under[i] = hear(end, structuredClone(post), under[i]);
       }
     },
     close: () => {},
@@ -111,6 +117,11 @@ function isolated(seq: number, { edges, lost }: WorldOptions) {
   return { core, ends };
 }
 
+/** Lets all else that is due happen. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A server without a network, on a log at `folder/log.db`. */
 export class World {
   readonly log: Log;
@@ -118,7 +129,7 @@ export class World {
   readonly core: Core;
   /** The first edge, mostly the only one. */
   readonly edge: EdgeParts;
-  readonly #edges: EdgeParts[];
+  readonly edges: readonly EdgeParts[];
   readonly #isolated: ReturnType<typeof isolated> | undefined;
   now = 0;
   #opened = 0;
@@ -132,11 +143,11 @@ export class World {
     const direct = directBus();
     const bus = this.#isolated?.core ?? direct.core;
     this.core = new Core({ bus, log: this.log, sequencer, now });
-    this.#edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
+    this.edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
       const hub = new Hub(bus, this.reader, this.log.seq, now);
       return { hub, bus, access, limits: DEFAULT_LIMITS, clock: now, ping: 1000 };
     });
-    const [first] = this.#edges;
+    const [first] = this.edges;
     if (first === undefined) throw new Error("A world has at least one edge");
     this.edge = first;
   }
@@ -165,7 +176,7 @@ export class World {
       const before = this.log.seq;
       await this.core.settle();
       await new Promise((resolve) => setTimeout(resolve));
-      const told = this.#edges.every(({ hub }) => hub.seq === this.log.seq) &&
+      const told = this.edges.every(({ hub }) => hub.seq === this.log.seq) &&
         (this.#isolated?.ends ?? []).every(({ idle }) => idle);
       // A quiet bus does so by itself, once a second.
       if (!told) this.#isolated?.core.repeat();
@@ -181,7 +192,7 @@ export class World {
    */
   connect(account: string): { socket: FakeSocket; connection: Connection; session: NativeSession } {
     const socket = new FakeSocket();
-    const edge = this.#edges[this.#opened % this.#edges.length] ?? this.edge;
+    const edge = this.edges[this.#opened % this.edges.length] ?? this.edge;
     const connection = new Connection(`c${++this.#opened}`, socket, native, edge.hub);
     const session = new NativeSession(connection, { account, admin: false }, edge);
     return { socket, connection, session };
