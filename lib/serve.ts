@@ -6,8 +6,8 @@ import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { localSequencer } from "./core/sequencer.ts";
 import { Supervisor } from "./core/supervisor.ts";
-import { type EdgeSettings, startEdge } from "./edge/edge.ts";
-import { LEAVE_ALL } from "./edge/server.ts";
+import { startEdge } from "./edge/edge.ts";
+import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
@@ -19,6 +19,8 @@ const WORKER = new URL("./edge/worker.ts", import.meta.url);
 export interface Running {
   /** Where it listens. */
   readonly address: Deno.NetAddr;
+  /** How many isolates took the place of another. */
+  readonly replacements: number;
   /** Puts other isolates in the place of those that serve, one after the other; clients come back and lose nothing. */
   replaceEdges(): Promise<void>;
   /** Finishes what was accepted, says goodbye to everyone, and ends; within 10 s. */
@@ -84,6 +86,9 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const held = stack.move();
   return {
     address: edges.address,
+    get replacements() {
+      return edges.replacements();
+    },
     replaceEdges: () => edges.replace(),
     async stop() {
       edges.refuseNew();
@@ -99,6 +104,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
 interface Edges {
   readonly core: Core;
   readonly address: Deno.NetAddr;
+  replacements(): number;
   replace(): Promise<void>;
   refuseNew(): void;
   leave(): Promise<void>;
@@ -118,6 +124,7 @@ async function openOne(
   return {
     core,
     address: server.address,
+    replacements: () => 0,
     replace: () => Promise.resolve(),
     refuseNew: () => server.refuseNew(),
     leave: () => server.leave(LEAVE_ALL),
@@ -157,6 +164,7 @@ async function openMany(
   return {
     core,
     address: supervisor.address,
+    replacements: () => supervisor.replacements,
     async replace() {
       for (const edge of supervisor.edges) await supervisor.replace(edge);
     },

@@ -1,9 +1,15 @@
 /** Starts, watches and restarts the isolates of edges, and has them leave. */
 import { Worker } from "node:worker_threads";
 import { BEAT } from "../bus.ts";
-import type { EdgeSettings } from "../edge/edge.ts";
-import { type Farewell, LEAVE_ALL, LEAVE_ONE } from "../edge/server.ts";
-import type { FromWorker, ToWorker, WorkerStart } from "../edge/worker.ts";
+import {
+  type EdgeSettings,
+  type Farewell,
+  type FromWorker,
+  LEAVE_ALL,
+  LEAVE_ONE,
+  type ToWorker,
+  type WorkerStart,
+} from "../isolate.ts";
 import { type Level, log } from "../logger.ts";
 import type { Broadcast } from "./broadcast.ts";
 
@@ -206,7 +212,10 @@ export class Supervisor {
       case "serving":
         isolate.serving = true;
         isolate.served.resolve(message.port);
-        log.debug("edge.serving", { edge: isolate.edge });
+        log.info("edge.serving", {
+          edge: isolate.edge,
+          ms: Math.round(performance.now() - isolate.since),
+        });
         return;
       case "left":
         return isolate.ended.resolve();

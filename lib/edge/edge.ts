@@ -1,24 +1,11 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
-import { Access, type AccessSettings } from "../access.ts";
+import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
-import type { Limits } from "../limits.ts";
+import type { EdgeSettings } from "../isolate.ts";
 import { Reader } from "../log/reader.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
 import { EdgeServer, IDLE_SECONDS } from "./server.ts";
-
-/** What an edge is told; it goes between isolates. */
-export interface EdgeSettings {
-  /** The log's file. */
-  readonly log: string;
-  readonly access: AccessSettings;
-  readonly limits: Limits;
-  readonly host: string;
-  readonly port: number;
-  readonly origins: readonly string[];
-  /** A folder of the user's pages. */
-  readonly pages: string | undefined;
-}
 
 /** How an edge takes part. */
 export interface EdgePlace {

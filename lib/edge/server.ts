@@ -2,6 +2,7 @@
 import { type Route, route } from "@std/http/unstable-route";
 import { generate as connectionId } from "@std/uuid/v7";
 import { NOBODY, type Who } from "../access.ts";
+import type { Farewell } from "../isolate.ts";
 import { log } from "../logger.ts";
 import { CLOSE, refuse } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -31,20 +32,6 @@ export interface ServeOptions {
   /** Whether other isolates listen on the same port. */
   readonly reusePort: boolean;
 }
-
-/** How an edge leaves. */
-export interface Farewell {
-  /** Over how many milliseconds its clients are told at most; 0: all in one turn. */
-  readonly spread: number;
-  /** After how many milliseconds they may come back at the earliest; those that were told first wait longer. */
-  readonly retry: number;
-}
-
-/** How a whole server leaves: no storm when it goes, and none when it comes back. */
-export const LEAVE_ALL: Farewell = { spread: 5000, retry: 1000 };
-
-/** How one edge of several leaves: the others have room, and its clients shall hardly notice. */
-export const LEAVE_ONE: Farewell = { spread: 0, retry: 100 };
 
 const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;

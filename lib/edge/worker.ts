@@ -1,36 +1,10 @@
 /** The entry of an edge that has an isolate of its own. Its supervisor is core/supervisor.ts. */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { BEAT, type Downward, type Upward } from "../bus.ts";
-import { type Level, startLogging } from "../logger.ts";
+import { BEAT } from "../bus.ts";
+import type { Farewell, FromWorker, ToWorker, WorkerStart } from "../isolate.ts";
+import { startLogging } from "../logger.ts";
 import { EdgeBroadcast } from "./broadcast.ts";
-import { type Edge, type EdgeSettings, startEdge } from "./edge.ts";
-import type { Farewell } from "./server.ts";
-
-/** What an edge's isolate is started with. */
-export interface WorkerStart {
-  readonly settings: EdgeSettings;
-  /** The BroadcastChannel's name. */
-  readonly channel: string;
-  /** The last post and the last record before it took part. */
-  readonly number: number;
-  readonly seq: number;
-  /** The least that is logged; nothing where it isn't given. */
-  readonly logLevel: Level | undefined;
-}
-
-/** What an edge's isolate posts to its supervisor. */
-export type FromWorker =
-  | { readonly kind: "bus"; readonly message: Upward }
-  | { readonly kind: "serving"; readonly port: number }
-  | { readonly kind: "beat" | "left" }
-  /** It can't serve; it ends by itself. */
-  | { readonly kind: "failed"; readonly sentence: string };
-
-/** What its supervisor posts to it. */
-export type ToWorker =
-  | { readonly kind: "bus"; readonly message: Downward }
-  | { readonly kind: "refuse" }
-  | { readonly kind: "leave"; readonly farewell: Farewell };
+import { type Edge, startEdge } from "./edge.ts";
 
 type Parent = NonNullable<typeof parentPort>;
 

@@ -11,6 +11,8 @@ export interface TestServer extends AsyncDisposable {
   readonly data: string;
   /** Puts other isolates in the place of those that serve. */
   replaceEdges(): Promise<void>;
+  /** How many isolates took the place of another. */
+  replacements(): number;
   /** Ends it and starts another on the same data and port. */
   restart(): Promise<void>;
 }
@@ -63,6 +65,7 @@ export async function startServer(
     url: `http://${host}`,
     data,
     replaceEdges: () => running.replaceEdges(),
+    replacements: () => running.replacements,
     async restart() {
       await running.stop();
       running = await serve({ ...told, port }, parts);
