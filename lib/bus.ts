@@ -6,15 +6,25 @@ import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
 import type { Refusal } from "./protocol/codes.ts";
 import type { Message, Outcome, Proposal } from "./protocol/message.ts";
 
+/** Where something comes from, for what is counted by address and by connection. */
+export interface Origin {
+  /** Absent where it comes without one, such as by a form. */
+  readonly connection?: string;
+  readonly address: string;
+}
+
 /** What an edge sends up to the core. */
 export type Up =
-  | { readonly op: "propose"; readonly proposal: Proposal }
+  | { readonly op: "propose"; readonly proposal: Proposal; readonly origin?: Origin }
+  | { readonly op: "admit"; origin: Required<Origin>; account: string | null }
+  | { readonly op: "dismiss"; connection: string }
+  | { readonly op: "token"; address: string; right: boolean }
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
   | { readonly op: "roster"; channel: string }
   | { readonly op: "signal"; signal: Signal; connection: string };
 
-/** How one {@linkcode Up} is answered: a proposal by its outcome, a question by the roster, the rest by nothing. */
+/** How one {@linkcode Up} is answered: a proposal by its outcome, a question by the roster, the rest by nothing or a refusal. */
 export type Answer =
   | { readonly outcome: Outcome }
   | { readonly roster: Roster }
@@ -53,6 +63,8 @@ export interface EdgeEnd {
 
 /** Something an edge sent, and how to answer it. */
 export interface Sent {
+  /** Which edge: all that it holds goes with it. */
+  readonly edge: number;
   readonly up: Up;
   /** Answers; called once, after the post that carries what it speaks of. */
   readonly answer: (answer: Answer) => void;
@@ -84,7 +96,7 @@ export function directBus(): { edge: EdgeEnd; core: CoreEnd } {
   let take: ((sent: Sent) => void) | undefined;
   return {
     edge: {
-      send: (up, answer = () => {}) => take?.({ up, answer }),
+      send: (up, answer = () => {}) => take?.({ edge: 0, up, answer }),
       listen: (listener) => receive = listener,
     },
     core: {

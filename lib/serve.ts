@@ -7,8 +7,10 @@ import { Core } from "./core/core.ts";
 import { localSequencer } from "./core/sequencer.ts";
 import { Hub } from "./edge/hub.ts";
 import { Pages } from "./edge/pages.ts";
-import { EdgeServer, IDLE_SECONDS } from "./edge/server.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
+import { EdgeServer } from "./edge/server.ts";
+import { IDLE_SECONDS } from "./edge/sockets.ts";
+import { isLoopback } from "./address.ts";
+import { Counters } from "./counters.ts";
 import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
 import { Reader } from "./log/reader.ts";
@@ -50,20 +52,24 @@ export async function serve(config: Config, clock: () => number = Date.now): Pro
       log,
       sequencer: localSequencer(log, clock),
       now: () => performance.now(),
+      limits: config.limits,
       retention: config.retention,
       clock,
     }),
     (core) => core.close(),
   );
-  const limits = {
-    ...DEFAULT_LIMITS,
-    message: config.maxMessage,
-    recovery: config.recovery || Number.MAX_SAFE_INTEGER,
-  };
   const hub = new Hub(bus.edge, reader, log.seq);
-  const edge = { hub, bus: bus.edge, access, limits, clock, ping: IDLE_SECONDS * 500 };
-  const { host, port, origins } = config;
-  const server = new EdgeServer(edge, { host, port, origins, pages });
+  const { host, port, origins, trustProxy, limits } = config;
+  const edge = {
+    hub,
+    bus: bus.edge,
+    access,
+    limits,
+    counters: new Counters(),
+    clock,
+    ping: IDLE_SECONDS * 500,
+  };
+  const server = new EdgeServer(edge, { host, port, origins, trustProxy, pages });
   lock.tell(urlOf(server.address));
   const parts = stack.move();
   return {
@@ -100,16 +106,6 @@ export function urlOf({ hostname, port }: Deno.NetAddr): string {
 
 function newEpoch(): string {
   return crypto.randomUUID();
-}
-
-/**
- * Tells whether an address is only reached from this machine.
- *
- * @param host An address or a name.
- * @returns Whether it is the loopback.
- */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 async function adminToken({ adminTokenFile, data }: Config): Promise<string> {

@@ -5,6 +5,29 @@ import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
 export const BODY_TIME = 10_000;
 
+// What every answer carries that doesn't say otherwise: nothing of it runs, is framed, or is taken for something else.
+const HARD: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-frame-options": "DENY",
+};
+
+/**
+ * Adds the headers that an answer of ours has to have.
+ *
+ * @param response The answer; what it says itself stays.
+ * @returns The same answer.
+ */
+export function harden(response: Response): Response {
+  for (const [name, value] of Object.entries(HARD)) {
+    if (!response.headers.has(name)) response.headers.set(name, value);
+  }
+  return response;
+}
+
 /**
  * Answers with JSON.
  *

@@ -1,6 +1,11 @@
 /** A server in this process, on a free port, with a data folder of its own. */
 import { type Config, readConfig } from "../../lib/config.ts";
+import type { Limits } from "../../lib/limits.ts";
 import { serve } from "../../lib/serve.ts";
+import { UNBOUNDED } from "./limits.ts";
+
+/** What differs from the defaults; of the limits those on how many and how often only hold where they are named. */
+export type Changes = Partial<Omit<Config, "limits">> & { readonly limits?: Partial<Limits> };
 
 /** A server under test. */
 export interface TestServer extends AsyncDisposable {
@@ -21,13 +26,14 @@ export interface TestServer extends AsyncDisposable {
  * @returns The server.
  */
 export async function startServer(
-  changes: Partial<Config> = {},
+  changes: Changes = {},
   clock: () => number = Date.now,
 ): Promise<TestServer> {
   const config = readConfig([], () => undefined);
   if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
   const data = changes.data ?? await Deno.makeTempDir({ prefix: "fanfare-test-" });
-  let running = await serve({ ...config, port: 0, ...changes, data }, clock);
+  const whole = { ...config, ...changes, data, limits: { ...UNBOUNDED, ...changes.limits } };
+  let running = await serve({ ...whole, port: changes.port ?? 0 }, clock);
   const host = `127.0.0.1:${running.address.port}`;
   const { port } = running.address;
   return {
@@ -36,7 +42,7 @@ export async function startServer(
     data,
     async restart() {
       await running.stop();
-      running = await serve({ ...config, ...changes, data, port }, clock);
+      running = await serve({ ...whole, port }, clock);
     },
     async [Symbol.asyncDispose]() {
       await running.stop();

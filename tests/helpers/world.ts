@@ -7,10 +7,12 @@ import { Connection, type Socket, UNSENT } from "../../lib/edge/connection.ts";
 import { Hub } from "../../lib/edge/hub.ts";
 import { native } from "../../lib/edge/native.ts";
 import { type EdgeParts, NativeSession } from "../../lib/edge/session.ts";
-import { DEFAULT_LIMITS } from "../../lib/limits.ts";
+import { Counters } from "../../lib/counters.ts";
+import type { Limits } from "../../lib/limits.ts";
 import { Log } from "../../lib/log/log.ts";
 import { Reader } from "../../lib/log/reader.ts";
 import type { Message } from "../../lib/protocol/message.ts";
+import { UNBOUNDED } from "./limits.ts";
 import { copyAsKilled } from "./log.ts";
 
 // A frame fills the socket of a test this many times as much as it is long: small messages fill it too.
@@ -85,27 +87,28 @@ export class World {
   now = 0;
   #opened = 0;
 
-  private constructor(readonly folder: string, access: Access) {
+  private constructor(readonly folder: string, access: Access, limits: Limits) {
     this.log = new Log(`${folder}/log.db`, () => "epoch");
     this.reader = new Reader(`${folder}/log.db`);
     const now = () => this.now;
     const sequencer = localSequencer(this.log, now);
-    this.core = new Core({ bus: this.bus.core, log: this.log, sequencer, now });
+    this.core = new Core({ bus: this.bus.core, log: this.log, sequencer, now, limits });
     const hub = new Hub(this.bus.edge, this.reader, this.log.seq, now);
-    const limits = DEFAULT_LIMITS;
-    this.edge = { hub, bus: this.bus.edge, access, limits, clock: now, ping: 1000 };
+    const counters = new Counters();
+    this.edge = { hub, bus: this.bus.edge, access, limits, counters, clock: now, ping: 1000 };
   }
 
   /**
    * Opens one.
    *
    * @param folder Where its log is or is made.
+   * @param limits Of how many and how often: only those that are named hold.
    * @returns The server.
    */
-  static async open(folder: string): Promise<World> {
+  static async open(folder: string, limits: Partial<Limits> = {}): Promise<World> {
     const key = new Uint8Array(32);
     const access = await Access.create({ key, adminToken: "none of them", open: true });
-    return new World(folder, access);
+    return new World(folder, access, { ...UNBOUNDED, ...limits });
   }
 
   /** Waits until all that was sent up is committed, told, and sent as far as sockets take it. */
@@ -126,7 +129,8 @@ export class World {
    */
   connect(account: string): { socket: FakeSocket; connection: Connection; session: NativeSession } {
     const socket = new FakeSocket();
-    const connection = new Connection(`c${++this.#opened}`, socket, native, this.edge.hub);
+    const id = `c${++this.#opened}`;
+    const connection = new Connection(id, socket, native, this.edge.hub, "127.0.0.1");
     const session = new NativeSession(connection, { account, admin: false }, this.edge);
     return { socket, connection, session };
   }
