@@ -17,6 +17,8 @@ export const PAGES: Readonly<Record<string, string>> = {
 // What browsers import by name.
 const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
 
+const LONGEST_PATH = 200;
+
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
@@ -183,6 +185,8 @@ export class Pages {
 function fileOf(path: string): string | undefined {
   const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
   const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+  // Longer names are an error of the file system, not a file that isn't there.
+  if (file.length > LONGEST_PATH) return undefined;
   return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
 }
 
