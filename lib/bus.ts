@@ -7,16 +7,26 @@ import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
 import type { Refusal } from "./protocol/codes.ts";
 import type { Message, Outcome, Proposal } from "./protocol/message.ts";
 
+/** Where something comes from, for what is counted by address and by connection. */
+export interface Origin {
+  /** Absent where it comes without one, such as by a form. */
+  readonly connection?: string;
+  readonly address: string;
+}
+
 /** What an edge sends up to the core. */
 export type Up =
-  | { readonly op: "propose"; readonly proposal: Proposal }
+  | { readonly op: "propose"; readonly proposal: Proposal; readonly origin?: Origin }
+  | { readonly op: "admit"; origin: Required<Origin>; account: string | null }
+  | { readonly op: "dismiss"; connection: string }
+  | { readonly op: "token"; address: string; right: boolean }
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
   | { readonly op: "roster"; channel: string }
   | { readonly op: "restate"; channel: string }
   | { readonly op: "signal"; signal: Signal; connection: string };
 
-/** How one {@linkcode Up} is answered: a proposal by its outcome, a question by the roster, the rest by nothing. */
+/** How one {@linkcode Up} is answered: a proposal by its outcome, a question by the roster, the rest by nothing or a refusal. */
 export type Answer =
   | { readonly outcome: Outcome }
   | { readonly roster: Roster }

@@ -13,6 +13,7 @@ export interface EdgeSettings {
   readonly host: string;
   readonly port: number;
   readonly origins: readonly string[];
+  readonly trustProxy: boolean;
   /** A folder of the user's pages. */
   readonly pages: string | undefined;
 }

@@ -5,10 +5,10 @@ import { type Config, ConfigError } from "./config.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { localSequencer } from "./core/sequencer.ts";
+import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
 import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
 import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel } from "./logger.ts";
@@ -63,20 +63,18 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       adminToken: await adminToken(config),
       open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
     },
-    limits: {
-      ...DEFAULT_LIMITS,
-      message: config.maxMessage,
-      recovery: config.recovery || Number.MAX_SAFE_INTEGER,
-    },
+    limits: config.limits,
     host: config.host,
     port: config.port,
     origins: config.origins,
+    trustProxy: config.trustProxy,
     pages: config.pages,
   };
   const sequencer = localSequencer(log, clock);
   const openCore = (bus: CoreEnd) => {
-    const { retention } = config;
-    const core = new Core({ bus, log, sequencer, now: () => performance.now(), retention, clock });
+    const { limits, retention } = config;
+    const now = () => performance.now();
+    const core = new Core({ bus, log, sequencer, now, limits, retention, clock });
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
@@ -195,16 +193,6 @@ export function urlOf({ hostname, port }: Deno.NetAddr): string {
 
 function newEpoch(): string {
   return crypto.randomUUID();
-}
-
-/**
- * Tells whether an address is only reached from this machine.
- *
- * @param host An address or a name.
- * @returns Whether it is the loopback.
- */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 async function adminToken({ adminTokenFile, data }: Config): Promise<string> {

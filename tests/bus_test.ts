@@ -176,7 +176,7 @@ Deno.test("what edges sent in one turn is answered by one post, in its order", a
 Deno.test("what was acknowledged on one edge is there on another, though its posts were lost", async () => {
   using folder = tempFolder();
   let lost = false;
-  const world = await World.open(folder.path, { edges: 3, lost: () => lost, late: () => 0 });
+  const world = await World.open(folder.path, {}, { edges: 3, lost: () => lost, late: () => 0 });
   const [ada, bob] = [world.connect("ada"), world.connect("bob")];
   const send = ({ session }: typeof ada, command: object) =>
     session.receive(JSON.stringify(command));

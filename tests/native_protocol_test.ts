@@ -16,7 +16,7 @@ const codeOf = (answer: Record<string, unknown>) => {
 const list = (value: unknown): Record<string, unknown>[] => Array.isArray(value) ? value : [];
 
 testIsolates("hello tells who and where one is, and the limits", async () => {
-  await using server = await startServer();
+  await using server = await startServer({ limits: { rate: 20, burst: 60 } });
   await using client = await NativeClient.open(server);
   const hello = await client.do("hello", { name: "Ada" });
   assertMatch(String(hello.account), /^[0-9a-f]{8}$/);
@@ -30,8 +30,8 @@ testIsolates("hello tells who and where one is, and the limits", async () => {
     channels: 128,
     pending: 256,
     recovery: 10_000,
-    rate: 0,
-    burst: 0,
+    rate: 20,
+    burst: 60,
     history: 200,
     key: 128,
     name: 40,

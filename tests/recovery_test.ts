@@ -232,7 +232,7 @@ async function play(
   options?: WorldOptions,
 ): Promise<void> {
   let lives = 0;
-  let world = await World.open(folder, options);
+  let world = await World.open(folder, {}, options);
   const clients = ACCOUNTS.map((account) => new Client(account));
   for (const client of clients) {
     client.connect(world);
@@ -301,11 +301,11 @@ async function play(
         lives += 1;
         if (step.kill) {
           world.kill(`${folder}/${lives}`);
-          world = await World.open(`${folder}/${lives}`, options);
+          world = await World.open(`${folder}/${lives}`, {}, options);
         } else {
           const old = world.folder;
           world.close();
-          world = await World.open(old, options);
+          world = await World.open(old, {}, options);
         }
         for (const each of clients) each.connect(world);
         break;

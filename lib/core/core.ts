@@ -1,14 +1,15 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
-import type { Answer, CoreEnd, Post, Sent } from "../bus.ts";
-import type { RetentionPolicy } from "../limits.ts";
+import type { Answer, CoreEnd, Origin, Post, Sent } from "../bus.ts";
+import type { Limits, RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import type { Message, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
+import { Quotas } from "./quotas.ts";
 import { nextTrim } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { log as logger } from "../logger.ts";
@@ -20,6 +21,8 @@ export interface CoreParts {
   readonly sequencer: Sequencer;
   /** Milliseconds that never go back. */
   readonly now: () => number;
+  /** What bounds clients. */
+  readonly limits: Limits;
   /** What the log keeps; for ever where it isn't given. */
   readonly retention?: RetentionPolicy;
   /** Milliseconds since 1970, for retention. */
@@ -44,6 +47,9 @@ const TEND_STEP = 10;
 // So much written brings it to look at once: a small bound by size shall hold under load.
 const TEND_CHARS = 1_048_576;
 
+// Accounts that are known to exist, so that not every message asks the log.
+const KNOWN_ACCOUNTS = 10_000;
+
 interface Waiting {
   readonly proposal: Proposal;
   readonly answer: Sent["answer"];
@@ -54,6 +60,10 @@ export class Core {
   readonly #parts: CoreParts;
   readonly #presence = new Presence();
   readonly #backlog = new Backlog();
+  readonly #quotas: Quotas;
+  readonly #known = new Set<string>();
+  // Keys that were taken and aren't in the log yet.
+  readonly #keys = new Set<string>();
   #waiting: Waiting[] = [];
   // Deltas that show a hole: to someone posts were lost that nobody has any more.
   #restated: PresenceDelta[] = [];
@@ -74,6 +84,7 @@ export class Core {
   /** @param parts What it works with; it listens at once. */
   constructor(parts: CoreParts) {
     this.#parts = parts;
+    this.#quotas = new Quotas(parts.limits);
     parts.bus.listen((sent) => {
       try {
         this.#take(sent);
@@ -84,6 +95,7 @@ export class Core {
       }
     }, (edge) => {
       this.#presence.drop(edge, parts.now());
+      this.#quotas.drop(edge);
       this.#watchPresence();
     });
     if (parts.retention !== undefined) this.#tendIn(0);
@@ -110,7 +122,7 @@ export class Core {
   #take({ edge, up, answer }: Sent): void {
     switch (up.op) {
       case "propose": {
-        const refusal = this.#check(up.proposal);
+        const refusal = this.#check(up.proposal) ?? this.#count(edge, up.proposal, up.origin);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
         else if (this.#needed(up.proposal)) this.#wait({ proposal: up.proposal, answer });
         else this.#asked.push(() => answer(null));
@@ -129,6 +141,20 @@ export class Core {
         this.#presence.leave(up.channel, up.account, up.connection, this.#parts.now());
         this.#asked.push(() => answer(null));
         break;
+      case "admit": {
+        const refusal = this.#quotas.admit(edge, up.origin, up.account);
+        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+        break;
+      }
+      case "dismiss":
+        this.#quotas.dismiss(edge, up.connection);
+        this.#asked.push(() => answer(null));
+        break;
+      case "token": {
+        const refusal = this.#quotas.token(up.address, up.right, this.#parts.now());
+        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+        break;
+      }
       case "roster":
         this.#asked.push(() => answer({ roster: this.#presence.roster(up.channel) }));
         break;
@@ -169,6 +195,36 @@ export class Core {
       : refuse("not_found", `There is no account "${stranger}"`);
   }
 
+  // Of what is found right: repeats of a key don't count, and neither does what is said for an account by the server itself.
+  #count(edge: number, proposal: Proposal, origin?: Origin): Refusal | undefined {
+    if (origin === undefined || proposal.kind === "seen" || proposal.kind === "trim") return;
+    const account = proposal.kind === "message" ? proposal.from : proposal.account;
+    const now = this.#parts.now();
+    if (proposal.kind === "message" && !this.#repeats(proposal)) {
+      const refusal = this.#quotas.publish(edge, origin, account, now);
+      if (refusal !== undefined) return refusal;
+    }
+    if (account === null || this.#exists(account)) return undefined;
+    const refusal = this.#quotas.create(origin.address, now);
+    if (refusal === undefined) this.#known.add(account);
+    return refusal;
+  }
+
+  #repeats(proposal: Proposal & { kind: "message" }): boolean {
+    const { channel, from, key } = proposal;
+    const { log, limits, clock = Date.now } = this.#parts;
+    if (key === undefined || limits.rate === 0) return false;
+    return this.#keys.has(keyOf(proposal) ?? "") || log.knows(channel, from, key, clock());
+  }
+
+  #exists(account: string): boolean {
+    if (this.#known.has(account)) return true;
+    if (this.#parts.log.account(account) === undefined) return false;
+    if (this.#known.size >= KNOWN_ACCOUNTS) this.#known.clear();
+    this.#known.add(account);
+    return true;
+  }
+
   // An account that exists isn't made again, and a place that says nothing new isn't written.
   #needed(proposal: Proposal): boolean {
     if (proposal.kind === "account") return this.#parts.log.account(proposal.account) === undefined;
@@ -179,7 +235,10 @@ export class Core {
 
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting);
-    this.#backlog.add(waiting.proposal);
+    const { proposal } = waiting;
+    const key = keyOf(proposal);
+    if (key !== undefined) this.#keys.add(key);
+    this.#backlog.add(proposal);
   }
 
   // Batches form by themselves: what came while the last one was being written is the next one.
@@ -225,6 +284,8 @@ export class Core {
       answers = batch.map(() => ({ refusal: UNWRITABLE }));
     }
     for (const [i, { proposal }] of batch.entries()) {
+      const key = keyOf(proposal);
+      if (key !== undefined) this.#keys.delete(key);
       if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
         this.#presence.rename(proposal.account, proposal.name);
       }
@@ -309,6 +370,11 @@ export class Core {
     const wait = Math.max(1, next - this.#parts.now());
     this.#telling = setTimeout(() => this.#schedule(), wait);
   }
+}
+
+function keyOf(proposal: Proposal): string | undefined {
+  if (proposal.kind !== "message" || proposal.key === undefined) return undefined;
+  return `${proposal.channel} ${proposal.from ?? ""} ${proposal.key}`;
 }
 
 const UNWRITABLE = {

@@ -1,4 +1,5 @@
 /** One client: its place in its feeds, what is due to it, backpressure, catching up. */
+import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -74,12 +75,24 @@ export class Connection implements Subscriber {
    * @param socket Open.
    * @param codec How it is spoken to.
    * @param hub The edge's.
+   * @param address Where its client is.
    */
-  constructor(readonly id: string, socket: Socket, readonly codec: Codec, hub: Hub) {
+  constructor(
+    readonly id: string,
+    socket: Socket,
+    readonly codec: Codec,
+    hub: Hub,
+    readonly address: string,
+  ) {
     this.#socket = socket;
     this.#hub = hub;
     this.#cursor = hub.seq;
     this.#progress = hub.now();
+  }
+
+  /** Where what it sends comes from. */
+  get origin(): Required<Origin> {
+    return { connection: this.id, address: this.address };
   }
 
   /** Whether something can still be sent. */
@@ -257,7 +270,7 @@ export class Connection implements Subscriber {
     this.#unsent = unsent;
     if (unsent < UNSENT) return true;
     if (now - this.#progress > NO_PROGRESS) {
-      log.info("connection.slow", { connection: this.id, unsent });
+      log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
     return false;
@@ -269,7 +282,7 @@ export class Connection implements Subscriber {
       this.#serve();
     } catch (error) {
       if (error instanceof Outrun) {
-        log.info("connection.outrun", { connection: this.id });
+        log.info("connection.outrun", { connection: this.id, address: this.address });
         return this.close(CLOSE.tooSlow, "What was due is no longer kept; come back");
       }
       // One client's trouble never reaches another.

@@ -1,11 +1,13 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
 import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
+import { Counters } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { Reader } from "../log/reader.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
-import { EdgeServer, IDLE_SECONDS } from "./server.ts";
+import { EdgeServer } from "./server.ts";
+import { IDLE_SECONDS } from "./sockets.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {
@@ -34,7 +36,7 @@ export interface Edge {
  * @throws {Error} If the log, the pages or the port can't be used.
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
-  const { host, port, origins, limits } = settings;
+  const { host, port, origins, trustProxy, limits } = settings;
   const { bus, clock, reusePort } = place;
   using stack = new DisposableStack();
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
@@ -43,9 +45,10 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     Access.create(settings.access),
   ]);
   const hub = new Hub(bus, reader, place.seq);
+  const counters = new Counters();
   const server = new EdgeServer(
-    { hub, bus, access, limits, clock, ping: IDLE_SECONDS * 500 },
-    { host, port, origins, pages, reusePort },
+    { hub, bus, access, limits, counters, clock, ping: IDLE_SECONDS * 500 },
+    { host, port, origins, trustProxy, pages, reusePort },
   );
   const parts = stack.move();
   return { server, close: () => parts.dispose() };

@@ -143,7 +143,8 @@ export class FirstChatSession implements Session {
     this.#state = "joining";
     const { bus } = this.#edge;
     const { account } = this;
-    bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
+    const { origin } = this.connection;
+    bus.send({ op: "propose", proposal: { kind: "account", account }, origin }, (answer) => {
       if (answer !== null && "refusal" in answer) this.#state = "silent";
       else if (this.connection.open) this.#join();
     });

@@ -17,6 +17,8 @@ export const PAGES: Readonly<Record<string, string>> = {
 // What browsers import by name.
 const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
 
+const LONGEST_PATH = 200;
+
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
@@ -25,13 +27,18 @@ const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
 
 const PLACE = /<script type="importmap">\s*\{\}\s*<\/script>/;
 
-/** Headers of everything that a browser is given; pages have a policy of their own on top. */
-const COMMON: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-resource-policy": "same-origin",
-};
+// What our pages need of a device: nothing but telling people something.
+const PERMISSIONS = [
+  "camera",
+  "display-capture",
+  "geolocation",
+  "hid",
+  "microphone",
+  "midi",
+  "payment",
+  "serial",
+  "usb",
+].map((name) => `${name}=()`).join(", ");
 
 /** Serves pages and assets. */
 export class Pages {
@@ -100,12 +107,12 @@ export class Pages {
   async page(shell: string): Promise<Response> {
     return new Response(await pageText(shell, this.#importMap), {
       headers: {
-        ...COMMON,
         "content-type": "text/html; charset=utf-8",
         "cache-control": "private, no-cache",
         "content-security-policy": this.#policy,
         "fanfare-shell": this.#shell.version,
-        "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+        "cross-origin-embedder-policy": "require-corp",
+        "permissions-policy": PERMISSIONS,
       },
     });
   }
@@ -118,7 +125,6 @@ export class Pages {
   worker(): Response {
     return new Response(this.#shell.worker, {
       headers: {
-        ...COMMON,
         "content-type": "text/javascript; charset=utf-8",
         "cache-control": "no-cache",
         "content-security-policy": WORKER_POLICY,
@@ -170,6 +176,7 @@ export class Pages {
       "cache-control": "private, no-cache",
       "content-security-policy":
         "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+      "x-frame-options": "SAMEORIGIN",
     });
   }
 }
@@ -178,6 +185,8 @@ export class Pages {
 function fileOf(path: string): string | undefined {
   const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
   const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+  // Longer names are an error of the file system, not a file that isn't there.
+  if (file.length > LONGEST_PATH) return undefined;
   return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
 }
 
@@ -228,7 +237,7 @@ function decode(path: string): string[] | undefined {
 }
 
 function withHeaders(response: Response, headers: Record<string, string>): Response {
-  for (const [name, value] of Object.entries({ ...COMMON, ...headers })) {
+  for (const [name, value] of Object.entries(headers)) {
     response.headers.set(name, value);
   }
   return response;

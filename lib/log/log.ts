@@ -130,6 +130,22 @@ export class Log {
   }
 
   /**
+   * Tells whether a message with this key would be a repeat.
+   *
+   * @param channel Where.
+   * @param from Whose.
+   * @param key The client's key.
+   * @param time When, in milliseconds since 1970.
+   * @returns Whether it is known and not too old.
+   */
+  knows(channel: string, from: string | null, key: string, time: number): boolean {
+    const home = this.#feeds.get(channel) ?? this.#sql.feed.get(channel)?.id;
+    if (home === undefined) return false;
+    const first = this.#sql.key.get(home, from ?? "", key);
+    return first !== undefined && Number(first.time) > Math.max(this.#time, time) - KEY_AGE;
+  }
+
+  /**
    * Applies records in one transaction: once this returns they are on disk. It uses nothing but the records and the tables.
    *
    * @param records In the order of seq, each greater than the log's.

@@ -6,6 +6,7 @@ import { Connection, Failed, Header, reasonOf, Text, toast, Toasts, When } from 
 import { t } from "../parts/i18n.js";
 import { keepShell } from "../parts/shell.js";
 import { textOf } from "../parts/text.js";
+import { Token, wasTaken } from "./token.js";
 
 const CHANNEL = "push:all";
 /** What is sent at once isn't shown on its way. */
@@ -16,11 +17,27 @@ const client = connect({ adopts: (channel) => channel === CHANNEL });
 const connection = signal(client.state);
 /** @type {import("@preact/signals").Signal<readonly import("../fanfare.js").Item[]>} */
 const outgoing = signal([]);
-client.on("state", () => void (connection.value = client.state));
-client.on("outbox", () => {
-  outgoing.value = client.outbox.filter(({ channel }) => channel === CHANNEL);
+/** Whether the server won't take a push without the token. */
+const closed = signal(false);
+let tryAgain = wasTaken();
+client.on("state", () => {
+  connection.value = client.state;
+  lookForRefused();
 });
+client.on("outbox", lookForRefused);
 client.on("sent", (_client, { item }) => item.channel === CHANNEL && toast(t("pushed")));
+
+/** What was refused for want of the token asks for it, and is sent once it was given. */
+function lookForRefused() {
+  outgoing.value = client.outbox.filter(({ channel }) => channel === CHANNEL);
+  const refused = outgoing.value.filter(({ status, error }) =>
+    status === "failed" && error?.code === "forbidden"
+  );
+  if (tryAgain && client.state === "open" && refused.length > 0) {
+    tryAgain = false;
+    for (const { id } of refused) client.retry(id);
+  } else if (!tryAgain && refused.length > 0) closed.value = true;
+}
 
 /** @param {{code: string, message: string}} error Why not. @returns {string} The reason, where this page knows a better one. */
 function why(error) {
@@ -56,6 +73,7 @@ function Send() {
           onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
         <button type="submit">${t("push")}</button>
       </form>
+      ${closed.value && html`<${Token} />`}
       <${Outgoing} items=${outgoing.value} />
     </main>
     <${Toasts} />

@@ -8,7 +8,7 @@ import { readConfig } from "../../lib/config.ts";
 import { startLogging } from "../../lib/logger.ts";
 import { serve, urlOf } from "../../lib/serve.ts";
 
-const config = readConfig(Deno.args, () => undefined);
+const config = readConfig(Deno.args, (name) => Deno.env.get(name));
 if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
 await startLogging(config.logLevel);
 const worker = new URL("./faulty_worker.ts?lossy", import.meta.url);

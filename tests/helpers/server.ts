@@ -1,6 +1,11 @@
 /** A server in this process, on a free port, with a data folder of its own. */
 import { type Config, readConfig } from "../../lib/config.ts";
+import type { Limits } from "../../lib/limits.ts";
 import { serve, type ServeParts } from "../../lib/serve.ts";
+import { UNBOUNDED } from "./limits.ts";
+
+/** What differs from the defaults; of the limits those on how many and how often only hold where they are named. */
+export type Changes = Partial<Omit<Config, "limits">> & { readonly limits?: Partial<Limits> };
 
 /** A server under test. */
 export interface TestServer extends AsyncDisposable {
@@ -50,14 +55,15 @@ export function testIsolates(name: string, test: () => Promise<void>): void {
  * @returns The server.
  */
 export async function startServer(
-  changes: Partial<Config> = {},
+  changes: Changes = {},
   parts: ServeParts = {},
 ): Promise<TestServer> {
   const config = readConfig([], () => undefined);
   if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
   const data = changes.data ?? await Deno.makeTempDir({ prefix: "fanfare-test-" });
-  const told = { ...config, workers: isolates, ...changes, data };
-  let running = await serve({ ...told, port: changes.port ?? 0 }, parts);
+  const limits = { ...UNBOUNDED, ...changes.limits };
+  const whole = { ...config, workers: isolates, ...changes, data, limits };
+  let running = await serve({ ...whole, port: changes.port ?? 0 }, parts);
   const host = `127.0.0.1:${running.address.port}`;
   const { port } = running.address;
   return {
@@ -68,7 +74,7 @@ export async function startServer(
     replacements: () => running.replacements,
     async restart() {
       await running.stop();
-      running = await serve({ ...told, port }, parts);
+      running = await serve({ ...whole, port }, parts);
     },
     async [Symbol.asyncDispose]() {
       await running.stop();

@@ -10,10 +10,12 @@ import { Connection, type Socket, UNSENT } from "../../lib/edge/connection.ts";
 import { Hub } from "../../lib/edge/hub.ts";
 import { native } from "../../lib/edge/native.ts";
 import { type EdgeParts, NativeSession } from "../../lib/edge/session.ts";
-import { DEFAULT_LIMITS } from "../../lib/limits.ts";
+import { Counters } from "../../lib/counters.ts";
+import type { Limits } from "../../lib/limits.ts";
 import { Log } from "../../lib/log/log.ts";
 import { Reader } from "../../lib/log/reader.ts";
 import type { Message } from "../../lib/protocol/message.ts";
+import { UNBOUNDED } from "./limits.ts";
 import { copyAsKilled } from "./log.ts";
 
 // A frame fills the socket of a test this many times as much as it is long: small messages fill it too.
@@ -134,7 +136,12 @@ export class World {
   now = 0;
   #opened = 0;
 
-  private constructor(readonly folder: string, access: Access, options?: WorldOptions) {
+  private constructor(
+    readonly folder: string,
+    access: Access,
+    limits: Limits,
+    options?: WorldOptions,
+  ) {
     this.log = new Log(`${folder}/log.db`, () => "epoch");
     this.reader = new Reader(`${folder}/log.db`);
     const now = () => this.now;
@@ -142,10 +149,10 @@ export class World {
     this.#isolated = options && isolated(this.log.seq, options);
     const direct = directBus();
     const bus = this.#isolated?.core ?? direct.core;
-    this.core = new Core({ bus, log: this.log, sequencer, now });
+    this.core = new Core({ bus, log: this.log, sequencer, now, limits });
     this.edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
       const hub = new Hub(bus, this.reader, this.log.seq, now);
-      return { hub, bus, access, limits: DEFAULT_LIMITS, clock: now, ping: 1000 };
+      return { hub, bus, access, limits, counters: new Counters(), clock: now, ping: 1000 };
     });
     const [first] = this.edges;
     if (first === undefined) throw new Error("A world has at least one edge");
@@ -156,13 +163,18 @@ export class World {
    * Opens one.
    *
    * @param folder Where its log is or is made.
+   * @param limits Of how many and how often: only those that are named hold.
    * @param options How it differs.
    * @returns The server.
    */
-  static async open(folder: string, options?: WorldOptions): Promise<World> {
+  static async open(
+    folder: string,
+    limits: Partial<Limits> = {},
+    options?: WorldOptions,
+  ): Promise<World> {
     const key = new Uint8Array(32);
     const access = await Access.create({ key, adminToken: "none of them", open: true });
-    return new World(folder, access, options);
+    return new World(folder, access, { ...UNBOUNDED, ...limits }, options);
   }
 
   /** How often edges saw that posts were missing. */
@@ -193,7 +205,8 @@ export class World {
   connect(account: string): { socket: FakeSocket; connection: Connection; session: NativeSession } {
     const socket = new FakeSocket();
     const edge = this.edges[this.#opened % this.edges.length] ?? this.edge;
-    const connection = new Connection(`c${++this.#opened}`, socket, native, edge.hub);
+    const id = `c${++this.#opened}`;
+    const connection = new Connection(id, socket, native, edge.hub, "127.0.0.1");
     const session = new NativeSession(connection, { account, admin: false }, edge);
     return { socket, connection, session };
   }

@@ -62,4 +62,9 @@ export const en = {
   back: "Connected",
   closed: "The server ended the connection. Reload the page to come back.",
   dismiss: "Dismiss",
+  tokenNeeded: "This server is closed: pushing needs the admin token. It is asked for once.",
+  tokenLabel: "Admin token",
+  tokenUse: "Use it",
+  tokenWrong: "The token isn't right.",
+  tokenOften: "Too many tries. Wait a minute.",
 };
