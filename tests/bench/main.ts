@@ -8,8 +8,23 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { drawn, type Outcome, perform, type Scenario } from "./scenario.ts";
 import { cpu, grid, peers, quiet, saturation, sizes } from "./scenarios/deliveries.ts";
+import { acknowledgements, isolates, startUp } from "./scenarios/server.ts";
+import { joins, memory, recovery } from "./scenarios/storms.ts";
 
-const SCENARIOS: readonly Scenario[] = [saturation, quiet, cpu, peers, sizes, grid];
+const SCENARIOS: readonly Scenario[] = [
+  saturation,
+  quiet,
+  cpu,
+  peers,
+  sizes,
+  memory,
+  acknowledgements,
+  recovery,
+  joins,
+  startUp,
+  isolates,
+  grid,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -10,6 +10,7 @@ import { FrameSocket } from "./frames.ts";
 import { publish, type Published, type Publishing } from "./publishers.ts";
 import { Crowd, Reader } from "./readers.ts";
 import { CHANNEL, SPEECHES } from "./speech.ts";
+import { idle, join, recover } from "./storms.ts";
 
 /** Readers of one channel while others publish in it. */
 export interface Broadcast extends Publishing {
@@ -18,6 +19,8 @@ export interface Broadcast extends Publishing {
   readonly pid: number;
   /** How long it is waited for what is still under way. */
   readonly patience: number;
+  /** Whether each latency is told, with its moment. */
+  readonly trace?: boolean;
 }
 
 /** What came of it. */
@@ -38,6 +41,8 @@ export interface Broadcasted {
   /** Deliveries that never came, within the patience. */
   readonly lost: number;
   readonly wrong: number;
+  /** For each delivery of the window its moment, in microseconds since 1970, and milliseconds. */
+  readonly trace?: readonly (readonly [number, number])[];
 }
 
 const AT_ONCE = 100;
@@ -69,6 +74,7 @@ async function enter(job: Broadcast, crowd: Crowd): Promise<Reader[]> {
 async function broadcast(job: Broadcast): Promise<Broadcasted> {
   const most = Math.ceil(Math.max(job.rate, 50_000) * job.seconds);
   const crowd = new Crowd(SPEECHES[job.speech], most);
+  if (job.trace) crowd.trace = [];
   using watch = new Watch(job.pid);
   const readers = await enter(job, crowd);
   const publishing: Promise<Published> = runLoad("publish", job);
@@ -104,6 +110,7 @@ async function broadcast(job: Broadcast): Promise<Broadcasted> {
     published,
     lost: published.sent * job.readers - got,
     wrong: repeated + reordered + damaged,
+    ...(crowd.trace === undefined ? {} : { trace: crowd.trace }),
   };
 }
 
@@ -118,7 +125,13 @@ function snapshot(crowd: Crowd, watch: Watch) {
   };
 }
 
-const JOBS = { broadcast, publish };
+const JOBS: Readonly<Record<string, (job: string) => Promise<object>>> = {
+  broadcast: (job) => broadcast(JSON.parse(job)),
+  publish: (job) => publish(JSON.parse(job)),
+  idle: (job) => idle(JSON.parse(job)),
+  join: (job) => join(JSON.parse(job)),
+  recover: (job) => recover(JSON.parse(job)),
+};
 
 /**
  * Runs a job in a process of its own.
@@ -127,7 +140,10 @@ const JOBS = { broadcast, publish };
  * @param job What it is told.
  * @returns What it found.
  */
-export async function runLoad<T>(name: keyof typeof JOBS, job: object): Promise<T> {
+export async function runLoad<T>(
+  name: "broadcast" | "publish" | "idle" | "join" | "recover",
+  job: object,
+): Promise<T> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.url, name, JSON.stringify(job)],
   }).output();
@@ -138,10 +154,7 @@ export async function runLoad<T>(name: keyof typeof JOBS, job: object): Promise<
 }
 
 if (import.meta.main) {
-  const [name, job = "{}"] = Deno.args;
-  const found = name === "broadcast"
-    ? await broadcast(JSON.parse(job))
-    : await publish(JSON.parse(job));
-  console.log(JSON.stringify(found));
+  const [name = "", job = "{}"] = Deno.args;
+  console.log(JSON.stringify(await JOBS[name]?.(job)));
   Deno.exit();
 }

@@ -21,7 +21,7 @@ export interface Publishing {
 /** What came of it. */
 export interface Published {
   readonly sent: number;
-  /** Of the window. */
+  /** A second, in the window. */
   readonly acknowledged: number;
   readonly rate: number;
 }
@@ -106,38 +106,37 @@ export async function publish(job: Publishing): Promise<Published> {
     publishers.push(new Publisher(socket, speech, i));
   }
   while (!publishers.every(({ ready }) => ready)) await pause(TICK);
-  const total = (what: "sent" | "answered") => publishers.reduce((sum, p) => sum + p[what], 0);
+  const answered = () => publishers.reduce((sum, publisher) => sum + publisher.answered, 0);
   const begun = micros();
   const ends = begun + job.seconds * 1e6;
   let before: { at: number; sent: number; answered: number } | undefined;
   let next = 0;
+  let sent = 0;
   for (let now = begun; now < ends; now = micros()) {
     if (now >= ends - job.measured * 1e6) {
-      before ??= { at: now, sent: total("sent"), answered: total("answered") };
+      before ??= { at: now, sent, answered: answered() };
     }
-    const due = job.rate === 0
-      ? Infinity
-      : Math.floor((now - begun) * job.rate / 1e6) - total("sent");
+    const due = job.rate === 0 ? Infinity : Math.floor((now - begun) * job.rate / 1e6) - sent;
     let left = Math.max(0, due);
     for (let i = 0; i < publishers.length && left > 0; i++) {
       const publisher = publishers[next++ % publishers.length];
       const share = job.publishers > 1 && job.rate > 0 ? Math.ceil(due / job.publishers) : left;
       const count = Math.min(left, share, publisher?.room ?? 0);
       if (count <= 0) continue;
-      const first = total("sent");
       // When it was due and not when it could be sent: who holds publishers up has that counted.
       const dues = Array.from(
         { length: count },
-        (_, k) => job.rate === 0 ? now : begun + (first + k + 1) * 1e6 / job.rate,
+        (_, k) => job.rate === 0 ? now : begun + (sent + k + 1) * 1e6 / job.rate,
       );
       publisher?.publish(dues, job.textBytes);
+      sent += count;
       left -= count;
     }
     await pause(TICK);
   }
-  const [sent, answered, now] = [total("sent"), total("answered"), micros()];
+  const [acknowledged, now] = [answered(), micros()];
   const seconds = (now - (before?.at ?? begun)) / 1e6;
-  for (let wait = 0; speech.acknowledges && total("answered") < sent && wait < 10_000; wait += 10) {
+  for (let wait = 0; speech.acknowledges && answered() < sent && wait < 10_000; wait += 10) {
     await pause(10);
   }
   // What a socket still holds goes out before it is closed.
@@ -145,7 +144,7 @@ export async function publish(job: Publishing): Promise<Published> {
   for (const publisher of publishers) publisher.close();
   return {
     sent,
-    acknowledged: answered - (before?.answered ?? 0),
+    acknowledged: (acknowledged - (before?.answered ?? 0)) / seconds,
     rate: (sent - (before?.sent ?? 0)) / seconds,
   };
 }

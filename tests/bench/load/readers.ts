@@ -12,6 +12,8 @@ export class Crowd {
   readonly latencies = new Histogram();
   readonly faults = { lost: 0, repeated: 0, reordered: 0, damaged: 0 };
   measuring = false;
+  /** Where each latency is kept, with its moment; not for many. */
+  trace: [number, number][] | undefined;
   delivered = 0;
   bytes = 0;
   /** How many different messages were seen. */
@@ -108,7 +110,11 @@ export class Crowd {
     else if (first < before) this.faults.reordered += 1;
     this.delivered += last - first + 1;
     if (!this.measuring) return;
-    for (let i = first; i <= last; i++) this.latencies.add((now - (this.#at[i] ?? 0)) / 1000);
+    for (let i = first; i <= last; i++) {
+      const late = (now - (this.#at[i] ?? 0)) / 1000;
+      this.latencies.add(late);
+      this.trace?.push([now, late]);
+    }
   }
 }
 

@@ -3,7 +3,8 @@ import { installPeers, start } from "../contestants.ts";
 import { type Broadcast, type Broadcasted, runLoad } from "../load/main.ts";
 import type { Figures, Scenario, Setting, Verdict } from "../scenario.ts";
 
-interface Load {
+/** A load. */
+export interface Load {
   readonly readers: number;
   readonly rate: number;
   readonly textBytes: number;
@@ -13,7 +14,15 @@ interface Load {
 
 const PEERS = ["bun", "uwebsockets"];
 
-async function deliver(contestant: string, load: Load, setting: Setting): Promise<Figures> {
+/**
+ * Runs one.
+ *
+ * @param contestant Who.
+ * @param load Of what.
+ * @param setting How.
+ * @returns The figures.
+ */
+export async function deliver(contestant: string, load: Load, setting: Setting): Promise<Figures> {
   await installPeers();
   await using server = await start(contestant, setting.flags);
   const sender = contestant.startsWith("sender");
