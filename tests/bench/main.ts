@@ -1,0 +1,65 @@
+/**
+ * The benches: `deno task bench [SCENARIO…] [--runs 5] [--quick] [--json FILE] [--workers N]`. Without a scenario, all.
+ *
+ * @module
+ */
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { drawn, type Outcome, perform, type Scenario } from "./scenario.ts";
+import { cpu, grid, peers, quiet, saturation, sizes } from "./scenarios/deliveries.ts";
+import { acknowledgements, isolates, startUp } from "./scenarios/server.ts";
+import { joins, memory, recovery } from "./scenarios/storms.ts";
+
+const SCENARIOS: readonly Scenario[] = [
+  saturation,
+  quiet,
+  cpu,
+  peers,
+  sizes,
+  memory,
+  acknowledgements,
+  recovery,
+  joins,
+  startUp,
+  isolates,
+  grid,
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: "string", default: "5" },
+    quick: { type: "boolean", default: false },
+    json: { type: "string", default: join(tmpdir(), "fanfare-bench.json") },
+    workers: { type: "string" },
+  },
+});
+const strangers = positionals.filter((name) => !SCENARIOS.some((one) => one.name === name));
+const runs = Number(values.runs);
+if (strangers.length > 0 || !(runs >= 1)) {
+  const known = SCENARIOS.map(({ name }) => name).join(", ");
+  console.error(
+    `Not a scenario: ${strangers.join(", ") || "--runs " + values.runs}; there are: ${known}`,
+  );
+  Deno.exit(2);
+}
+const chosen = SCENARIOS.filter(({ name }) =>
+  positionals.length === 0 || positionals.includes(name)
+);
+const setting = {
+  quick: values.quick,
+  flags: values.workers === undefined ? [] : ["--workers", values.workers],
+};
+const outcomes: Outcome[] = [];
+console.log(`${cpus().length} cores (${cpus()[0]?.model}), which the load generator shares\n`);
+for (const scenario of chosen) {
+  const outcome = await perform(scenario, runs, setting);
+  outcomes.push(outcome);
+  console.log(drawn(scenario, outcome));
+  await Deno.writeTextFile(
+    values.json,
+    JSON.stringify({ cores: cpus().length, date: new Date(), ...setting, outcomes }, null, 2),
+  );
+}
+console.log(`All runs: ${values.json}`);
