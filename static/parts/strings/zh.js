@@ -61,10 +61,10 @@ export const zh = {
   lost: "连接已断开，正在重试…",
   back: "已连接",
   closed: "服务器结束了连接。请刷新页面重新连接。",
+  dismiss: "关闭",
   tokenNeeded: "服务器已关闭推送：需要管理员令牌，只需输入一次。",
   tokenLabel: "管理员令牌",
   tokenUse: "使用",
   tokenWrong: "令牌不正确。",
   tokenOften: "尝试次数过多，请稍候一分钟。",
-  dismiss: "关闭",
 };
