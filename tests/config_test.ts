@@ -1,7 +1,6 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ConfigError, readConfig } from "../lib/config.ts";
-import { DEFAULT_LIMITS } from "../lib/limits.ts";
 
 const none = () => undefined;
 
@@ -11,32 +10,6 @@ Deno.test("flags win over the environment, the environment over the defaults", (
   const config = readConfig(["--port", "2"], env);
   if (typeof config === "string") throw new Error("No configuration");
   assertEquals([config.port, config.host, config.open, config.data], [2, "::1", true, "./data"]);
-});
-
-Deno.test("quotas: each has a flag and a default; without a rate, commands aren't counted either, unless it is said", () => {
-  const limitsOf = (args: string[]) => {
-    const config = readConfig(args, none);
-    if (typeof config === "string") throw new Error("No configuration");
-    return config.limits;
-  };
-  assertEquals(limitsOf([]), DEFAULT_LIMITS);
-  const { rate, burst, commands } = limitsOf(["--rate", "7"]);
-  assertEquals([rate, burst, commands], [7, 21, 70]);
-  assertEquals(limitsOf(["--rate", "0"]).commands, 0);
-  assertEquals(limitsOf(["--rate", "0", "--max-commands", "9"]).commands, 9);
-  assertEquals(limitsOf(["--max-per-address", "0"]).perAccount, 0);
-  assertEquals(limitsOf(["--max-per-address", "7"]).perAccount, 7);
-  assertEquals(limitsOf(["--max-per-account", "3"]), { ...DEFAULT_LIMITS, perAccount: 3 });
-  const flags = [
-    "max-connections",
-    "max-handshakes",
-    "max-new-accounts",
-    "max-channels",
-    "max-name",
-  ];
-  const set = limitsOf(flags.flatMap((flag, i) => [`--${flag}`, String(i + 1)]));
-  const { connections, handshakes, newAccounts, channels, name } = set;
-  assertEquals([connections, handshakes, newAccounts, channels, name], [1, 2, 3, 4, 5]);
 });
 
 Deno.test("a wrong flag or value is named", () => {

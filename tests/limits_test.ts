@@ -1,6 +1,8 @@
 /** Each limit on a real server: n are let through, the next is refused in the caller's protocol (design: slow, many, gone). */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { ask, connect, HANDSHAKE, sendAll, written } from "./helpers/raw_http.ts";
+import { readConfig } from "../lib/config.ts";
+import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { pause } from "./helpers/child_server.ts";
 import {
@@ -259,4 +261,30 @@ Deno.test("a first client's socket counts as one too", async () => {
   await using server = await startServer({ limits: { connections: 1 } });
   await using _chat = await TestSocket.open(`ws://${server.host}/chat/`);
   assertEquals((await handshake(server, {}, "/link/")).status, 503);
+});
+
+Deno.test("quotas: each has a flag and a default; without a rate, commands aren't counted either, unless it is said", () => {
+  const limitsOf = (args: string[]) => {
+    const config = readConfig(args, () => undefined);
+    if (typeof config === "string") throw new Error("No configuration");
+    return config.limits;
+  };
+  assertEquals(limitsOf([]), DEFAULT_LIMITS);
+  const { rate, burst, commands } = limitsOf(["--rate", "7"]);
+  assertEquals([rate, burst, commands], [7, 21, 70]);
+  assertEquals(limitsOf(["--rate", "0"]).commands, 0);
+  assertEquals(limitsOf(["--rate", "0", "--max-commands", "9"]).commands, 9);
+  assertEquals(limitsOf(["--max-per-address", "0"]).perAccount, 0);
+  assertEquals(limitsOf(["--max-per-address", "7"]).perAccount, 7);
+  assertEquals(limitsOf(["--max-per-account", "3"]), { ...DEFAULT_LIMITS, perAccount: 3 });
+  const flags = [
+    "max-connections",
+    "max-handshakes",
+    "max-new-accounts",
+    "max-channels",
+    "max-name",
+  ];
+  const set = limitsOf(flags.flatMap((flag, i) => [`--${flag}`, String(i + 1)]));
+  const { connections, handshakes, newAccounts, channels, name } = set;
+  assertEquals([connections, handshakes, newAccounts, channels, name], [1, 2, 3, 4, 5]);
 });
