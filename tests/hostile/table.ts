@@ -121,7 +121,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   M9: {
     about: "more than the rate",
     shown: [
-      limits("M9: sixty publications"),
+      limits("M9: a burst of publications"),
       limits("M9: whoever goes on"),
       limits("the forms of the first protocol are refused with 429"),
       limits("an account's limit holds tenfold"),
