@@ -1,6 +1,8 @@
 /** Each limit on a real server: n are let through, the next is refused in the caller's protocol (design: slow, many, gone). */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { ask, connect, HANDSHAKE, sendAll, written } from "./helpers/raw_http.ts";
+import { readConfig } from "../lib/config.ts";
+import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { pause } from "./helpers/child_server.ts";
 import {
@@ -29,7 +31,7 @@ async function post(
   return { status: response.status, retry: response.headers.get("retry-after"), code };
 }
 
-Deno.test("M9: sixty publications come at once, the next is refused with its retry, and so is all until that is over", async () => {
+Deno.test("M9: a burst of publications comes at once, the next is refused with its retry, and so is all until that is over", async () => {
   await using server = await startServer({ limits: { rate: 5, burst: 15 } });
   await using client = await NativeClient.open(server);
   await client.do("subscribe", { channel: "room:a" });
@@ -250,6 +252,8 @@ Deno.test("M9: whoever goes on at more than ten times the rate for ten seconds i
       socket.read();
     }
     assertEquals(socket.closed, closes ? 1008 : undefined, `${each} a second`);
+    assertEquals(world.edge.counters.get("banned"), closes ? 1 : 0);
+    assertGreater(world.edge.counters.get("command_rate_limited"), 10 * each - 1);
     world.close();
     Deno.removeSync(folder, { recursive: true });
   }
@@ -259,4 +263,30 @@ Deno.test("a first client's socket counts as one too", async () => {
   await using server = await startServer({ limits: { connections: 1 } });
   await using _chat = await TestSocket.open(`ws://${server.host}/chat/`);
   assertEquals((await handshake(server, {}, "/link/")).status, 503);
+});
+
+Deno.test("quotas: each has a flag and a default; without a rate, commands aren't counted either, unless it is said", () => {
+  const limitsOf = (args: string[]) => {
+    const config = readConfig(args, () => undefined);
+    if (typeof config === "string") throw new Error("No configuration");
+    return config.limits;
+  };
+  assertEquals(limitsOf([]), DEFAULT_LIMITS);
+  const { rate, burst, commands } = limitsOf(["--rate", "7"]);
+  assertEquals([rate, burst, commands], [7, 21, 70]);
+  assertEquals(limitsOf(["--rate", "0"]).commands, 0);
+  assertEquals(limitsOf(["--rate", "0", "--max-commands", "9"]).commands, 9);
+  assertEquals(limitsOf(["--max-per-address", "0"]).perAccount, 0);
+  assertEquals(limitsOf(["--max-per-address", "7"]).perAccount, 7);
+  assertEquals(limitsOf(["--max-per-account", "3"]), { ...DEFAULT_LIMITS, perAccount: 3 });
+  const flags = [
+    "max-connections",
+    "max-handshakes",
+    "max-new-accounts",
+    "max-channels",
+    "max-name",
+  ];
+  const set = limitsOf(flags.flatMap((flag, i) => [`--${flag}`, String(i + 1)]));
+  const { connections, handshakes, newAccounts, channels, name } = set;
+  assertEquals([connections, handshakes, newAccounts, channels, name], [1, 2, 3, 4, 5]);
 });

@@ -6,6 +6,14 @@ import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
 export const BODY_TIME = 10_000;
 
+/** What all bodies that are being read hold together, in bytes: clients that never finish theirs shall not fill the memory. */
+export const BODIES_BYTES = 64 * 1_048_576;
+
+const BODIES_RETRY = 2000;
+
+// Of this isolate.
+let held = 0;
+
 // What every answer carries that doesn't say otherwise: nothing of it runs, is framed, or is taken for something else.
 const HARD: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
@@ -76,9 +84,10 @@ export class HttpRefused extends Refused {
    * @param status The HTTP status.
    * @param code The refusal's code.
    * @param message A sentence.
+   * @param retry Milliseconds after which to try again.
    */
-  constructor(readonly status: StatusCode, code: RefusalCode, message: string) {
-    super(refuse(code, message));
+  constructor(readonly status: StatusCode, code: RefusalCode, message: string, retry?: number) {
+    super({ ...refuse(code, message), ...(retry === undefined ? {} : { retry }) });
   }
 }
 
@@ -99,7 +108,8 @@ const BROKEN = { done: undefined, value: undefined };
  * @param request Whose body.
  * @param limit The most bytes, counted while reading.
  * @returns The bytes.
- * @throws {HttpRefused} If it is too long (413), packed in a way that we don't know (415), too slow (408) or broken (400).
+ * @throws {HttpRefused} If it is too long (413), packed in a way that we don't know (415), too slow (408) or broken (400), or if
+ *   too much comes at once (503).
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
@@ -126,11 +136,16 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
       if (done === undefined) throw new HttpRefused(400, "bad_request", "The body broke off");
       if (done) break;
       size += value.length;
+      held += value.length;
       if (size > limit) throw tooLarge;
+      if (held > BODIES_BYTES) {
+        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", BODIES_RETRY);
+      }
       chunks.push(value);
     }
   } finally {
     clearTimeout(timer);
+    held -= size;
     await reader?.cancel().catch(() => {});
   }
   const whole = new Uint8Array(size);

@@ -69,7 +69,7 @@ Deno.test("I1: a cookie that isn't whole is none: changed in any bit of any plac
   assertEquals(await accountOf(server, many) === account, false);
 });
 
-Deno.test("I4: without the admin token 401, in words and a time that tell nothing; after twenty wrong ones a minute 429", async () => {
+Deno.test("I4: without the admin token 401, in the same words however near it was; after twenty wrong ones a minute 429", async () => {
   await using server = await startServer({ trustProxy: true });
   const token = (await Deno.readTextFile(`${server.data}/admin.token`)).trim();
   const show = (bearer: string, address: string): Promise<RawAnswer> =>
