@@ -9,6 +9,8 @@ export interface Setting {
   readonly quick: boolean;
   /** More of our server's command line. */
   readonly flags: readonly string[];
+  /** A file for samples of our server's stacks. */
+  readonly profile?: string;
 }
 
 /** A ratio, or a figure of its own, held against what is wanted. */

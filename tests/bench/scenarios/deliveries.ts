@@ -1,6 +1,7 @@
 /** Messages from a few publishers to many readers of one channel. */
 import { installPeers, start } from "../contestants.ts";
 import { type Broadcast, type Broadcasted, runLoad } from "../load/main.ts";
+import { PROFILED_BY } from "../profile.ts";
 import type { Figures, Scenario, Setting, Verdict } from "../scenario.ts";
 
 /** A load. */
@@ -24,7 +25,11 @@ const PEERS = ["bun", "uwebsockets"];
  */
 export async function deliver(contestant: string, load: Load, setting: Setting): Promise<Figures> {
   await installPeers();
-  await using server = await start(contestant, setting.flags);
+  await using server = await start(
+    contestant,
+    setting.flags,
+    setting.profile === undefined ? [] : PROFILED_BY,
+  );
   const sender = contestant.startsWith("sender");
   const measured = setting.quick ? 3 : load.measured ?? 8;
   const job: Broadcast = {
@@ -36,6 +41,7 @@ export async function deliver(contestant: string, load: Load, setting: Setting):
     publishers: load.rate >= 4000 ? 8 : 1,
     seconds: measured + (setting.quick ? 2 : load.warm ?? 3),
     measured,
+    ...(setting.profile === undefined ? {} : { profile: setting.profile }),
     patience: sender ? 0 : 10_000,
   };
   const found = await runLoad<Broadcasted>("broadcast", job);
