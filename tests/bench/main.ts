@@ -1,7 +1,7 @@
 /**
  * The benches: `deno task bench [SCENARIO…] [--runs 5] [--quick] [--json FILE] [--workers N]`; without a scenario, all.
  * `--profile` samples our server once in the scenarios of deliveries instead (Linux, perf, root). 10,000 readers need
- * `ulimit -n 20000`; the peers need npm, node and the registry at first.
+ * `ulimit -n 10500`; the peers need npm, node and the registry at first.
  *
  * @module
  */
@@ -29,6 +29,9 @@ const SCENARIOS: readonly Scenario[] = [
   grid,
 ];
 
+// For 10,000 connections, at either end.
+const DESCRIPTORS = 10_500;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -55,10 +58,17 @@ const setting = {
   quick: values.quick,
   flags: values.workers === undefined ? [] : ["--workers", values.workers],
 };
+const open = /Max open files\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/limits"))?.[1];
+if (Number(open) < DESCRIPTORS) {
+  console.log(
+    `Only ${open} open files: scenarios with 10,000 readers fail; say ulimit -n ${DESCRIPTORS} first`,
+  );
+}
 if (values.profile) {
   for (const scenario of chosen) {
     const profile = join(tmpdir(), `fanfare-bench-${scenario.name}.perf`);
-    const figures = await scenario.measure("fanfare", { ...setting, profile });
+    if (scenario.profiled === undefined) continue;
+    const figures = await scenario.measure(scenario.profiled, { ...setting, profile });
     console.log(
       `${scenario.name}: ${JSON.stringify(figures)}\n${await report(profile)}\nSamples: ${profile}`,
     );
