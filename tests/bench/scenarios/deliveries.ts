@@ -56,8 +56,8 @@ export async function deliver(contestant: string, load: Load, setting: Setting):
     "server cores": found.serverCpu / found.seconds,
     "reader cores": found.readerShare,
     "MiB": found.resident,
-    // A sender sends what it likes.
-    ...(sender ? {} : { "lost": found.lost }),
+    // What didn't come within ten seconds, be it lost or late; a sender sends what it likes.
+    ...(sender ? {} : { "missing": found.lost }),
     "wrong": found.wrong,
   };
 }
@@ -92,7 +92,7 @@ export const saturation: Scenario = {
   verdicts: (run) => [
     ratio(run, "deliveries/s", 1, true),
     ratio(run, "p99 ms", 1, false),
-    { what: "lost or wrong", value: wrongs(run), target: 0, atLeast: false },
+    { what: "missing or wrong", value: wrongs(run), target: 0, atLeast: false },
   ],
 };
 
@@ -122,7 +122,7 @@ export const quiet: Scenario = {
   verdicts: (run) => [
     ratio(run, "p50 ms", 1.5, false),
     ratio(run, "p99 ms", 1.3, false),
-    { what: "lost or wrong", value: wrongs(run), target: 0, atLeast: false },
+    { what: "missing or wrong", value: wrongs(run), target: 0, atLeast: false },
   ],
 };
 
@@ -187,5 +187,5 @@ export const grid: Scenario = {
 
 function wrongs(run: ReadonlyMap<string, Figures>): number {
   const ours = run.get("fanfare");
-  return (ours?.["lost"] ?? NaN) + (ours?.["wrong"] ?? NaN);
+  return (ours?.["missing"] ?? NaN) + (ours?.["wrong"] ?? NaN);
 }
