@@ -52,16 +52,21 @@ const decoder = new TextDecoder();
  *
  * @param name Which.
  * @param flags For our server, more of its command line.
+ * @param by For our server, what it is started by.
  * @returns It, listening.
  */
-export async function start(name: string, flags: readonly string[]): Promise<Contestant> {
+export async function start(
+  name: string,
+  flags: readonly string[],
+  by: readonly string[] = [],
+): Promise<Contestant> {
   const peer = PEERS[name];
-  return peer === undefined ? await startOurs(flags) : await startPeer(peer);
+  return peer === undefined ? await startOurs(flags, by) : await startPeer(peer);
 }
 
-async function startOurs(flags: readonly string[]): Promise<Contestant> {
+async function startOurs(flags: readonly string[], by: readonly string[]): Promise<Contestant> {
   const data = await Deno.makeTempDir({ prefix: "fanfare-bench-" });
-  const server = await spawnServer({ data, flags });
+  const server = await spawnServer({ data, flags, by });
   const end = async () => {
     await server[Symbol.asyncDispose]();
     await Deno.remove(data, { recursive: true });

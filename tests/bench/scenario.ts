@@ -9,6 +9,8 @@ export interface Setting {
   readonly quick: boolean;
   /** More of our server's command line. */
   readonly flags: readonly string[];
+  /** A file for samples of our server's stacks. */
+  readonly profile?: string;
 }
 
 /** A ratio, or a figure of its own, held against what is wanted. */
@@ -25,6 +27,8 @@ export interface Scenario {
   readonly about: string;
   /** What is measured side by side in each run: contestants, or sizes. */
   readonly cases: readonly string[];
+  /** The case that is run when our server is profiled. */
+  readonly profiled?: string;
   measure(name: string, setting: Setting): Promise<Figures>;
   /** What one run says about the targets. */
   verdicts(run: ReadonlyMap<string, Figures>): readonly Verdict[];

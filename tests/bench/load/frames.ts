@@ -51,6 +51,8 @@ export class FrameSocket {
   cookie: string | undefined;
   readonly #socket: Socket;
   #taker: FrameTaker | undefined;
+  // What came before anyone took it: some servers speak first.
+  #early: Buffer[] = [];
   #head = "";
   #shaken: (() => void) | undefined;
   #failed: ((error: Error) => void) | undefined;
@@ -117,6 +119,7 @@ export class FrameSocket {
   /** @param taker Who takes the frames from now on. */
   listen(taker: FrameTaker): void {
     this.#taker = taker;
+    for (const payload of this.#early.splice(0)) taker.whole(payload, micros());
   }
 
   /**
@@ -196,7 +199,8 @@ export class FrameSocket {
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept === undefined) this.#taker?.arrived(this.#now);
-    else this.#taker?.whole(Buffer.concat(kept), this.#now);
+    else if (this.#taker === undefined) this.#early.push(Buffer.concat(kept));
+    else this.#taker.whole(Buffer.concat(kept), this.#now);
   }
 
   // Gives back where it goes on; the same place where too little is there.
@@ -213,7 +217,7 @@ export class FrameSocket {
       : short;
     if (opcode !== TEXT) return this.#control(opcode, payload, size, end) ? payload + size : at;
     if (end - payload < Math.min(size, SIGHT)) return at;
-    const known = this.#taker?.known(shared, payload, size) ?? true;
+    const known = this.#taker?.known(shared, payload, size) ?? false;
     this.#kept = known ? undefined : [];
     this.#missing = size;
     if (size === 0) this.#complete();

@@ -6,6 +6,7 @@
 import process from "node:process";
 import { pause, within } from "../../helpers/child_server.ts";
 import { Watch } from "../figures.ts";
+import { record } from "../profile.ts";
 import { FrameSocket } from "./frames.ts";
 import { publish, type Published, type Publishing } from "./publishers.ts";
 import { Crowd, Reader } from "./readers.ts";
@@ -21,6 +22,8 @@ export interface Broadcast extends Publishing {
   readonly patience: number;
   /** Whether each latency is told, with its moment. */
   readonly trace?: boolean;
+  /** A file for samples of the server's stacks, taken in the window. */
+  readonly profile?: string;
 }
 
 /** What came of it. */
@@ -84,10 +87,12 @@ async function broadcast(job: Broadcast): Promise<Broadcasted> {
   await pause((job.seconds - job.measured) * 1000);
   const before = snapshot(crowd, watch);
   crowd.measuring = true;
+  const sampling = job.profile && record(job.pid, job.measured, job.profile);
   await pause(job.measured * 1000);
   const after = snapshot(crowd, watch);
   crowd.measuring = false;
   const published = await publishing;
+  await sampling;
   const end = performance.now() + job.patience;
   const all = (last: number) => readers.every((reader) => reader.last >= last);
   while (performance.now() < end && !(crowd.seen === published.sent && all(crowd.seen - 1))) {

@@ -6,6 +6,7 @@ import type { Speech } from "./speech.ts";
 import { stampOf } from "./stamp.ts";
 
 const ZERO = 48;
+const HEAD_END = 6;
 
 /** What all readers share: a message is parsed where it is seen first, all others compare its seq and its length. */
 export class Crowd {
@@ -19,7 +20,9 @@ export class Crowd {
   /** How many different messages were seen. */
   seen = 0;
   readonly head: Uint8Array;
-  readonly #places = new Map<number, number>();
+  // By how far a seq is above the first: looked up for each frame, and quicker than a map.
+  readonly #places: Int32Array;
+  #firstSeq: number | undefined;
   readonly #seqs: Float64Array;
   readonly #at: Float64Array;
   // The lengths of all lines up to and with this one, each with its line feed.
@@ -32,6 +35,8 @@ export class Crowd {
    */
   constructor(readonly speech: Speech, most: number) {
     this.head = new TextEncoder().encode(speech.head);
+    // Ours has other records between messages.
+    this.#places = new Int32Array(2 * most).fill(-1);
     this.#seqs = new Float64Array(most);
     this.#at = new Float64Array(most);
     this.#ends = new Float64Array(most);
@@ -44,7 +49,8 @@ export class Crowd {
    * @returns The how manieth it is, undefined where nobody has seen it.
    */
   place(seq: number): number | undefined {
-    return this.#places.get(seq);
+    const place = this.#places[seq - (this.#firstSeq ?? 0)];
+    return place === undefined || place < 0 ? undefined : place;
   }
 
   /**
@@ -76,7 +82,7 @@ export class Crowd {
    * @returns Its place.
    */
   parsed(seq: number, text: string, bytes: number): number {
-    const known = this.#places.get(seq);
+    const known = this.place(seq);
     const { publisher, nth, at } = stampOf(text);
     if (known !== undefined) {
       if (this.#at[known] !== at) this.faults.damaged += 1;
@@ -89,7 +95,8 @@ export class Crowd {
     const before = this.#lastOf.get(publisher) ?? -1;
     if (nth <= before) this.faults.reordered += 1;
     this.#lastOf.set(publisher, Math.max(nth, before));
-    this.#places.set(seq, place);
+    this.#firstSeq ??= seq;
+    this.#places[seq - this.#firstSeq] = place;
     this.#seqs[place] = seq;
     this.#at[place] = at;
     this.#ends[place] = (place === 0 ? 0 : this.#ends[place - 1] ?? 0) + bytes;
@@ -152,7 +159,10 @@ export class Reader implements FrameTaker {
     this.#crowd.bytes += size;
     const { head } = this.#crowd;
     if (this.#thorough || size < SIGHT || bytes[start] !== head[0]) return false;
-    for (let i = 1; i < head.length; i++) if (bytes[start + i] !== head[i]) return false;
+    // The end of it tells a message; all of it is what the thorough one is for.
+    for (let i = head.length - HEAD_END; i < head.length; i++) {
+      if (bytes[start + i] !== head[i]) return false;
+    }
     let seq = 0;
     for (let at = start + head.length;; at++) {
       const digit = (bytes[at] ?? 0) - ZERO;

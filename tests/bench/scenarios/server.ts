@@ -35,7 +35,7 @@ export const acknowledgements: Scenario = {
       "server cores": found.serverCpu / found.seconds,
       "delivery p50 ms": found.p50,
       "p99 ms": found.p99,
-      "lost": found.lost,
+      "missing": found.lost,
       "wrong": found.wrong,
     };
   },

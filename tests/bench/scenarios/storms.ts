@@ -90,7 +90,7 @@ export const recovery: Scenario = {
       "their max": percentile(during, 1),
       "their p99 before": percentile(before, 0.99),
       "their deliveries": during.length,
-      "lost": lost,
+      "theirs missing": lost,
       "wrong": wrong,
     };
   },
