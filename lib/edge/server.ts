@@ -166,7 +166,7 @@ export class EdgeServer {
     const pages = Object.entries(PAGES).map(([path, shell]): Point => ({
       path: path === "" ? "/" : `${path}{/}?`,
       methods: read,
-      handle: (request) => this.#page(request, () => this.#options.pages.page(shell)),
+      handle: (request) => this.#page(request, () => this.#options.pages.page(request, shell)),
     }));
     const asset: Handle = async (request) =>
       await this.#options.pages.asset(request, new URL(request.url).pathname) ?? this.#notFound();

@@ -175,7 +175,7 @@ Deno.test("a push that is typed offline arrives later, and a closed server says 
   await refused.locator(".pushes .failed", { hasText: "admin token" }).waitFor();
   assertEquals(await findBarriers(refused), []);
   await refused.getByRole("button", { name: "Discard" }).click();
-  await refused.locator(".pushes li").waitFor({ state: "detached" });
+  await refused.locator(".pushes .push").waitFor({ state: "detached" });
   await Deno.remove(token);
 });
 
