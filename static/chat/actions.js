@@ -7,70 +7,44 @@ import { reasonOf } from "../parts/message.js";
 import { directChannel, hashOf, LOBBY } from "./channels.js";
 import { dataOf } from "./content.js";
 import { write } from "./composer.js";
-import { MOST_ROOMS, quoteOf, talkOf } from "./state.js";
-import { find, KEPT } from "./talk.js";
+import { makeLoading, whyOf } from "./loading.js";
+import { MOST_ROOMS } from "./state.js";
 import { titleOf } from "./side.js";
 
-const PAGE = 100;
 /** How often one says that one types, in milliseconds. */
 const TYPING_EVERY = 3000;
-/** After what couldn't be loaded it isn't tried again before, in milliseconds. */
-const PATIENCE = 5000;
 
 /** @typedef {ReturnType<typeof makeActions>} Actions */
-/** @typedef {import("./state.js").ChatState} ChatState */
+/** @typedef {import("./known.js").ChatState} ChatState */
 /** @typedef {import("./content.js").Said} Said */
 
 /**
  * Makes them.
  *
  * @param {import("../fanfare.js").Client} client The connection.
- * @param {{state: {value: ChatState}, dispatch: (...actions: import("./state.js").ChatAction[]) => void}} store The state.
+ * @param {{state: {value: ChatState}, dispatch: (...actions: import("./known.js").ChatAction[]) => void}} store The state.
  * @returns What can be done; always the same, so that what is drawn with it isn't drawn anew.
  */
 export function makeActions(client, { state, dispatch }) {
   let typed = 0;
-  let notBefore = 0;
-  /** Messages that rows want to know of, the newest wish last; one is asked for at a time. @type {Map<string, {channel: string, seq: number}>} */
-  const wanted = new Map();
-  let asking = false;
   /** Whether the timeline is at its end. */
   let atEnd = true;
-
-  /** @param {unknown} error What went wrong. @returns {string} Why, in words. */
-  const why = (error) => error instanceof FanfareError ? reasonOf(error) : String(error);
 
   /** @param {string} channel Opens it; its address changes, and that opens it. */
   const open = (channel) => void (location.hash = hashOf(channel, state.value.account));
 
   /** Looks whether somebody looks. */
   const look = () => {
-    const looking = atEnd && document.visibilityState === "visible" && document.hasFocus();
+    const shown = document.querySelector(".timeline")?.checkVisibility({
+      visibilityProperty: true,
+    });
+    const looking = atEnd && shown === true && document.visibilityState === "visible" &&
+      document.hasFocus();
     if (looking !== state.value.looking) dispatch({ type: "look", looking });
   };
 
-  const ask = async () => {
-    const [id, next] = [...wanted].at(-1) ?? [];
-    if (asking || id === undefined || next === undefined || client.state !== State.open) return;
-    asking = true;
-    try {
-      const { messages } = await client.history(next.channel, { before: next.seq + 1, limit: 1 });
-      dispatch({ type: "quote", ...next, message: messages[0] });
-      wanted.delete(id);
-    } catch (error) {
-      // Without a connection it is asked again with the next one; what is refused isn't there for us.
-      if (!(error instanceof FanfareError) || error.code !== Code.closed) {
-        dispatch({ type: "quote", ...next, message: undefined });
-        wanted.delete(id);
-      }
-    }
-    asking = false;
-    if (client.state === State.open) ask();
-  };
-
   return {
-    /** Goes on with what waited for a connection. */
-    connected: () => void ask(),
+    ...makeLoading(client, { state, dispatch }),
 
     open,
 
@@ -134,7 +108,7 @@ export function makeActions(client, { state, dispatch }) {
         await client.rename(name);
         return true;
       } catch (error) {
-        toast(why(error), true);
+        toast(whyOf(error), true);
         return false;
       }
     },
@@ -169,73 +143,6 @@ export function makeActions(client, { state, dispatch }) {
       typed = now;
       // Nobody misses a word that isn't kept.
       client.signal(channel, { typing: true }).catch(() => {});
-    },
-
-    /** @param {string} channel Loads older messages there, if there may be any. */
-    async older(channel) {
-      const talk = talkOf(state.value, channel);
-      const stands = channel.startsWith("dm:") || talk.read !== undefined;
-      if (
-        client.state !== State.open || !stands || talk.more === false || talk.loading !== undefined
-      ) return;
-      if (talk.said.length >= KEPT || performance.now() < notBefore) return;
-      const [before] = talk.said;
-      dispatch({ type: "loading", channel, what: "older" });
-      try {
-        const range = before === undefined ? {} : { before: before.seq };
-        const { messages, more } = await client.history(channel, { ...range, limit: PAGE });
-        dispatch({ type: "page", channel, messages, older: more, newer: false });
-      } catch (error) {
-        notBefore = performance.now() + PATIENCE;
-        dispatch({ type: "loading", channel, what: undefined });
-        const silent = error instanceof FanfareError &&
-          [Code.closed, "not_found"].includes(error.code);
-        if (!silent) toast(t("loadFailed", { why: why(error) }), true);
-      }
-    },
-
-    /** @param {string} channel Where. @param {number} after Loads what is missing after this seq. */
-    async load(channel, after) {
-      dispatch({ type: "loading", channel, what: after });
-      try {
-        const { messages, more } = await client.history(channel, { after, limit: PAGE });
-        dispatch({ type: "filled", channel, after, messages, more });
-      } catch (error) {
-        dispatch({ type: "loading", channel, what: undefined });
-        toast(t("loadFailed", { why: why(error) }), true);
-      }
-    },
-
-    /**
-     * @param {string} channel Where. @param {number} seq Looks up what a row replies to.
-     * @returns {() => void} Called when the row is gone.
-     */
-    quote(channel, seq) {
-      const id = `${channel} ${seq}`;
-      wanted.set(id, { channel, seq });
-      ask();
-      return () => void wanted.delete(id);
-    },
-
-    /** @param {string} channel Where. @param {number} seq Goes to a message; loads what is around it where it isn't loaded. */
-    async jump(channel, seq) {
-      if (find(talkOf(state.value, channel).said, seq) === undefined) {
-        try {
-          const page = await client.history(channel, { before: seq + PAGE / 4, limit: PAGE / 2 });
-          dispatch({
-            type: "page",
-            channel,
-            messages: page.messages,
-            older: page.more,
-            newer: true,
-          });
-        } catch (error) {
-          return toast(t("loadFailed", { why: why(error) }), true);
-        }
-      }
-      if (quoteOf(state.value, channel, seq) && state.value.open === channel) {
-        dispatch({ type: "jump", seq });
-      }
     },
   };
 }

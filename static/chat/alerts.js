@@ -46,6 +46,7 @@ export function alertOf({ title, body, tag, open }) {
   } catch {
     // Browsers of phones have the constructor and refuse it: there a worker shows notifications, by web push.
     choose({ ...alerts.value, notify: false });
+    toast(t("notifyDenied"), true);
   }
 }
 

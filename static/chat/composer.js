@@ -7,9 +7,9 @@ import { partner } from "./channels.js";
 import { begun, completed, Completions, matching } from "./complete.js";
 import { excerpt } from "./line.js";
 import { titleOf } from "./side.js";
-import { nameOf } from "./state.js";
+import { nameOf } from "./known.js";
 
-/** @typedef {import("./state.js").ChatState} ChatState */
+/** @typedef {import("./known.js").ChatState} ChatState */
 
 const MOST_DRAFTS = 300;
 const MOST_LINES = 8;
@@ -61,12 +61,13 @@ export function Composer({ state, act }) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     box.current?.focus();
+    const message = text.replace(/^\s*\n/u, "").trimEnd();
     // Before it is known who we are nothing can be sent: what was typed stays.
-    if (text.trim() === "" || account === undefined) return;
+    if (message === "" || account === undefined) return;
     change("");
     setCaret(undefined);
     // What isn't taken comes back, unless something else was typed meanwhile.
-    act.send(open, text, replyTo?.seq).then((taken) => {
+    act.send(open, message, replyTo?.seq).then((taken) => {
       if (taken) return;
       setText((now) => now === "" ? text : now);
       if (!drafts.has(open)) drafts.set(open, text);

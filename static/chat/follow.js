@@ -9,7 +9,8 @@ import { channelOf, DIRECT, LOBBY, partner } from "./channels.js";
 import { saidOf } from "./content.js";
 import { excerpt } from "./line.js";
 import { rememberedOf, toRemember } from "./remember.js";
-import { isForMe, nameOf, TYPING_LASTS } from "./state.js";
+import { isForMe, nameOf } from "./known.js";
+import { TYPING_LASTS } from "./state.js";
 
 const STORED = "fanfare.chat";
 const HISTORY = 50;
@@ -20,8 +21,8 @@ const ANNOUNCE_EVERY = 1500;
 
 /** @typedef {import("../fanfare.js").Client} Client */
 /** @typedef {import("../fanfare.js").Message} Message */
-/** @typedef {import("./state.js").ChatState} ChatState */
-/** @typedef {import("./state.js").ChatAction} ChatAction */
+/** @typedef {import("./known.js").ChatState} ChatState */
+/** @typedef {import("./known.js").ChatAction} ChatAction */
 /** @typedef {{state: import("@preact/signals").Signal<ChatState>, dispatch: (...actions: ChatAction[]) => void}} Store */
 /** @typedef {import("./actions.js").Actions} Actions */
 
@@ -81,8 +82,8 @@ function followClient(client, { state, dispatch }, act, address) {
       onMessages: (messages, gap, reset) => {
         // What was said before one came isn't told.
         take({ type: "messages", channel, messages, gap, reset }, stands ? messages : []);
-        stands = true;
       },
+      onReady: () => void (stands = true),
       onSignal: ({ channel, from, data }) => {
         if (from !== null && fieldsOf(data).typing === true) isTyping(channel, from);
       },
@@ -90,7 +91,6 @@ function followClient(client, { state, dispatch }, act, address) {
       ...(room
         ? {
           onPresence: (/** @type {import("../fanfare.js").Roster} */ { members, count }) => {
-            stands = true;
             take({ type: "roster", channel, members, count }, []);
           },
         }

@@ -9,7 +9,7 @@ import { titleOf } from "./side.js";
 /**
  * The heading of the conversation that is open.
  *
- * @param {{state: import("./state.js").ChatState, elsewhere: number, leave: (channel: string) => void}} props The state, how much wasn't read in others, and what leaves a room.
+ * @param {{state: import("./known.js").ChatState, elsewhere: number, leave: (channel: string) => void}} props The state, how much wasn't read in others, and what leaves a room.
  * @returns {unknown} The part.
  */
 export function Head({ state, elsewhere, leave }) {

@@ -12,7 +12,8 @@ import { Head } from "./head.js";
 import { Me } from "./me.js";
 import { Members } from "./people.js";
 import { Conversations } from "./side.js";
-import { initial, nameOf, reduce } from "./state.js";
+import { initial, nameOf } from "./known.js";
+import { reduce } from "./state.js";
 import { Timeline } from "./timeline.js";
 import { isTalk } from "./channels.js";
 
@@ -44,12 +45,15 @@ function Chat() {
   useEffect(() => {
     if (!list.value && matchMedia("(pointer: fine)").matches) act.write();
   }, [open]);
+  // A phone that shows the list shows no message.
+  useEffect(() => act.look(), [list.value, open]);
   const roster = rosters[open.startsWith("room:") ? open : room];
   return html`
     <${Header} page="chat" unread=${missed.value} />
     <${Connection} state=${connection} writes keeps=${keeps} />
     <main class=${list.value ? "chat list" : "chat"}>
       <aside class="side" aria-label=${t("conversations")}>
+        ${list.value && html`<h1>${t("conversations")}</h1>`}
         <${Conversations} state=${state} join=${(/** @type {string} */ channel) =>
           act.join(channel)} />
         <${Me} account=${account} name=${name} rename=${act.rename} />
@@ -76,7 +80,7 @@ function Chat() {
 }
 
 /**
- * @param {{state: import("./state.js").ChatState}} props The state.
+ * @param {{state: import("./known.js").ChatState}} props The state.
  * @returns {unknown} Who types here.
  */
 function Typing({ state }) {

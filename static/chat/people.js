@@ -11,7 +11,7 @@ const LISTED = 100;
 /**
  * Who is online; each leads to a conversation of two.
  *
- * @param {{members: readonly import("./state.js").Member[], count: number, own?: string}} props The list.
+ * @param {{members: readonly import("./known.js").Member[], count: number, own?: string}} props The list.
  * @returns {unknown} The part.
  */
 export function Members({ members, count, own }) {

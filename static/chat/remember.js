@@ -36,7 +36,7 @@ export function rememberedOf(kept) {
 /**
  * What is to be kept.
  *
- * @param {import("./state.js").ChatState} state The state.
+ * @param {import("./known.js").ChatState} state The state.
  * @returns {Remembered} It.
  */
 export function toRemember({ account, rooms, talks }) {

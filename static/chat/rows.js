@@ -11,7 +11,7 @@ export const STEP = 50;
 
 /**
  * @typedef {import("./content.js").Said} Said
- * @typedef {import("./state.js").Outgoing} Outgoing
+ * @typedef {import("./known.js").Outgoing} Outgoing
  * @typedef {Said | (Outgoing & {from: string, name?: string, seq: undefined})} Shown
  * @typedef {{kind: "day", key: string, time: number} | {kind: "line", key: string} | {kind: "gap", key: string, after: number}
  *   | {kind: "message", key: string, message: Shown, head: boolean}} Row

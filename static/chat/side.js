@@ -5,9 +5,9 @@ import { Icon } from "../parts/icons.js";
 import { counted, t } from "../parts/i18n.js";
 import { hashOf, partner, roomOf } from "./channels.js";
 import { Avatar } from "./person.js";
-import { directs, nameOf, talkOf } from "./state.js";
+import { directs, nameOf, talkOf } from "./known.js";
 
-/** @typedef {import("./state.js").ChatState} ChatState */
+/** @typedef {import("./known.js").ChatState} ChatState */
 
 /**
  * The list of conversations.

@@ -6,7 +6,7 @@ import { Icon } from "../parts/icons.js";
 import { anchorsOf, below, restore } from "./keeper.js";
 import { Between, Line } from "./line.js";
 import { MOST_ROWS, move, rowsOf, sliceOf, viewOf } from "./rows.js";
-import { nameOf, quoteOf, talkOf } from "./state.js";
+import { nameOf, quoteOf, talkOf } from "./known.js";
 import { indexOf } from "./talk.js";
 
 const AT_END = 60;
@@ -16,7 +16,7 @@ const NEAR = 500;
 /**
  * The timeline. Stays at its end if it was there, else keeps what one reads in its place; draws only a part of what is loaded.
  *
- * @param {{state: import("./state.js").ChatState, act: import("./actions.js").Actions}} props The state, and what can be done.
+ * @param {{state: import("./known.js").ChatState, act: import("./actions.js").Actions}} props The state, and what can be done.
  * @returns {unknown} The part.
  */
 export function Timeline({ state, act }) {

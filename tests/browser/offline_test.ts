@@ -99,6 +99,8 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
   assertEquals(await findBarriers(ada), []);
   await failed.getByRole("button", { name: "Discard" }).press("Enter");
   await failed.waitFor({ state: "detached" });
+  // The button is gone: who pressed it goes on writing.
+  assertEquals(await ada.evaluate(() => document.activeElement?.tagName), "TEXTAREA");
   await ada.context().setOffline(true);
   await say(ada, "as who I was");
   await ada.locator(".message.pending").waitFor();
@@ -113,6 +115,23 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
   await failed.getByRole("button", { name: "Try again" }).click();
   await bob.locator(".message .text").getByText("as who I was").waitFor();
   await failed.waitFor({ state: "detached" });
+});
+
+Deno.test("where a browser keeps nothing, the page doesn't say that it does, and sends what was typed all the same", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const context = await browser.newContext({ locale: "en-US" });
+  await context.addInitScript(() =>
+    Object.defineProperty(globalThis, "indexedDB", { value: undefined })
+  );
+  const ada = await open(context, server);
+  const bob = await visitor(browser, server);
+  assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
+  await context.setOffline(true);
+  await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
+  await say(ada, "from memory");
+  await context.setOffline(false);
+  await bob.locator(".message .text").getByText("from memory").waitFor();
 });
 
 Deno.test("each page opens without a network, under its own policy; kept is the shell and nothing else", async () => {

@@ -97,7 +97,7 @@ Deno.test("three in a room: everyone hears, a private word stays between two, ma
   await say(ada.page, "for bob alone");
   const direct = bob.page.locator(".talk", { hasText: "for bob alone" });
   await direct.getByText("1 unread").waitFor({ state: "attached" });
-  assertMatch(await bob.page.title(), /^\(1\) Chat/);
+  await bob.page.waitForFunction(() => document.title.startsWith("(1) Chat"));
   await direct.click();
   await bob.page.locator(".message.private .text").getByText("for bob alone").waitFor();
   await bob.page.locator(".head .hint", { hasText: "Only you and" }).waitFor();

@@ -1,7 +1,8 @@
 /** The chat's state as a pure reducer. */
 import { assertEquals } from "@std/assert";
 import { rememberedOf, toRemember } from "../../static/chat/remember.js";
-import { directs, initial, nameOf, quoteOf, reduce, talkOf } from "../../static/chat/state.js";
+import { directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
+import { reduce } from "../../static/chat/state.js";
 import { KEPT_ASIDE } from "../../static/chat/talk.js";
 
 const LOBBY = "room:lobby";
