@@ -30,7 +30,6 @@ const PLACE = /<script type="importmap">\s*\{\}\s*<\/script>/;
 const COMMON: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
-  "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
 };
 
@@ -107,6 +106,7 @@ export class Pages {
     return withHeaders(await this.#compressed.text(request, shell, text, type), {
       "cache-control": "private, no-cache",
       "content-security-policy": this.#policy,
+      "cross-origin-opener-policy": "same-origin",
       "fanfare-shell": this.#shell.version,
       "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
     });
@@ -171,6 +171,7 @@ export class Pages {
     if (response.status === 404) return undefined;
     return withHeaders(response, {
       "cache-control": "private, no-cache",
+      "cross-origin-opener-policy": "same-origin",
       "content-security-policy":
         "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
     });

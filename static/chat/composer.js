@@ -99,12 +99,11 @@ export function Composer({ state, act }) {
   };
   const hint = hintOf(state);
   return html`
-    <form class="composer" onSubmit=${submit}>
+    <form class="write" onSubmit=${submit}>
       ${replyTo !== undefined && html`<${Replying} to=${replyTo} state=${state} cancel=${() => {
         act.reply(undefined);
         box.current?.focus();
       }} />`}
-      <${Receiver} state=${state} choose=${act.choose} />
       <div class="box">${offered.length > 0 &&
         html`<${Completions} members=${offered} at=${marked} choose=${choose} />`}
       <textarea ref=${box} rows=${Math.min(MOST_LINES, text.split("\n").length)} dir="auto"
@@ -151,38 +150,4 @@ function Replying({ to, state, cancel }) {
         <button type="button" class="quiet" title=${t("cancelReply")} aria-label=${t("cancelReply")}
           onClick=${cancel}><${Icon} name="close" /></button></p>
   `;
-}
-
-/**
- * @param {{state: ChatState, choose: (account: string) => void}} props The state, and what opens a conversation: with an account, or the room for "".
- * @returns {unknown} To whom one writes: everyone in the room, or one of them.
- */
-function Receiver({ state, choose }) {
-  const { account, open, room, rosters, names } = state;
-  const to = partner(open, account) ?? "";
-  const others = (rosters[room]?.members ?? []).filter((member) => member.account !== account)
-    .slice(0, 200);
-  const away = to !== "" && to !== account && !others.some((member) => member.account === to);
-  const name = Object.hasOwn(names, to) ? names[to] : undefined;
-  return html`
-    <label class="to"><span>${t("to")}</span>
-      <select value=${to} onChange=${(/** @type {any} */ event) =>
-        choose(event.currentTarget.value)}>
-        <option value="">${t("everyone")}</option>
-        ${others.map((member) =>
-          html`<option key=${member.account} value=${member.account}>${label(member)}</option>`
-        )}
-        ${away &&
-          html`<option key=${to} value=${to}>${label({ account: to, name })} (${
-            t("away")
-          })</option>`}
-        ${account && html`<option value=${account}>${t("notes")}</option>`}
-      </select>
-    </label>
-  `;
-}
-
-/** @param {{account: string, name?: string}} member Whom. @returns {string} For a list that knows only text. */
-function label({ account, name }) {
-  return name ? `${name} · ${account}` : account;
 }

@@ -2,6 +2,7 @@
 /** Follows what happens: on the connection, in the page's address, in other tabs, and whether somebody looks. */
 import { effect, signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
+import { toast } from "../parts/frame.js";
 import { reasonOf } from "../parts/message.js";
 import { fieldsOf, keep, recall } from "../parts/stored.js";
 import { alertOf } from "./alerts.js";
@@ -41,8 +42,10 @@ export function follow(client, store, act) {
   const address = () => {
     list.value = location.hash === "#list";
     const channel = channelOf(location.hash, state.value.account);
-    if (channel !== undefined) dispatch({ type: "open", channel });
-    else if (location.hash === "") dispatch({ type: "open", channel: LOBBY });
+    if (channel !== undefined) {
+      dispatch({ type: "open", channel });
+      if (state.value.open !== channel) toast(t("tooManyRooms"), true);
+    } else if (location.hash === "") dispatch({ type: "open", channel: LOBBY });
   };
   const announced = followClient(client, store, act, address);
   address();

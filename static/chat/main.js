@@ -11,6 +11,7 @@ import { follow } from "./follow.js";
 import { Head } from "./head.js";
 import { Me } from "./me.js";
 import { Members } from "./people.js";
+import { Receiver } from "./receiver.js";
 import { Conversations } from "./side.js";
 import { initial, nameOf } from "./known.js";
 import { reduce } from "./state.js";
@@ -43,7 +44,8 @@ function Chat() {
   const { account, name, open, room, rosters, connection, keeps } = state;
   // Where there is a keyboard one writes at once; on a phone it would cover half of the page.
   useEffect(() => {
-    if (!list.value && matchMedia("(pointer: fine)").matches) act.write();
+    const choosing = document.activeElement?.matches(".composer select");
+    if (!list.value && !choosing && matchMedia("(pointer: fine)").matches) act.write();
   }, [open]);
   // A phone that shows the list shows no message.
   useEffect(() => act.look(), [list.value, open]);
@@ -68,7 +70,10 @@ function Chat() {
           }</p>`}
         <${Timeline} key=${open} state=${state} act=${act} />
         <${Typing} state=${state} />
-        <${Composer} key=${`write ${open}`} state=${state} act=${act} />
+        <div class="composer">
+          <${Receiver} state=${state} choose=${act.choose} />
+          <${Composer} key=${`write ${open}`} state=${state} act=${act} />
+        </div>
       </section>
       <aside class="people" aria-label=${t("online")}>
         <${Members} members=${roster?.members ?? []} count=${roster?.count ?? 0} own=${account} />

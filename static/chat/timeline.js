@@ -93,6 +93,7 @@ export function Timeline({ state, act }) {
   const empty = connection === "open" && rows.length === 0 && talk.loading === undefined;
   return html`
     <div class="timeline-place">
+      <p class="sr" id="timeline-keys">${t("timelineKeys")}</p>
       <div class="timeline" role="log" aria-live="off" aria-label=${t(
         "timeline",
       )} tabindex="0" ref=${box}

@@ -248,7 +248,13 @@ Deno.test("on a phone one sees the conversations or one of them, nothing scrolls
   assertEquals(await page.locator(".side").isVisible(), false);
   await page.getByRole("link", { name: "All conversations" }).tap();
   await page.locator(".talk-place").waitFor({ state: "hidden" });
-  assertEquals(await findBarriers(page), []);
+  for (const colorScheme of ["dark", "light"] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const _language of [1, 2]) {
+      await page.locator(".top .right button").tap();
+      assertEquals(await findBarriers(page), [], colorScheme);
+    }
+  }
   await page.locator(".members a", { hasText: bob.account }).tap();
   await page.locator("h1", { hasText: bob.account }).waitFor();
   await page.locator(".composer textarea").tap();
@@ -355,6 +361,11 @@ Deno.test("everything by keyboard: writing, reading, replying, a name, a room, a
   await keyboard.type("just us");
   await keyboard.press("Enter");
   await bob.page.locator(".talk .last", { hasText: "just us" }).waitFor();
+  // Going through the receivers by arrow keys takes nobody away from them.
+  await page.locator(".composer select").focus();
+  await keyboard.press("Home");
+  await page.locator("h1", { hasText: "lobby" }).waitFor();
+  assertEquals(await page.evaluate(() => document.activeElement?.tagName), "SELECT");
   assertEquals([errors, bob.errors], [[], []]);
 });
 

@@ -42,6 +42,7 @@ export const en = {
   onlineCount: "{n} online",
   andMore: "and {n} more",
   timeline: "Messages",
+  timelineKeys: "Arrow keys go from message to message, Enter replies, Escape goes back to writing",
   to: "To",
   everyone: "Everyone",
   notes: "Notes to yourself",

@@ -42,6 +42,7 @@ export const zh = {
   onlineCount: "{n} 人在线",
   andMore: "还有 {n} 人",
   timeline: "消息",
+  timelineKeys: "方向键逐条浏览消息，Enter 回复，Esc 返回输入框",
   to: "发给",
   everyone: "所有人",
   notes: "写给自己的便笺",
