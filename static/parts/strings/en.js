@@ -12,7 +12,7 @@ export const en = {
   sendTitle: "Send",
   sendText: "Type a message and push it to everyone who listens.",
   chatTitle: "Chat",
-  chatText: "Talk to everyone in the lobby, or to one person alone.",
+  chatText: "Talk in rooms, or to one person alone.",
   curlTitle: "From a script",
   receiveHeading: "Pushed to you",
   receiveEmpty: "Nothing was pushed to “{topic}” yet. This page shows it as soon as it is.",

@@ -12,7 +12,7 @@ export const zh = {
   sendTitle: "发送",
   sendText: "写一条消息，推送给所有正在监听的人。",
   chatTitle: "聊天",
-  chatText: "在大厅里和所有人聊天，或者只和一个人私聊。",
+  chatText: "在聊天室里和大家聊天，或者只和一个人私聊。",
   curlTitle: "用脚本推送",
   receiveHeading: "推送给你的消息",
   receiveEmpty: "“{topic}”还没有推送。一有消息，这里立刻显示。",
