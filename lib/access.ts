@@ -5,13 +5,14 @@ import {
   signCookie,
   verifySignedCookie,
 } from "@std/http/unstable-signed-cookie";
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
 
 /** Who speaks: an account, the admin, or nobody. */
 export interface Who {
-  /** Null for the admin and for nobody. */
+  /** Null for whoever shows the admin token alone, and for nobody. */
   readonly account: string | null;
+  /** Whether the admin token was shown, now or when the browser was given a cookie for it. */
   readonly admin: boolean;
 }
 
@@ -34,17 +35,24 @@ const YEAR = 365 * 86_400;
 const MAX_COOKIE = 128;
 const MAX_TRIED = 4;
 const ADMIN: Who = { account: null, admin: true };
+const ACCOUNT = /^[0-9a-f]{8}$/;
 
 /** Knows the accounts of cookies and tokens, and what they may do. */
 export class Access {
   readonly #settings: AccessSettings;
   readonly #key: CryptoKey;
-  readonly #cookie: string;
+  readonly #mark: string;
+  readonly #tokenHash: Uint8Array;
+  // Names the token in cookies, and tells nothing of it.
+  readonly #proof: string;
 
-  private constructor(settings: AccessSettings, key: CryptoKey, cookie: string) {
+  private constructor(settings: AccessSettings, key: CryptoKey, mark: string) {
     this.#settings = settings;
     this.#key = key;
-    this.#cookie = cookie;
+    this.#mark = mark;
+    this.#tokenHash = hashOf(settings.adminToken);
+    const named = createHash("sha256").update(settings.key).update(this.#tokenHash).digest("hex");
+    this.#proof = `admin-${named.slice(0, 32)}`;
   }
 
   /**
@@ -58,25 +66,28 @@ export class Access {
     const key = await crypto.subtle.importKey("raw", settings.key, hmac, false, ["sign", "verify"]);
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", settings.key));
     // Cookies don't know ports: two servers on one host need two names.
-    return new Access(settings, key, `fanfare_${hash.toHex().slice(0, 4)}`);
+    return new Access(settings, key, hash.toHex().slice(0, 4));
   }
 
   /**
-   * Finds the account that a browser was given.
+   * Finds out who a browser is, by the cookies that it was given.
    *
    * @param headers A request's.
-   * @returns The account, or undefined without a cookie of ours that is whole.
+   * @param secure Whether it came by TLS: then only cookies count that were given over TLS, which nobody else can plant.
+   * @returns Its account and whether it showed the admin token; nobody without a cookie of ours that is whole.
    */
-  async account(headers: Headers): Promise<string | undefined> {
-    // Two of our name may come, such as one of another path: the first that is whole counts.
-    let tried = 0;
-    for (const pair of (headers.get("cookie") ?? "").split(";")) {
-      const [name, ...rest] = pair.split("=");
-      if (name?.trim() !== this.#cookie || ++tried > MAX_TRIED) continue;
-      const account = await this.#verified(rest.join("=").trim());
-      if (account !== undefined) return account;
-    }
-    return undefined;
+  async browser(headers: Headers, secure: boolean): Promise<Who> {
+    const account = await this.#read(
+      headers,
+      this.#cookie("", secure),
+      (value) => ACCOUNT.test(value),
+    );
+    const admin = await this.#read(
+      headers,
+      this.#cookie("admin_", secure),
+      (value) => value === this.#proof,
+    );
+    return { account: account ?? null, admin: admin !== undefined };
   }
 
   /**
@@ -84,43 +95,32 @@ export class Access {
    *
    * @param headers Of the answer; the cookie is added.
    * @param account Eight lower-case hex digits.
+   * @param secure Whether it goes over TLS.
    */
-  async give(headers: Headers, account: string): Promise<void> {
-    const cookie: Cookie = {
-      name: this.#cookie,
-      value: await signCookie(account, this.#key),
-      httpOnly: true,
-      sameSite: "Lax",
-      path: "/",
-      maxAge: YEAR,
-    };
-    setCookie(headers, cookie);
-  }
-
-  async #verified(signed: string): Promise<string | undefined> {
-    if (signed.length > MAX_COOKIE) return undefined;
-    try {
-      if (!await verifySignedCookie(signed, this.#key)) return undefined;
-      const account = parseSignedCookie(signed);
-      return /^[0-9a-f]{8}$/.test(account) ? account : undefined;
-    } catch {
-      // A cookie that isn't even of the right form throws; it counts as none, like one with a wrong signature.
-      return undefined;
-    }
+  async give(headers: Headers, account: string, secure: boolean): Promise<void> {
+    const cookie = { name: this.#cookie("", secure), sameSite: "Lax" as const };
+    await this.#set(headers, cookie, account, secure);
   }
 
   /**
-   * Looks at a bearer token.
+   * Lets a browser that showed the admin token push from now on. It isn't given the token: another token ends it.
    *
-   * @param token From the `Authorization` header or from `hello`.
+   * @param headers Of the answer; the cookie is added.
+   * @param secure Whether it goes over TLS.
+   */
+  async giveAdmin(headers: Headers, secure: boolean): Promise<void> {
+    const cookie = { name: this.#cookie("admin_", secure), sameSite: "Strict" as const };
+    await this.#set(headers, cookie, this.#proof, secure);
+  }
+
+  /**
+   * Looks at a bearer token, in a time that doesn't depend on how much of it is right.
+   *
+   * @param token From the `Authorization` header, from `hello` or from the send page.
    * @returns Who it is, or undefined if it is none of ours.
    */
   token(token: string): Who | undefined {
-    const [given, ours] = [token, this.#settings.adminToken].map((text) =>
-      new TextEncoder().encode(text)
-    );
-    if (given === undefined || ours === undefined || given.length !== ours.length) return undefined;
-    return timingSafeEqual(given, ours) ? ADMIN : undefined;
+    return timingSafeEqual(hashOf(token), this.#tokenHash) ? ADMIN : undefined;
   }
 
   /**
@@ -144,4 +144,55 @@ export class Access {
         return who.account !== null && parsed.parties.includes(who.account);
     }
   }
+
+  #cookie(what: string, secure: boolean): string {
+    return `${secure ? "__Host-" : ""}fanfare_${what}${this.#mark}`;
+  }
+
+  async #set(
+    headers: Headers,
+    cookie: Pick<Cookie, "name" | "sameSite">,
+    value: string,
+    secure: boolean,
+  ): Promise<void> {
+    const signed = await signCookie(value, this.#key);
+    setCookie(headers, {
+      ...cookie,
+      value: signed,
+      httpOnly: true,
+      secure,
+      path: "/",
+      maxAge: YEAR,
+    });
+  }
+
+  async #read(
+    headers: Headers,
+    wanted: string,
+    fits: (value: string) => boolean,
+  ): Promise<string | undefined> {
+    // Two of our name may come, such as one of another path: the first that is whole counts.
+    let tried = 0;
+    for (const pair of (headers.get("cookie") ?? "").split(";")) {
+      const [name, ...rest] = pair.split("=");
+      if (name?.trim() !== wanted || ++tried > MAX_TRIED) continue;
+      const value = await this.#verified(rest.join("=").trim());
+      if (value !== undefined && fits(value)) return value;
+    }
+    return undefined;
+  }
+
+  async #verified(signed: string): Promise<string | undefined> {
+    if (signed.length > MAX_COOKIE) return undefined;
+    try {
+      return await verifySignedCookie(signed, this.#key) ? parseSignedCookie(signed) : undefined;
+    } catch {
+      // A cookie that isn't even of the right form throws; it counts as none, like one with a wrong signature.
+      return undefined;
+    }
+  }
+}
+
+function hashOf(token: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(createHash("sha256").update(token).digest());
 }

@@ -1,6 +1,7 @@
 /** The command line and the environment; nothing else reads them. */
 import { parseArgs } from "node:util";
-import type { RetentionPolicy } from "./limits.ts";
+import { BURST_FACTOR, DEFAULT_LIMITS, type Limits, type RetentionPolicy } from "./limits.ts";
+import { NAME_LENGTH } from "./protocol/command.ts";
 import { type Level, LEVELS } from "./logger.ts";
 
 /** What the program is to do: serve, copy the log into a file, or look for damage in it. */
@@ -19,10 +20,9 @@ export interface Config {
   readonly open: boolean;
   readonly pages: string | undefined;
   readonly adminTokenFile: string | undefined;
-  readonly maxMessage: number;
+  readonly trustProxy: boolean;
+  readonly limits: Limits;
   readonly retention: RetentionPolicy;
-  /** Messages that a subscription recovers; 0 for any number. */
-  readonly recovery: number;
   readonly logLevel: Level;
 }
 
@@ -38,11 +38,28 @@ interface Flag {
   readonly many?: true;
 }
 
+/** The most isolates that serve. */
+export const MAX_WORKERS = 256;
+
+/**
+ * Tells how many isolates serve where nothing is said.
+ *
+ * @param cores The machine's.
+ * @returns One for each core but that of the log; none of their own on up to two.
+ */
+export function defaultWorkers(cores: number): number {
+  return cores <= 2 ? 0 : Math.min(cores - 1, MAX_WORKERS);
+}
+
 const FLAGS: Readonly<Record<string, Flag>> = {
   port: { value: "N", fallback: "8000", text: "port to listen on; 0 takes a free one" },
   host: { value: "NAME", fallback: "127.0.0.1", text: "address to listen on" },
   data: { value: "DIR", fallback: "./data", text: "folder of the log and the keys" },
-  workers: { value: "N", fallback: "0", text: "isolates that serve; only 0, all in one, for now" },
+  workers: {
+    value: "N",
+    fallback: String(defaultWorkers(navigator.hardwareConcurrency)),
+    text: "isolates that serve; 0: all in one",
+  },
   origin: {
     value: "URL",
     fallback: "",
@@ -60,6 +77,40 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "",
     text: "the admin token; closes the server unless --open",
   },
+  "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
+  rate: {
+    value: "N",
+    fallback: "20",
+    text: "publications a second for an account, three times that at once; 0: any number",
+  },
+  "max-connections": { value: "N", fallback: "20000", text: "connections in all; 0: any number" },
+  "max-per-address": {
+    value: "N",
+    fallback: "100",
+    text: "connections of an address, the loopback not counted; 0: any number",
+  },
+  "max-per-account": {
+    value: "N",
+    fallback: "",
+    text: "connections of an account (as --max-per-address)",
+  },
+  "max-handshakes": {
+    value: "N",
+    fallback: "1000",
+    text: "connections that are being made; 0: any number",
+  },
+  "max-new-accounts": {
+    value: "N",
+    fallback: "60",
+    text: "accounts a minute that an address brings into being; 0: any number",
+  },
+  "max-channels": { value: "N", fallback: "128", text: "channels of a connection" },
+  "max-commands": {
+    value: "N",
+    fallback: "",
+    text: "commands a second of a connection; 0: any number (ten times --rate)",
+  },
+  "max-name": { value: "N", fallback: "40", text: "most characters of a display name" },
   "max-message": {
     value: "BYTES",
     fallback: "65536",
@@ -132,13 +183,13 @@ export function readConfig(
     port: whole("port", one("port"), 0, 65_535),
     host: one("host"),
     data: one("data"),
-    workers: whole("workers", one("workers"), 0, 0),
+    workers: whole("workers", one("workers"), 0, MAX_WORKERS),
     origins: (given.get("origin") ?? []).map(origin),
     open: given.has("open"),
     pages: optional("pages"),
     adminTokenFile: optional("admin-token-file"),
-    maxMessage: whole("max-message", one("max-message"), 1, 262_144),
-    recovery: whole("recovery", one("recovery"), 0, 1_000_000),
+    trustProxy: given.has("trust-proxy"),
+    limits: limits(one),
     retention: {
       keep: scaled("keep", one("keep"), TIMES),
       keepPush: scaled("keep-push", one("keep-push"), TIMES),
@@ -182,6 +233,28 @@ function readArguments(args: string[]): { flags: Map<string, string[]>; words: s
   return { flags, words };
 }
 
+function limits(one: (name: string) => string): Limits {
+  const number = (name: string, text = one(name), from = 0, to = 1_000_000) =>
+    whole(name, text, from, to);
+  const rate = number("rate");
+  const perAddress = number("max-per-address");
+  return {
+    ...DEFAULT_LIMITS,
+    message: number("max-message", one("max-message"), 1, 262_144),
+    recovery: number("recovery") || Number.MAX_SAFE_INTEGER,
+    channels: number("max-channels", one("max-channels"), 1, 10_000),
+    name: number("max-name", one("max-name"), 1, NAME_LENGTH),
+    rate,
+    burst: BURST_FACTOR * rate,
+    commands: number("max-commands", one("max-commands") || String(COMMANDS_FACTOR * rate)),
+    connections: number("max-connections"),
+    perAddress,
+    perAccount: number("max-per-account", one("max-per-account") || String(perAddress)),
+    handshakes: number("max-handshakes"),
+    newAccounts: number("max-new-accounts"),
+  };
+}
+
 function command([name = "serve", file, ...rest]: string[]): Command {
   const surplus = name === "backup" ? rest[0] : file;
   if (!["serve", "backup", "check"].includes(name) || surplus !== undefined) {
@@ -191,6 +264,9 @@ function command([name = "serve", file, ...rest]: string[]): Command {
   if (file === undefined) throw new ConfigError("The command backup needs a file: backup FILE");
   return { name, file };
 }
+
+// Publications aside, a client that publishes so much has no more to say.
+const COMMANDS_FACTOR = 10;
 
 const TIMES = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES = { "": 1, K: 1024, M: 1_048_576, G: 1_073_741_824, T: 1_099_511_627_776 };

@@ -1,7 +1,7 @@
-/** Every limit and its default, in one place. */
+/** Every limit and its default, in one place, and the token bucket. Time is a parameter, in milliseconds, never going down. */
 import { KEY_LENGTH, NAME_LENGTH, PAGE_MESSAGES } from "./protocol/command.ts";
 
-/** What bounds a client. Bytes, unless it says otherwise. */
+/** What bounds clients. Bytes or numbers, unless it says otherwise; where it says so, 0 is for no limit. */
 export interface Limits {
   /** A message's data as JSON in UTF-8. */
   readonly message: number;
@@ -13,10 +13,24 @@ export interface Limits {
   readonly pending: number;
   /** Messages that a subscription recovers with `since`. */
   readonly recovery: number;
-  /** Publications a second for each account, 0 for no limit. */
+  /** Characters of a display name. */
+  readonly name: number;
+  /** Publications a second for each account, or address where there is none; 0 for no limit. */
   readonly rate: number;
   /** Publications at once. */
   readonly burst: number;
+  /** Commands a second for each connection, publications aside, which have their own; 0 for no limit. */
+  readonly commands: number;
+  /** Connections in all; 0 for no limit. */
+  readonly connections: number;
+  /** Connections of one address, the loopback aside; 0 for no limit. */
+  readonly perAddress: number;
+  /** Connections of one account; 0 for no limit. */
+  readonly perAccount: number;
+  /** Handshakes that were answered and aren't open yet; 0 for no limit. */
+  readonly handshakes: number;
+  /** Accounts a minute that one address brings into being, the loopback aside; 0 for no limit. */
+  readonly newAccounts: number;
 }
 
 /** How long messages are kept; 0 is for ever, or without a bound. */
@@ -29,16 +43,32 @@ export interface RetentionPolicy {
   readonly keepBytes: number;
 }
 
-/** The defaults; protocol.md sections 2 and 5. */
+/** The limits of clients where the command line says nothing; protocol.md sections 2 and 5. */
 export const DEFAULT_LIMITS: Limits = {
   message: 65_536,
   frame: 1_048_576,
   channels: 128,
   pending: 256,
   recovery: 10_000,
-  rate: 0,
-  burst: 0,
+  name: NAME_LENGTH,
+  rate: 20,
+  burst: 60,
+  commands: 200,
+  connections: 20_000,
+  perAddress: 100,
+  perAccount: 100,
+  handshakes: 1000,
+  newAccounts: 60,
 };
+
+/** Every limit of an account holds this many times for its address, since accounts of cookies are free. */
+export const ADDRESS_FACTOR = 10;
+
+/** Wrong tokens a minute that an address may bring (hostile.md I4). */
+export const GUESSES = 20;
+
+/** How much more than a second's worth may come at once. */
+export const BURST_FACTOR = 3;
 
 /**
  * The limits as `hello` tells them.
@@ -47,7 +77,19 @@ export const DEFAULT_LIMITS: Limits = {
  * @returns What a client keeps to.
  */
 export function toldLimits(limits: Limits): Record<string, number> {
-  return { ...limits, history: PAGE_MESSAGES, key: KEY_LENGTH, name: NAME_LENGTH };
+  const { message, frame, rate, burst, pending, channels, recovery, name } = limits;
+  return {
+    message,
+    frame,
+    rate,
+    burst,
+    pending,
+    channels,
+    history: PAGE_MESSAGES,
+    recovery,
+    key: KEY_LENGTH,
+    name,
+  };
 }
 
 /**
@@ -59,4 +101,106 @@ export function toldLimits(limits: Limits): Record<string, number> {
  */
 export function bodyLimit(limits: Limits): number {
   return 4 * limits.message + 4096;
+}
+
+/** How a bucket fills. */
+export interface Fill {
+  /** Tokens a second; 0 for no limit. */
+  readonly rate: number;
+  /** The most tokens that it holds. */
+  readonly burst: number;
+}
+
+/** A token bucket: it is full to begin with. */
+export class Bucket {
+  readonly #fill: Fill;
+  #tokens: number;
+  #at: number;
+
+  /**
+   * @param fill How it fills.
+   * @param now The time.
+   */
+  constructor(fill: Fill, now: number) {
+    this.#fill = fill;
+    this.#tokens = fill.burst;
+    this.#at = now;
+  }
+
+  /**
+   * Tells how long to wait until it holds so many tokens, were it only large enough.
+   *
+   * @param tokens How many.
+   * @param now The time.
+   * @returns Milliseconds; 0 where it holds them.
+   */
+  wait(tokens: number, now: number): number {
+    if (this.#fill.rate === 0) return 0;
+    this.#earn(now);
+    return Math.max(0, (tokens - this.#tokens) / this.#fill.rate * 1000);
+  }
+
+  /**
+   * Takes a token, if it holds one.
+   *
+   * @param now The time.
+   * @returns Whether it did.
+   */
+  take(now: number): boolean {
+    if (this.wait(1, now) > 0) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  #earn(now: number): void {
+    const earned = Math.max(0, now - this.#at) / 1000 * this.#fill.rate;
+    this.#tokens = Math.min(this.#fill.burst, this.#tokens + earned);
+    this.#at = Math.max(this.#at, now);
+  }
+}
+
+/** Buckets by name. However many names come, so many are kept: those that weren't asked for longest go. */
+export class Buckets {
+  readonly #fill: Fill;
+  readonly #most: number;
+  // Two generations: what isn't asked for in the time that a bucket takes to fill goes with the older one, and was full.
+  #young = new Map<string, Bucket>();
+  #old = new Map<string, Bucket>();
+  #since = 0;
+
+  /**
+   * @param fill How each fills.
+   * @param most How many are kept.
+   */
+  constructor(fill: Fill, most: number) {
+    this.#fill = fill;
+    this.#most = most;
+  }
+
+  /** How many are kept now. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /**
+   * Finds a bucket, or makes it.
+   *
+   * @param name Whose.
+   * @param now The time.
+   * @returns The bucket.
+   */
+  of(name: string, now: number): Bucket {
+    const { rate, burst } = this.#fill;
+    const filled = now - this.#since > 1000 * burst / rate;
+    if (filled || this.#young.size >= this.#most / 2) {
+      [this.#old, this.#young, this.#since] = [this.#young, new Map(), now];
+    }
+    let bucket = this.#young.get(name);
+    if (bucket === undefined) {
+      bucket = this.#old.get(name) ?? new Bucket(this.#fill, now);
+      this.#old.delete(name);
+      this.#young.set(name, bucket);
+    }
+    return bucket;
+  }
 }

@@ -16,12 +16,24 @@ export type Level = (typeof LEVELS)[number];
 /** What an event is told with. */
 export type Facts = Record<string, string | number | boolean | null | undefined>;
 
+let started: Level | undefined;
+
+/**
+ * Tells what was started, so that another isolate can do the same.
+ *
+ * @returns The level; undefined where nothing is logged.
+ */
+export function loggingLevel(): Level | undefined {
+  return started;
+}
+
 /**
  * Starts logging: JSON lines, or readable ones on a terminal.
  *
  * @param level The least that is told.
  */
 export async function startLogging(level: Level): Promise<void> {
+  started = level;
   const encoder = new TextEncoder();
   const format = Deno.stderr.isTerminal()
     ? readable

@@ -1,80 +1,173 @@
 /** Puts a server together out of its parts, and takes it apart again. */
 import { join } from "node:path";
-import { Access } from "./access.ts";
-import { directBus } from "./bus.ts";
+import { type CoreEnd, directBus } from "./bus.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { localSequencer } from "./core/sequencer.ts";
-import { Hub } from "./edge/hub.ts";
-import { Pages } from "./edge/pages.ts";
-import { EdgeServer, IDLE_SECONDS } from "./edge/server.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
+import { isLoopback } from "./address.ts";
+import { Supervisor } from "./core/supervisor.ts";
+import { startEdge } from "./edge/edge.ts";
+import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
 import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
-import { Reader } from "./log/reader.ts";
+import { loggingLevel } from "./logger.ts";
+
+const WORKER = new URL("./edge/worker.ts", import.meta.url);
 
 /** A server that runs. */
 export interface Running {
   /** Where it listens. */
   readonly address: Deno.NetAddr;
+  /** How many isolates took the place of another. */
+  readonly replacements: number;
+  /** Puts other isolates in the place of those that serve, one after the other; clients come back and lose nothing. */
+  replaceEdges(): Promise<void>;
   /** Finishes what was accepted, says goodbye to everyone, and ends; within 10 s. */
   stop(): Promise<void>;
 }
+
+/** What differs between a program and its tests. */
+export interface ServeParts {
+  /** Milliseconds since 1970, for the records. */
+  readonly clock?: () => number;
+  /** The module that an edge's isolate runs. */
+  readonly worker?: URL;
+  /** Ends the process where only a new one helps. */
+  readonly exit?: (code: number) => void;
+}
+
+// What an isolate that hangs leaves the core to finish its writing, in milliseconds.
+const LAST_WRITES = 1000;
 
 /**
  * Starts a server.
  *
  * @param config What it was told.
- * @param clock Milliseconds since 1970.
+ * @param parts What isn't as usual.
  * @returns The server, once it serves.
  * @throws {Error} If the data folder, the log, the pages or the port can't be used.
  */
-export async function serve(config: Config, clock: () => number = Date.now): Promise<Running> {
+export async function serve(config: Config, parts: ServeParts = {}): Promise<Running> {
+  const { clock = Date.now, exit = Deno.exit } = parts;
   await Deno.mkdir(config.data, { recursive: true, mode: 0o700 });
   // First of all, so that a second process is told at once and touches nothing.
-  using stack = new DisposableStack();
+  await using stack = new AsyncDisposableStack();
   const lock = stack.use(FolderLock.take(config.data));
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
-  const reader = stack.adopt(new Reader(path), (reader) => reader.close());
-  const pages = await Pages.open(config.pages);
-  const access = await Access.create({
-    key: await secret(join(config.data, "cookie.key"), 32),
-    adminToken: await adminToken(config),
-    open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
-  });
-  const bus = directBus();
-  const core = stack.adopt(
-    new Core({
-      bus: bus.core,
-      log,
-      sequencer: localSequencer(log, clock),
-      now: () => performance.now(),
-      retention: config.retention,
-      clock,
-    }),
-    (core) => core.close(),
-  );
-  const limits = {
-    ...DEFAULT_LIMITS,
-    message: config.maxMessage,
-    recovery: config.recovery || Number.MAX_SAFE_INTEGER,
-  };
-  const hub = new Hub(bus.edge, reader, log.seq);
-  const edge = { hub, bus: bus.edge, access, limits, clock, ping: IDLE_SECONDS * 500 };
-  const { host, port, origins } = config;
-  const server = new EdgeServer(edge, { host, port, origins, pages });
-  lock.tell(urlOf(server.address));
-  const parts = stack.move();
-  return {
-    address: server.address,
-    async stop() {
-      server.refuseNew();
-      await core.settle();
-      await server.leave();
-      await core.settle();
-      parts.dispose();
+  const settings: EdgeSettings = {
+    log: path,
+    access: {
+      key: await secret(join(config.data, "cookie.key"), 32),
+      adminToken: await adminToken(config),
+      open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
     },
+    limits: config.limits,
+    host: config.host,
+    port: config.port,
+    origins: config.origins,
+    trustProxy: config.trustProxy,
+    pages: config.pages,
+  };
+  const sequencer = localSequencer(log, clock);
+  const openCore = (bus: CoreEnd) => {
+    const { limits, retention } = config;
+    const now = () => performance.now();
+    const core = new Core({ bus, log, sequencer, now, limits, retention, clock });
+    return stack.adopt(core, (core) => core.close());
+  };
+  const edges = config.workers === 0
+    ? await openOne(settings, openCore, { log, clock, stack })
+    : await openMany(settings, openCore, { log, stack, config, parts: { ...parts, exit } });
+  lock.tell(urlOf(edges.address));
+  const held = stack.move();
+  return {
+    address: edges.address,
+    get replacements() {
+      return edges.replacements();
+    },
+    replaceEdges: () => edges.replace(),
+    async stop() {
+      edges.refuseNew();
+      await edges.core.settle();
+      await edges.leave();
+      await edges.core.settle();
+      await held.disposeAsync();
+    },
+  };
+}
+
+/** The edges of a server, wherever they are. */
+interface Edges {
+  readonly core: Core;
+  readonly address: Deno.NetAddr;
+  replacements(): number;
+  replace(): Promise<void>;
+  refuseNew(): void;
+  leave(): Promise<void>;
+}
+
+type OpenCore = (bus: CoreEnd) => Core;
+
+async function openOne(
+  settings: EdgeSettings,
+  openCore: OpenCore,
+  { log, clock, stack }: { log: Log; clock: () => number; stack: AsyncDisposableStack },
+): Promise<Edges> {
+  const bus = directBus();
+  const core = openCore(bus.core);
+  const place = { bus: bus.edge, seq: log.seq, clock, reusePort: false };
+  const { server } = stack.adopt(await startEdge(settings, place), (edge) => edge.close());
+  return {
+    core,
+    address: server.address,
+    replacements: () => 0,
+    replace: () => Promise.resolve(),
+    refuseNew: () => server.refuseNew(),
+    leave: () => server.leave(LEAVE_ALL),
+  };
+}
+
+async function openMany(
+  settings: EdgeSettings,
+  openCore: OpenCore,
+  { log, stack, config, parts }: {
+    log: Log;
+    stack: AsyncDisposableStack;
+    config: Config;
+    parts: ServeParts & { exit: (code: number) => void };
+  },
+): Promise<Edges> {
+  const channel = `fanfare-${crypto.randomUUID()}`;
+  const bus = stack.adopt(
+    new Broadcast(new BroadcastChannel(channel), log.seq),
+    (bus) => bus.close(),
+  );
+  const core = openCore(bus);
+  const giveUp = async (code: number) => {
+    const late = new Promise((resolve) => setTimeout(resolve, LAST_WRITES));
+    await Promise.race([core.settle(), late]);
+    parts.exit(code);
+  };
+  const supervisor = await Supervisor.start({
+    bus,
+    channel,
+    settings,
+    count: config.workers,
+    logLevel: loggingLevel(),
+    entry: parts.worker ?? WORKER,
+    giveUp: (code) => void giveUp(code),
+  });
+  return {
+    core,
+    address: supervisor.address,
+    replacements: () => supervisor.replacements,
+    async replace() {
+      for (const edge of supervisor.edges) await supervisor.replace(edge);
+    },
+    refuseNew: () => supervisor.refuseNew(),
+    leave: () => supervisor.leave(),
   };
 }
 
@@ -100,16 +193,6 @@ export function urlOf({ hostname, port }: Deno.NetAddr): string {
 
 function newEpoch(): string {
   return crypto.randomUUID();
-}
-
-/**
- * Tells whether an address is only reached from this machine.
- *
- * @param host An address or a name.
- * @returns Whether it is the loopback.
- */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
 async function adminToken({ adminTokenFile, data }: Config): Promise<string> {

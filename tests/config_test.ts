@@ -1,6 +1,6 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { ConfigError, readConfig } from "../lib/config.ts";
+import { ConfigError, defaultWorkers, readConfig } from "../lib/config.ts";
 
 const none = () => undefined;
 
@@ -12,14 +12,21 @@ Deno.test("flags win over the environment, the environment over the defaults", (
   assertEquals([config.port, config.host, config.open, config.data], [2, "::1", true, "./data"]);
 });
 
+Deno.test("a core each serves but that of the log; on up to two all is in one isolate", () => {
+  assertEquals([1, 2, 3, 8, 1000].map(defaultWorkers), [0, 0, 2, 7, 256]);
+});
+
 Deno.test("a wrong flag or value is named", () => {
   const wrong: [string[], string][] = [
     [["--prot", "1"], "--prot"],
     [["--port", "70000"], "--port"],
     [["--port", "8e3"], "--port"],
     [["--port"], "--port"],
-    [["--workers", "3"], "--workers"],
+    [["--workers", "257"], "--workers"],
     [["--open=yes"], "--open"],
+    [["--rate", "-1"], "--rate"],
+    [["--max-per-address", "many"], "--max-per-address"],
+    [["--max-name", "41"], "--max-name"],
     [["--log-level", "loud"], "--log-level"],
     [["--origin", "example.com"], "--origin"],
     [["extra"], "extra"],

@@ -11,6 +11,7 @@ import { RING_BYTES } from "../lib/edge/ring.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import type { Codec } from "../lib/protocol/codec.ts";
+import { UNBOUNDED } from "./helpers/limits.ts";
 
 /** A socket whose reader stops and goes on at will. */
 class FakeSocket implements Socket {
@@ -45,6 +46,7 @@ async function withHub(
     log,
     sequencer: localSequencer(log, () => 0),
     now: () => 0,
+    limits: UNBOUNDED,
   });
   const hub = new Hub(bus.edge, reader, log.seq);
   let opened = 0;
@@ -62,7 +64,8 @@ async function withHub(
     settle: () => core.settle(),
     open(codec) {
       const socket = new FakeSocket();
-      return { socket, connection: new Connection(`c${++opened}`, socket, codec, hub) };
+      const connection = new Connection(`c${++opened}`, socket, codec, hub, "127.0.0.1");
+      return { socket, connection };
     },
   });
   core.close();

@@ -117,6 +117,7 @@ Deno.test("a change of presence between the list and its answer is told behind i
     ada.socket.stall();
     send(ada, { id: 1, subscribe: { channel: "room:a", presence: true } });
     await world.settle();
+    world.now += 1000;
     send(bob, { id: 1, subscribe: { channel: "room:a" } });
     await world.settle();
     ada.socket.flow();
@@ -137,6 +138,7 @@ Deno.test("presence that isn't asked for any more isn't told", async () => {
     send(ada, { id: 2, subscribe: { channel: "room:a", presence: false } });
     await world.settle();
     ada.socket.read();
+    world.now += 1000;
     send(bob, { id: 1, subscribe: { channel: "room:a" } });
     await world.settle();
     assertEquals(linesOf(ada.socket), []);
@@ -191,11 +193,13 @@ Deno.test("a page has at most 1 MiB in UTF-8, or one message", () => {
 
 Deno.test("a list that crosses its cap is asked for anew, in both directions", () => {
   const presence = new Presence();
-  for (let i = 0; i < ROSTER_SIZE; i++) presence.join("room:a", `a${i}`, null, `c${i}`);
-  const over = presence.join("room:a", "last", null, "last");
+  for (let i = 0; i < ROSTER_SIZE; i++) presence.join("room:a", `a${i}`, null, `c${i}`, 0);
+  presence.take(0);
+  presence.join("room:a", "last", null, "last", 0);
+  const [over] = presence.take(1000);
   assertEquals([over?.count, over?.joined], [ROSTER_SIZE + 1, undefined]);
-  presence.leave("room:a", "a0", "c0", 0);
-  const [under] = presence.expire(10_000);
+  presence.leave("room:a", "a0", "c0", 1000);
+  const [under] = presence.take(10_000);
   assertEquals([under?.count, under?.left], [ROSTER_SIZE, undefined]);
 });
 

@@ -4,6 +4,7 @@ import {
   cookieOf,
   NativeClient,
   startServer,
+  testIsolates,
   type TestServer,
   TestSocket,
 } from "./helpers/server.ts";
@@ -53,20 +54,23 @@ function say(server: TestServer, from: Chatter, txt: string, to?: string) {
 const isList = (frame: string) => JSON.parse(frame).type === 0;
 const isChat = (frame: string) => JSON.parse(frame).type === 1;
 
-Deno.test("a push reaches every receiver as its text, one frame each, from both spellings of the path", async () => {
-  await using server = await startServer();
-  await using one = await TestSocket.open(`ws://${server.host}/link/`);
-  await using other = await TestSocket.open(`ws://${server.host}/link`);
-  one.send("test");
-  for (const [path, msg] of [["/send/", "héllo <b>"], ["/send", "a\nb"]] as const) {
-    const { status, body, type } = await post(server, path, { msg });
-    assertEquals([status, body, type], [200, { msg: "success" }, "application/json"]);
-    assertEquals(await one.next(), msg);
-    assertEquals(await other.next(), msg);
-  }
-});
+testIsolates(
+  "a push reaches every receiver as its text, one frame each, from both spellings of the path",
+  async () => {
+    await using server = await startServer();
+    await using one = await TestSocket.open(`ws://${server.host}/link/`);
+    await using other = await TestSocket.open(`ws://${server.host}/link`);
+    one.send("test");
+    for (const [path, msg] of [["/send/", "héllo <b>"], ["/send", "a\nb"]] as const) {
+      const { status, body, type } = await post(server, path, { msg });
+      assertEquals([status, body, type], [200, { msg: "success" }, "application/json"]);
+      assertEquals(await one.next(), msg);
+      assertEquals(await other.next(), msg);
+    }
+  },
+);
 
-Deno.test("what a receiver says besides `test` is ignored", async () => {
+testIsolates("what a receiver says besides `test` is ignored", async () => {
   await using server = await startServer();
   await using link = await TestSocket.open(`ws://${server.host}/link/`);
   for (const frame of ["", "{", "testing", '{"id":1,"ping":{}}']) link.send(frame);
@@ -74,25 +78,28 @@ Deno.test("what a receiver says besides `test` is ignored", async () => {
   assertEquals(await link.next(), "still here");
 });
 
-Deno.test("the greeting tells the account and the list, and everyone hears when the list changes", async () => {
-  await using server = await startServer();
-  const ada = await joinChat(server);
-  assertMatch(ada.account, /^[0-9a-f]{8}$/);
-  assertEquals(JSON.parse(ada.socket.frames[0] ?? ""), {
-    type: 0,
-    userlist: [ada.account],
-    userid: ada.account,
-  });
-  const bob = await joinChat(server);
-  const joined = JSON.parse(await ada.socket.until(isList));
-  assertEquals(joined, { type: 0, userlist: [ada.account, bob.account], user: null });
-  await bob.socket.close();
-  const left = JSON.parse(await ada.socket.until(isList));
-  assertEquals(left, { type: 0, userlist: [ada.account], user: null });
-  await ada.socket.close();
-});
+testIsolates(
+  "the greeting tells the account and the list, and everyone hears when the list changes",
+  async () => {
+    await using server = await startServer();
+    const ada = await joinChat(server);
+    assertMatch(ada.account, /^[0-9a-f]{8}$/);
+    assertEquals(JSON.parse(ada.socket.frames[0] ?? ""), {
+      type: 0,
+      userlist: [ada.account],
+      userid: ada.account,
+    });
+    const bob = await joinChat(server);
+    const joined = JSON.parse(await ada.socket.until(isList));
+    assertEquals(joined, { type: 0, userlist: [ada.account, bob.account], user: null });
+    await bob.socket.close();
+    const left = JSON.parse(await ada.socket.until(isList));
+    assertEquals(left, { type: 0, userlist: [ada.account], user: null });
+    await ada.socket.close();
+  },
+);
 
-Deno.test("the account stays with its cookie, over connections and a restart", async () => {
+testIsolates("the account stays with its cookie, over connections and a restart", async () => {
   await using server = await startServer();
   const first = await joinChat(server);
   await first.socket.close();
@@ -102,7 +109,7 @@ Deno.test("the account stays with its cookie, over connections and a restart", a
   await again.socket.close();
 });
 
-Deno.test("a group message reaches the room, its sender included", async () => {
+testIsolates("a group message reaches the room, its sender included", async () => {
   await using server = await startServer();
   const ada = await joinChat(server);
   const bob = await joinChat(server);
@@ -118,132 +125,151 @@ Deno.test("a group message reaches the room, its sender included", async () => {
   await bob.socket.close();
 });
 
-Deno.test("a private message reaches both, once, and no third; one to oneself comes once", async () => {
-  await using server = await startServer();
-  const [ada, bob, eve] = [await joinChat(server), await joinChat(server), await joinChat(server)];
-  await say(server, ada, "psst", bob.account);
-  await say(server, ada, "note", ada.account);
-  await say(server, ada, "end");
-  const texts = async ({ socket }: Chatter) => {
-    const seen: string[] = [];
-    while (seen.at(-1) !== "end") seen.push(JSON.parse(await socket.until(isChat)).data.msg);
-    return seen;
-  };
-  assertEquals(await texts(ada), ["psst", "note", "end"]);
-  assertEquals(await texts(bob), ["psst", "end"]);
-  assertEquals(await texts(eve), ["end"]);
-  for (const { socket } of [ada, bob, eve]) await socket.close();
-});
+testIsolates(
+  "a private message reaches both, once, and no third; one to oneself comes once",
+  async () => {
+    await using server = await startServer();
+    const [ada, bob, eve] = [
+      await joinChat(server),
+      await joinChat(server),
+      await joinChat(server),
+    ];
+    await say(server, ada, "psst", bob.account);
+    await say(server, ada, "note", ada.account);
+    await say(server, ada, "end");
+    const texts = async ({ socket }: Chatter) => {
+      const seen: string[] = [];
+      while (seen.at(-1) !== "end") seen.push(JSON.parse(await socket.until(isChat)).data.msg);
+      return seen;
+    };
+    assertEquals(await texts(ada), ["psst", "note", "end"]);
+    assertEquals(await texts(bob), ["psst", "end"]);
+    assertEquals(await texts(eve), ["end"]);
+    for (const { socket } of [ada, bob, eve]) await socket.close();
+  },
+);
 
-Deno.test("one that is known but away gets its private message when it comes back, and not again", async () => {
-  await using server = await startServer();
-  const ada = await joinChat(server);
-  const bob = await joinChat(server);
-  await bob.socket.close();
-  assertEquals((await say(server, ada, "later", bob.account)).status, 200);
-  await server.restart();
-  const back = await joinChat(server, bob.cookie);
-  assertEquals(JSON.parse(await back.socket.until(isChat)).data, {
-    msg: "later",
-    user: ada.account,
-  });
-  await back.socket.close();
-  const again = await joinChat(server, bob.cookie);
-  const ada2 = await joinChat(server, ada.cookie);
-  await say(server, ada2, "new", bob.account);
-  assertEquals(JSON.parse(await again.socket.until(isChat)).data.msg, "new");
-  for (const { socket } of [again, ada2]) await socket.close();
-});
+testIsolates(
+  "one that is known but away gets its private message when it comes back, and not again",
+  async () => {
+    await using server = await startServer();
+    const ada = await joinChat(server);
+    const bob = await joinChat(server);
+    await bob.socket.close();
+    assertEquals((await say(server, ada, "later", bob.account)).status, 200);
+    await server.restart();
+    const back = await joinChat(server, bob.cookie);
+    assertEquals(JSON.parse(await back.socket.until(isChat)).data, {
+      msg: "later",
+      user: ada.account,
+    });
+    await back.socket.close();
+    const again = await joinChat(server, bob.cookie);
+    const ada2 = await joinChat(server, ada.cookie);
+    await say(server, ada2, "new", bob.account);
+    assertEquals(JSON.parse(await again.socket.until(isChat)).data.msg, "new");
+    for (const { socket } of [again, ada2]) await socket.close();
+  },
+);
 
-Deno.test("chat refuses: no cookie, another's account, none, unknown receiver, missing fields", async () => {
-  await using server = await startServer();
-  const ada = await joinChat(server);
-  const bob = await joinChat(server);
-  const fields = { type: "1", txt: "forged", userfrom: ada.account, userto: "" };
-  const cookie = { cookie: ada.cookie };
-  const { userfrom: _, ...anonymous } = fields;
-  const { txt: __, ...wordless } = fields;
-  const { type: ___, ...typeless } = fields;
-  const tries: [Record<string, string>, Record<string, string>, number][] = [
-    [fields, {}, 403],
-    [{ ...fields, userfrom: bob.account }, cookie, 403],
-    [anonymous, cookie, 403],
-    [{ ...fields, type: "2", userto: "00000000" }, cookie, 404],
-    [{ ...fields, type: "2", userto: "no such" }, cookie, 404],
-    [wordless, cookie, 400],
-    [typeless, cookie, 400],
-    [{ ...fields, type: "2" }, cookie, 400],
-    [{ ...fields, txt: "a\0b" }, cookie, 400],
-    [fields, { cookie: ada.cookie.slice(0, -1) + (ada.cookie.endsWith("0") ? "1" : "0") }, 403],
-    [fields, { ...cookie, origin: "http://evil.example" }, 403],
-  ];
-  for (const [form, headers, status] of tries) {
-    const answer = await post(server, "/msg_send/", form, headers);
+testIsolates(
+  "chat refuses: no cookie, another's account, none, unknown receiver, missing fields",
+  async () => {
+    await using server = await startServer();
+    const ada = await joinChat(server);
+    const bob = await joinChat(server);
+    const fields = { type: "1", txt: "forged", userfrom: ada.account, userto: "" };
+    const cookie = { cookie: ada.cookie };
+    const { userfrom: _, ...anonymous } = fields;
+    const { txt: __, ...wordless } = fields;
+    const { type: ___, ...typeless } = fields;
+    const tries: [Record<string, string>, Record<string, string>, number][] = [
+      [fields, {}, 403],
+      [{ ...fields, userfrom: bob.account }, cookie, 403],
+      [anonymous, cookie, 403],
+      [{ ...fields, type: "2", userto: "00000000" }, cookie, 404],
+      [{ ...fields, type: "2", userto: "no such" }, cookie, 404],
+      [wordless, cookie, 400],
+      [typeless, cookie, 400],
+      [{ ...fields, type: "2" }, cookie, 400],
+      [{ ...fields, txt: "a\0b" }, cookie, 400],
+      [fields, { cookie: ada.cookie.slice(0, -1) + (ada.cookie.endsWith("0") ? "1" : "0") }, 403],
+      [fields, { ...cookie, origin: "http://evil.example" }, 403],
+    ];
+    for (const [form, headers, status] of tries) {
+      const answer = await post(server, "/msg_send/", form, headers);
+      assertEquals(
+        [answer.status, answer.type],
+        [status, "application/problem+json"],
+        JSON.stringify(form),
+      );
+      assert(typeof answer.body.detail === "string" && answer.body.detail.length > 10);
+    }
+    await say(server, ada, "real");
+    assertEquals(JSON.parse(await bob.socket.until(isChat)).data.msg, "real");
+    await ada.socket.close();
+    await bob.socket.close();
+  },
+);
+
+testIsolates(
+  "forms are refused by type, size and missing field; paths and methods by sentence",
+  async () => {
+    await using server = await startServer();
+    assertEquals((await post(server, "/send/", { text: "x" })).status, 400);
+    assertEquals((await post(server, "/send/", { msg: "x".repeat(300_000) })).status, 413);
+    assertEquals((await post(server, "/send/", { msg: "x".repeat(70_000) })).status, 413);
+    const wrong = await fetch(`${server.url}/send/`, { method: "POST", body: '{"msg":"x"}' });
+    assertEquals([wrong.status, (await wrong.json()).code], [400, "bad_request"]);
+    const get = await fetch(`${server.url}/send/`);
+    assertEquals([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
+    await get.body?.cancel();
+    for (
+      const path of ["/nothing", "/static/../main.ts", "/static/%2e%2e/main.ts", "/pages/x.html"]
+    ) {
+      const none = await fetch(server.url + path);
+      assertEquals([none.status, (await none.json()).code], [404, "not_found"], path);
+    }
+    const plain = await fetch(`${server.url}/chat/`);
+    assertEquals([plain.status, plain.headers.get("sec-websocket-version")], [426, "13"]);
+    await plain.body?.cancel();
+  },
+);
+
+testIsolates(
+  "a page of another origin can neither push nor open a socket, unless its origin is allowed",
+  async () => {
+    await using server = await startServer({ origins: ["http://friend.example"] });
+    for (
+      const origin of [
+        "http://evil.example",
+        "null",
+        `http://${server.host}.evil.example`,
+        "http://127.0.0.1:1",
+      ]
+    ) {
+      assertEquals((await post(server, "/send/", { msg: "x" }, { origin })).status, 403, origin);
+      const opened = await TestSocket.open(`ws://${server.host}/link/`, { headers: { origin } })
+        .catch(() => undefined);
+      assertEquals(opened, undefined, origin);
+    }
     assertEquals(
-      [answer.status, answer.type],
-      [status, "application/problem+json"],
-      JSON.stringify(form),
+      (await post(server, "/send/", { msg: "x" }, { "sec-fetch-site": "cross-site" })).status,
+      403,
     );
-    assert(typeof answer.body.detail === "string" && answer.body.detail.length > 10);
-  }
-  await say(server, ada, "real");
-  assertEquals(JSON.parse(await bob.socket.until(isChat)).data.msg, "real");
-  await ada.socket.close();
-  await bob.socket.close();
-});
+    assertEquals(
+      (await post(server, "/send/", { msg: "x" }, { origin: "http://friend.example" })).status,
+      200,
+    );
+    await using link = await TestSocket.open(`ws://${server.host}/link/`, {
+      headers: { origin: server.url },
+    });
+    await post(server, "/send/", { msg: "own" }, { origin: server.url });
+    assertEquals(await link.next(), "own");
+  },
+);
 
-Deno.test("forms are refused by type, size and missing field; paths and methods by sentence", async () => {
-  await using server = await startServer();
-  assertEquals((await post(server, "/send/", { text: "x" })).status, 400);
-  assertEquals((await post(server, "/send/", { msg: "x".repeat(300_000) })).status, 413);
-  assertEquals((await post(server, "/send/", { msg: "x".repeat(70_000) })).status, 413);
-  const wrong = await fetch(`${server.url}/send/`, { method: "POST", body: '{"msg":"x"}' });
-  assertEquals([wrong.status, (await wrong.json()).code], [400, "bad_request"]);
-  const get = await fetch(`${server.url}/send/`);
-  assertEquals([get.status, get.headers.get("allow")], [405, "POST, OPTIONS"]);
-  await get.body?.cancel();
-  for (
-    const path of ["/nothing", "/static/../main.ts", "/static/%2e%2e/main.ts", "/pages/x.html"]
-  ) {
-    const none = await fetch(server.url + path);
-    assertEquals([none.status, (await none.json()).code], [404, "not_found"], path);
-  }
-  const plain = await fetch(`${server.url}/chat/`);
-  assertEquals([plain.status, plain.headers.get("sec-websocket-version")], [426, "13"]);
-  await plain.body?.cancel();
-});
-
-Deno.test("a page of another origin can neither push nor open a socket, unless its origin is allowed", async () => {
-  await using server = await startServer({ origins: ["http://friend.example"] });
-  for (
-    const origin of [
-      "http://evil.example",
-      "null",
-      `http://${server.host}.evil.example`,
-      "http://127.0.0.1:1",
-    ]
-  ) {
-    assertEquals((await post(server, "/send/", { msg: "x" }, { origin })).status, 403, origin);
-    const opened = await TestSocket.open(`ws://${server.host}/link/`, { headers: { origin } })
-      .catch(() => undefined);
-    assertEquals(opened, undefined, origin);
-  }
-  assertEquals(
-    (await post(server, "/send/", { msg: "x" }, { "sec-fetch-site": "cross-site" })).status,
-    403,
-  );
-  assertEquals(
-    (await post(server, "/send/", { msg: "x" }, { origin: "http://friend.example" })).status,
-    200,
-  );
-  await using link = await TestSocket.open(`ws://${server.host}/link/`, {
-    headers: { origin: server.url },
-  });
-  await post(server, "/send/", { msg: "own" }, { origin: server.url });
-  assertEquals(await link.next(), "own");
-});
-
-Deno.test("a closed server pushes for the admin token alone", async () => {
+testIsolates("a closed server pushes for the admin token alone", async () => {
   const tokenFile = await Deno.makeTempFile();
   await Deno.writeTextFile(tokenFile, "0123456789abcdef0123\n");
   await using server = await startServer({ adminTokenFile: tokenFile });
@@ -259,7 +285,7 @@ Deno.test("a closed server pushes for the admin token alone", async () => {
   await Deno.remove(tokenFile);
 });
 
-Deno.test("a binary or broken frame ends its own connection and no other", async () => {
+testIsolates("a binary or broken frame ends its own connection and no other", async () => {
   await using server = await startServer();
   await using link = await TestSocket.open(`ws://${server.host}/link/`);
   const chat = await TestSocket.open(`ws://${server.host}/chat/`);
@@ -269,7 +295,7 @@ Deno.test("a binary or broken frame ends its own connection and no other", async
   assertEquals(await link.next(), "fine");
 });
 
-Deno.test("`/chat/` gives an account with its handshake, `/link/` gives none", async () => {
+testIsolates("`/chat/` gives an account with its handshake, `/link/` gives none", async () => {
   await using server = await startServer();
   const handshake = async (path: string) => {
     const [hostname, port] = server.host.split(":");
@@ -293,7 +319,7 @@ Deno.test("`/chat/` gives an account with its handshake, `/link/` gives none", a
   assertEquals(/set-cookie/i.test(link), false);
 });
 
-Deno.test("beyond 1,000 the list has the first 1,000 and one's own", async () => {
+testIsolates("beyond 1,000 the list has the first 1,000 and one's own", async () => {
   await using server = await startServer();
   await using crowd = await NativeClient.open(server);
   await crowd.do("hello", {});

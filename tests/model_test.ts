@@ -9,10 +9,11 @@ import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/edge/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
-import { DEFAULT_LIMITS } from "../lib/limits.ts";
+import { Counters } from "../lib/counters.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { directChannel } from "../lib/protocol/channel.ts";
+import { UNBOUNDED } from "./helpers/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 
 const ACCOUNTS = ["ada", "bob", "eve"];
@@ -85,7 +86,7 @@ class Client {
         this.lines.push(...String(frame).split("\n").map((line) => JSON.parse(line))),
       close: () => {},
     };
-    this.connection = new Connection(`c-${account}`, socket, native, edge.hub);
+    this.connection = new Connection(`c-${account}`, socket, native, edge.hub, "127.0.0.1");
     this.#session = new NativeSession(this.connection, { account, admin: false }, edge);
   }
 
@@ -105,6 +106,7 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     log,
     sequencer: localSequencer(log, () => now),
     now: () => now,
+    limits: UNBOUNDED,
   });
   const access = await Access.create({
     key: new Uint8Array(32),
@@ -112,7 +114,15 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     open: true,
   });
   const hub = new Hub(bus.edge, reader, log.seq);
-  const edge = { hub, bus: bus.edge, access, limits: DEFAULT_LIMITS, clock: () => now, ping: 1000 };
+  const edge = {
+    hub,
+    bus: bus.edge,
+    access,
+    limits: UNBOUNDED,
+    counters: new Counters(),
+    clock: () => now,
+    ping: 1000,
+  };
   const settle = async () => {
     await core.settle();
     await Promise.resolve();

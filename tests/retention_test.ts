@@ -128,7 +128,7 @@ const DAY = 86_400_000;
 Deno.test("whoever comes back for what is gone is told so, and shown what is still kept", async () => {
   let now = 1_800_000_000_000;
   const retention = { keep: 0, keepPush: 30 * DAY, keepBytes: 0 };
-  await using server = await startServer({ retention }, () => now);
+  await using server = await startServer({ retention }, { clock: () => now });
   const placed: Record<string, unknown>[] = [];
   let epoch: unknown;
   {
@@ -176,7 +176,7 @@ Deno.test("a reader that retention overtook is closed, and comes back to a gap",
   }
   await world.settle();
   const upTo = world.log.seq - 10;
-  world.bus.edge.send({ op: "propose", proposal: { kind: "trim", scope: "all", upTo } });
+  world.edge.bus.send({ op: "propose", proposal: { kind: "trim", scope: "all", upTo } });
   await world.settle();
   ada.socket.flow();
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -187,7 +187,7 @@ Deno.test("a reader that retention overtook is closed, and comes back to a gap",
 
 Deno.test("the clock goes back an hour: time never falls, and keys are remembered by it", async () => {
   let now = 1_800_000_000_000;
-  await using server = await startServer({}, () => now);
+  await using server = await startServer({}, { clock: () => now });
   await using ada = await NativeClient.open(server);
   const publish = (key: string) => ada.do("publish", { channel: "room:a", data: 1, key });
   const first = await publish("a");

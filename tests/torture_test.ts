@@ -2,11 +2,20 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { torture, type TortureOptions } from "./torture/torture.ts";
 
-async function hold(options: Pick<TortureOptions, "kills" | "proxy">): Promise<void> {
+async function hold(
+  options: Pick<TortureOptions, "kills" | "proxy"> & Partial<TortureOptions>,
+): Promise<void> {
   const seed = Math.floor(Math.random() * 0x1_0000_0000);
   const said: string[] = [`seed ${seed}`];
   const say = (line: string) => void said.push(line);
-  const { counts, violations } = await torture({ seed, seconds: 3, flags: [], say, ...options });
+  const { counts, violations } = await torture({
+    seed,
+    seconds: 3,
+    flags: [],
+    mishaps: [],
+    say,
+    ...options,
+  });
   assertEquals(violations, [], said.join("\n"));
   assertEquals(counts.kills, options.kills);
   assertGreater(counts.delivered, counts.published / 2);
@@ -21,4 +30,14 @@ Deno.test("a server killed three times keeps its word", async () => {
 
 Deno.test("so does one killed twice behind a bad network", async () => {
   await hold({ kills: 2, proxy: true });
+});
+
+Deno.test("so does one with three isolates that lose posts, end, hang and are replaced under load (L7)", async () => {
+  const mishaps = ["replace", "throw", "replace", "exit", "heap", "hang", "replace"] as const;
+  const flags = ["--workers", "3"];
+  await hold({ kills: 1, proxy: false, seconds: 0, flags, mishaps });
+});
+
+Deno.test("and one with two isolates behind a bad network", async () => {
+  await hold({ kills: 1, proxy: true, flags: ["--workers", "2"] });
 });

@@ -1,13 +1,15 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
-import type { Answer, CoreEnd, Post, Sent } from "../bus.ts";
-import type { RetentionPolicy } from "../limits.ts";
+import { Backlog, charsOf } from "../backlog.ts";
+import type { Answer, CoreEnd, Origin, Post, Sent } from "../bus.ts";
+import type { Limits, RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import type { Message, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
+import { Quotas } from "./quotas.ts";
 import { nextTrim } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { log as logger } from "../logger.ts";
@@ -19,17 +21,13 @@ export interface CoreParts {
   readonly sequencer: Sequencer;
   /** Milliseconds that never go back. */
   readonly now: () => number;
+  /** What bounds clients. */
+  readonly limits: Limits;
   /** What the log keeps; for ever where it isn't given. */
   readonly retention?: RetentionPolicy;
   /** Milliseconds since 1970, for retention. */
   readonly clock?: () => number;
 }
-
-// Enough for a second of the fastest disk; what comes on top is refused, so that the queue has an end.
-const MAX_WAITING = 50_000;
-const MAX_WAITING_CHARS = 64 * 1_048_576;
-
-const FULL_PAUSE = 1000;
 
 // Signals aren't kept: what nobody could be sent in one turn isn't collected either.
 const SIGNAL_CHARS = 1_048_576;
@@ -49,6 +47,9 @@ const TEND_STEP = 10;
 // So much written brings it to look at once: a small bound by size shall hold under load.
 const TEND_CHARS = 1_048_576;
 
+// Accounts that are known to exist, so that not every message asks the log.
+const KNOWN_ACCOUNTS = 10_000;
+
 interface Waiting {
   readonly proposal: Proposal;
   readonly answer: Sent["answer"];
@@ -58,26 +59,32 @@ interface Waiting {
 export class Core {
   readonly #parts: CoreParts;
   readonly #presence = new Presence();
+  readonly #backlog = new Backlog();
+  readonly #quotas: Quotas;
+  readonly #known = new Set<string>();
+  // Keys that were taken and aren't in the log yet.
+  readonly #keys = new Set<string>();
   #waiting: Waiting[] = [];
-  #deltas: PresenceDelta[] = [];
+  // Deltas that show a hole: to someone posts were lost that nobody has any more.
+  #restated: PresenceDelta[] = [];
   #signals: Post["signals"][number][] = [];
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
-  #waitingChars = 0;
   #signalChars = 0;
   #untended = 0;
-  #refusedUntil = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
+  #closed = false;
   #healPause = HEAL_PAUSE;
   #turn: Promise<void> | undefined;
-  #expiry: ReturnType<typeof setTimeout> | undefined;
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #healing: ReturnType<typeof setTimeout> | undefined;
   #tending: ReturnType<typeof setTimeout> | undefined;
 
   /** @param parts What it works with; it listens at once. */
   constructor(parts: CoreParts) {
     this.#parts = parts;
+    this.#quotas = new Quotas(parts.limits);
     parts.bus.listen((sent) => {
       try {
         this.#take(sent);
@@ -86,6 +93,10 @@ export class Core {
         logger.error("log.unreadable", { error: String(error) });
         sent.answer({ refusal: UNREADABLE });
       }
+    }, (edge) => {
+      this.#presence.drop(edge, parts.now());
+      this.#quotas.drop(edge);
+      this.#watchPresence();
     });
     if (parts.retention !== undefined) this.#tendIn(0);
     try {
@@ -101,16 +112,17 @@ export class Core {
     while (this.#turn !== undefined) await this.#turn;
   }
 
-  /** Stops its timers; it takes nothing more in. */
+  /** Stops its timers; it takes nothing more in, and tells nothing more. */
   close(): void {
-    for (const timer of [this.#expiry, this.#healing, this.#tending]) clearTimeout(timer);
-    this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }));
+    this.#closed = true;
+    for (const timer of [this.#telling, this.#healing, this.#tending]) clearTimeout(timer);
+    this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }), () => {});
   }
 
-  #take({ up, answer }: Sent): void {
+  #take({ edge, up, answer }: Sent): void {
     switch (up.op) {
       case "propose": {
-        const refusal = this.#check(up.proposal);
+        const refusal = this.#check(up.proposal) ?? this.#count(edge, up.proposal, up.origin);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
         else if (this.#needed(up.proposal)) this.#wait({ proposal: up.proposal, answer });
         else this.#asked.push(() => answer(null));
@@ -118,8 +130,7 @@ export class Core {
       }
       case "join": {
         const name = this.#parts.log.account(up.account)?.name ?? null;
-        const delta = this.#presence.join(up.channel, up.account, name, up.connection);
-        if (delta !== undefined) this.#deltas.push(delta);
+        this.#presence.join(up.channel, up.account, name, up.connection, edge);
         // The list is made when it is told: it has everything that was posted before.
         this.#asked.push(() =>
           answer(up.watch ? { roster: this.#presence.roster(up.channel) } : null)
@@ -128,12 +139,31 @@ export class Core {
       }
       case "leave":
         this.#presence.leave(up.channel, up.account, up.connection, this.#parts.now());
-        this.#watchExpiry();
         this.#asked.push(() => answer(null));
         break;
+      case "admit": {
+        const refusal = this.#quotas.admit(edge, up.origin, up.account);
+        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+        break;
+      }
+      case "dismiss":
+        this.#quotas.dismiss(edge, up.connection);
+        this.#asked.push(() => answer(null));
+        break;
+      case "token": {
+        const refusal = this.#quotas.token(up.address, up.right, this.#parts.now());
+        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+        break;
+      }
       case "roster":
         this.#asked.push(() => answer({ roster: this.#presence.roster(up.channel) }));
         break;
+      case "restate": {
+        const delta = this.#presence.restate(up.channel);
+        if (delta !== undefined) this.#restated.push(delta);
+        this.#asked.push(() => answer(null));
+        break;
+      }
       case "signal":
         if (this.#signalChars > SIGNAL_CHARS) {
           this.#asked.push(() => answer({ refusal: CROWDED }));
@@ -150,16 +180,11 @@ export class Core {
     const now = this.#parts.now();
     // Nobody gets ahead of who was refused: that one comes back after `retry`.
     if (!this.#writable) {
-      this.#refusedUntil = now + HEAL_PAUSE;
+      this.#backlog.refuseFor(now, HEAL_PAUSE);
       return UNWRITABLE;
     }
-    if (this.#waiting.length >= MAX_WAITING || this.#waitingChars >= MAX_WAITING_CHARS) {
-      this.#refusedUntil = now + FULL_PAUSE;
-    }
-    if (now < this.#refusedUntil) {
-      const retry = Math.ceil(this.#refusedUntil - now);
-      return { ...refuse("unavailable", "Too much is waiting to be written, try again"), retry };
-    }
+    const full = this.#backlog.refusal(now);
+    if (full !== undefined) return full;
     if (proposal.kind !== "message") return undefined;
     const parties = parseChannel(proposal.channel)?.parties ?? [];
     const stranger = parties.find((party) =>
@@ -168,6 +193,36 @@ export class Core {
     return stranger === undefined
       ? undefined
       : refuse("not_found", `There is no account "${stranger}"`);
+  }
+
+  // Of what is found right: repeats of a key don't count, and neither does what is said for an account by the server itself.
+  #count(edge: number, proposal: Proposal, origin?: Origin): Refusal | undefined {
+    if (origin === undefined || proposal.kind === "seen" || proposal.kind === "trim") return;
+    const account = proposal.kind === "message" ? proposal.from : proposal.account;
+    const now = this.#parts.now();
+    if (proposal.kind === "message" && !this.#repeats(proposal)) {
+      const refusal = this.#quotas.publish(edge, origin, account, now);
+      if (refusal !== undefined) return refusal;
+    }
+    if (account === null || this.#exists(account)) return undefined;
+    const refusal = this.#quotas.create(origin.address, now);
+    if (refusal === undefined) this.#known.add(account);
+    return refusal;
+  }
+
+  #repeats(proposal: Proposal & { kind: "message" }): boolean {
+    const { channel, from, key } = proposal;
+    const { log, limits, clock = Date.now } = this.#parts;
+    if (key === undefined || limits.rate === 0) return false;
+    return this.#keys.has(keyOf(proposal) ?? "") || log.knows(channel, from, key, clock());
+  }
+
+  #exists(account: string): boolean {
+    if (this.#known.has(account)) return true;
+    if (this.#parts.log.account(account) === undefined) return false;
+    if (this.#known.size >= KNOWN_ACCOUNTS) this.#known.clear();
+    this.#known.add(account);
+    return true;
   }
 
   // An account that exists isn't made again, and a place that says nothing new isn't written.
@@ -180,7 +235,10 @@ export class Core {
 
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting);
-    this.#waitingChars += charsOf(waiting);
+    const { proposal } = waiting;
+    const key = keyOf(proposal);
+    if (key !== undefined) this.#keys.add(key);
+    this.#backlog.add(proposal);
   }
 
   // Batches form by themselves: what came while the last one was being written is the next one.
@@ -192,20 +250,20 @@ export class Core {
     let chars = 0;
     const end = this.#waiting.findIndex((waiting, i) => {
       if (i >= BATCH_RECORDS || chars > BATCH_CHARS) return true;
-      chars += charsOf(waiting);
+      chars += charsOf(waiting.proposal);
       return false;
     });
     const batch = end < 0 ? this.#waiting : this.#waiting.slice(0, end);
     this.#waiting = end < 0 ? [] : this.#waiting.slice(end);
-    this.#waitingChars -= chars;
+    for (const { proposal } of batch) this.#backlog.remove(proposal);
     return batch;
   }
 
   async #commit(): Promise<void> {
+    if (this.#closed) return;
     let batch = this.#takeBatch();
-    const { asked, signals } = { asked: this.#asked, signals: this.#signals };
-    let deltas = this.#deltas;
-    [this.#deltas, this.#signals, this.#asked] = [[], [], []];
+    const [asked, signals, restated] = [this.#asked, this.#signals, this.#restated];
+    [this.#asked, this.#signals, this.#restated] = [[], [], []];
     this.#signalChars = 0;
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
@@ -220,18 +278,23 @@ export class Core {
     } catch (error) {
       this.#refuseWrites(error, batch.length);
       // What waits behind it is refused too: it must not get ahead of what its client sends again.
+      for (const { proposal } of this.#waiting) this.#backlog.remove(proposal);
       batch = batch.concat(this.#waiting);
-      [this.#waiting, this.#waitingChars] = [[], 0];
+      this.#waiting = [];
       answers = batch.map(() => ({ refusal: UNWRITABLE }));
     }
     for (const [i, { proposal }] of batch.entries()) {
+      const key = keyOf(proposal);
+      if (key !== undefined) this.#keys.delete(key);
       if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
-        deltas = deltas.concat(this.#presence.rename(proposal.account, proposal.name));
+        this.#presence.rename(proposal.account, proposal.name);
       }
     }
+    const presence = restated.concat(this.#presence.take(this.#parts.now()));
+    this.#watchPresence();
     const { seq } = this.#parts.log;
     const writable = this.#writable;
-    this.#parts.bus.post({ seq, messages, presence: deltas, signals, writable });
+    this.#parts.bus.post({ seq, messages, presence, signals, writable });
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
@@ -299,22 +362,19 @@ export class Core {
     }
   }
 
-  #watchExpiry(): void {
-    const next = this.#presence.nextExpiry();
-    if (next === undefined || this.#expiry !== undefined) return;
+  // One timer for all that presence waits for: who goes, and deltas of channels that were told of a moment ago.
+  #watchPresence(): void {
+    const next = this.#presence.nextDue();
+    clearTimeout(this.#telling);
+    if (next === undefined) return;
     const wait = Math.max(1, next - this.#parts.now());
-    this.#expiry = setTimeout(() => {
-      this.#expiry = undefined;
-      const deltas = this.#presence.expire(this.#parts.now());
-      this.#deltas = this.#deltas.concat(deltas);
-      if (deltas.length > 0) this.#schedule();
-      this.#watchExpiry();
-    }, wait);
+    this.#telling = setTimeout(() => this.#schedule(), wait);
   }
 }
 
-function charsOf({ proposal }: Waiting): number {
-  return proposal.kind === "message" ? proposal.data.length : 0;
+function keyOf(proposal: Proposal): string | undefined {
+  if (proposal.kind !== "message" || proposal.key === undefined) return undefined;
+  return `${proposal.channel} ${proposal.from ?? ""} ${proposal.key}`;
 }
 
 const UNWRITABLE = {

@@ -39,20 +39,28 @@ export class Compressed {
    * Serves a file of text. One that changed on the disk is read anew.
    *
    * @param request A GET or HEAD.
+   * @param name Names what is served; always the same for the same file and change.
    * @param file Its path.
+   * @param change Makes what is served of the file's text.
    * @returns The file, or undefined where there is none or it isn't text.
    */
-  async file(request: Request, file: string): Promise<Response | undefined> {
+  async file(
+    request: Request,
+    name: string,
+    file: string,
+    change: (text: string) => string,
+  ): Promise<Response | undefined> {
     const type = TYPES[extname(file)];
     const info = type === undefined ? undefined : await Deno.stat(file).catch(() => undefined);
     if (type === undefined || !info?.isFile) return undefined;
     const changed = info.mtime?.getTime() ?? 0;
-    let kept = this.#files.get(file);
+    let kept = this.#files.get(name);
     if (kept === undefined || kept.changed !== changed || kept.size !== info.size) {
-      kept = { changed, size: info.size, entity: Deno.readFile(file).then(toEntity) };
-      this.#files.set(file, kept);
+      const entity = Deno.readTextFile(file).then((text) => toEntity(change(text)));
+      kept = { changed, size: info.size, entity };
+      this.#files.set(name, kept);
       // What can't be read now may be read the next time.
-      kept.entity.catch(() => this.#files.delete(file));
+      entity.catch(() => this.#files.delete(name));
     }
     return await respond(request, await kept.entity, type);
   }
@@ -69,14 +77,15 @@ export class Compressed {
   async text(request: Request, name: string, text: string, type: string): Promise<Response> {
     let kept = this.#texts.get(name);
     if (kept?.text !== text) {
-      kept = { text, entity: toEntity(new TextEncoder().encode(text)) };
+      kept = { text, entity: toEntity(text) };
       this.#texts.set(name, kept);
     }
     return await respond(request, await kept.entity, type);
   }
 }
 
-async function toEntity(bytes: Bytes): Promise<Entity> {
+async function toEntity(text: string): Promise<Entity> {
+  const bytes = new TextEncoder().encode(text);
   return { bytes, tag: await eTag(bytes), encoded: new Map() };
 }
 

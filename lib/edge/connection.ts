@@ -1,4 +1,5 @@
 /** One client: its place in its feeds, what is due to it, backpressure, catching up. */
+import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -74,12 +75,24 @@ export class Connection implements Subscriber {
    * @param socket Open.
    * @param codec How it is spoken to.
    * @param hub The edge's.
+   * @param address Where its client is.
    */
-  constructor(readonly id: string, socket: Socket, readonly codec: Codec, hub: Hub) {
+  constructor(
+    readonly id: string,
+    socket: Socket,
+    readonly codec: Codec,
+    hub: Hub,
+    readonly address: string,
+  ) {
     this.#socket = socket;
     this.#hub = hub;
     this.#cursor = hub.seq;
     this.#progress = hub.now();
+  }
+
+  /** Where what it sends comes from. */
+  get origin(): Required<Origin> {
+    return { connection: this.id, address: this.address };
   }
 
   /** Whether something can still be sent. */
@@ -257,7 +270,7 @@ export class Connection implements Subscriber {
     this.#unsent = unsent;
     if (unsent < UNSENT) return true;
     if (now - this.#progress > NO_PROGRESS) {
-      log.info("connection.slow", { connection: this.id, unsent });
+      log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
     return false;
@@ -269,7 +282,7 @@ export class Connection implements Subscriber {
       this.#serve();
     } catch (error) {
       if (error instanceof Outrun) {
-        log.info("connection.outrun", { connection: this.id });
+        log.info("connection.outrun", { connection: this.id, address: this.address });
         return this.close(CLOSE.tooSlow, "What was due is no longer kept; come back");
       }
       // One client's trouble never reaches another.
@@ -292,7 +305,7 @@ export class Connection implements Subscriber {
       else if (this.#subscriptions.size > 0) this.#takeLive(parts);
     }
     this.#send(parts);
-    if (this.#answers.length === 0) this.#farewell?.();
+    this.#part();
   }
 
   /**
@@ -321,8 +334,13 @@ export class Connection implements Subscriber {
    * @param last A line to send before.
    */
   leave(code: number, reason: string, last?: string): void {
-    this.#farewell = () => this.close(code, reason, last);
-    if (this.#answers.length === 0) this.#farewell();
+    this.#farewell ??= () => this.close(code, reason, last);
+    this.#part();
+  }
+
+  /** Whether it was told to leave: nothing that comes from now on is accepted. */
+  get leaving(): boolean {
+    return this.#farewell !== undefined;
   }
 
   /** The socket is gone: forgets everything. */
@@ -342,6 +360,13 @@ export class Connection implements Subscriber {
 
   /** Called once, when the connection ends, while its subscriptions still stand. */
   onEnd?: () => void;
+
+  /** Tells whether something that was accepted still has to be answered; a farewell waits for it. */
+  owes: () => boolean = () => false;
+
+  #part(): void {
+    if (this.#answers.length === 0 && !this.owes()) this.#farewell?.();
+  }
 
   // The cursor of a quiet connection stays behind: nothing below the first message that it is owed is due to it.
   #firstOwed(): number {

@@ -1,7 +1,7 @@
 /** The first demo's two sockets, as its clients know them (first-protocol.md). */
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
-import type { PresenceDelta, Roster } from "../protocol/presence.ts";
+import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import type { Connection } from "./connection.ts";
 import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
 import type { EdgeParts, Session } from "./session.ts";
@@ -48,7 +48,8 @@ export class OnlineList {
   replace(roster: Roster): void {
     if (roster.version < this.#version) return;
     this.#version = roster.version;
-    this.#accounts = new Set(roster.members.map(({ account }) => account));
+    const members: Member[] = JSON.parse(roster.list);
+    this.#accounts = new Set(members.map(({ account }) => account));
   }
 
   /**
@@ -142,7 +143,8 @@ export class FirstChatSession implements Session {
     this.#state = "joining";
     const { bus } = this.#edge;
     const { account } = this;
-    bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
+    const { origin } = this.connection;
+    bus.send({ op: "propose", proposal: { kind: "account", account }, origin }, (answer) => {
       if (answer !== null && "refusal" in answer) this.#state = "silent";
       else if (this.connection.open) this.#join();
     });

@@ -1,30 +1,40 @@
-/** The first demo's two forms: `/send/` and `/msg_send/` (first-protocol.md). */
+/** The first demo's two forms, `/send/` and `/msg_send/` (first-protocol.md), and that of the send page for the admin token. */
 import type { Who } from "../access.ts";
+import type { Origin } from "../bus.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
 import { faultInText } from "../protocol/json.ts";
 import { textData } from "../protocol/message.ts";
+import { propose, type Result, showToken } from "./ask.ts";
+import type { Caller } from "./door.ts";
 import { json, problem, readForm } from "./http.ts";
-import { byteLength, type EdgeParts, propose } from "./session.ts";
+import { byteLength, type EdgeParts } from "./session.ts";
+
+const NO_TOKEN = "This server is closed: pushing needs the admin token";
 
 /**
  * `POST /send/`: pushes the text in `msg` to everyone who listens.
  *
  * @param request The request.
  * @param who Who sends it.
+ * @param caller Where it comes from.
  * @param edge The edge's parts.
  * @returns `{"msg":"success"}` once it is durable, or a refusal.
  */
-export async function send(request: Request, who: Who, edge: EdgeParts): Promise<Response> {
+export async function send(
+  request: Request,
+  who: Who,
+  caller: Caller,
+  edge: EdgeParts,
+): Promise<Response> {
   if (!edge.access.may(who, "publish", DEMO_PUSH)) {
-    const sentence = "This server is closed: pushing needs the admin token";
-    return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
+    return problem(refuse("unauthorized", NO_TOKEN), 401, { "www-authenticate": "Bearer" });
   }
   const form = await readForm(request, bodyLimit(edge.limits));
   const text = form.get("msg");
   if (text === null) return problem(refuse("bad_request", 'The form has no field "msg"'));
-  return await publish(edge, DEMO_PUSH, who.account, text);
+  return await publish(edge, caller, DEMO_PUSH, who.account, text);
 }
 
 /**
@@ -32,10 +42,16 @@ export async function send(request: Request, who: Who, edge: EdgeParts): Promise
  *
  * @param request The request.
  * @param who Who sends it.
+ * @param caller Where it comes from.
  * @param edge The edge's parts.
  * @returns `{"msg":"success"}` once it is durable, or a refusal.
  */
-export async function sendChat(request: Request, who: Who, edge: EdgeParts): Promise<Response> {
+export async function sendChat(
+  request: Request,
+  who: Who,
+  caller: Caller,
+  edge: EdgeParts,
+): Promise<Response> {
   if (who.account === null) {
     return problem(refuse("forbidden", "Open the chat page first: it gives you an account"));
   }
@@ -50,16 +66,60 @@ export async function sendChat(request: Request, who: Who, edge: EdgeParts): Pro
   if (text === null || text === undefined) {
     return problem(refuse("bad_request", 'The form has no field "txt"'));
   }
-  if (type === "1") return await publish(edge, DEMO_ROOM, who.account, text);
+  if (type === "1") return await say(edge, who, caller, DEMO_ROOM, text);
   if (to === null || to === undefined || to === "") {
     return problem(refuse("bad_request", 'The form has no field "userto"'));
   }
   if (!isAccount(to)) return problem(refuse("not_found", "There is no such account"));
-  return await publish(edge, directChannel(who.account, to), who.account, text);
+  return await say(edge, who, caller, directChannel(who.account, to), text);
+}
+
+/**
+ * `POST /token/`: a browser shows the admin token, once, and may push from then on.
+ *
+ * @param request The request, with the form's field `token`.
+ * @param caller Where it comes from.
+ * @param edge The edge's parts.
+ * @returns `{"msg":"success"}` with a cookie, or a refusal.
+ */
+export async function takeToken(
+  request: Request,
+  caller: Caller,
+  { access, bus, limits }: EdgeParts,
+): Promise<Response> {
+  const token = (await readForm(request, bodyLimit(limits))).get("token");
+  if (token === null) return problem(refuse("bad_request", 'The form has no field "token"'));
+  const refusal = await new Promise<Refusal | undefined>((resolve) =>
+    showToken(
+      access,
+      bus,
+      token.trim(),
+      caller.address,
+      (result) => resolve("refusal" in result ? result.refusal : undefined),
+    )
+  );
+  if (refusal !== undefined) return problem(refusal);
+  const response = json({ msg: "success" });
+  await access.giveAdmin(response.headers, caller.secure);
+  return response;
+}
+
+async function say(
+  edge: EdgeParts,
+  who: Who,
+  caller: Caller,
+  channel: string,
+  text: string,
+): Promise<Response> {
+  if (edge.access.may(who, "publish", channel)) {
+    return await publish(edge, caller, channel, who.account, text);
+  }
+  return problem(refuse("forbidden", `You may not publish in ${channel}`));
 }
 
 async function publish(
   edge: EdgeParts,
+  { address }: Origin,
   channel: string,
   from: string | null,
   text: string,
@@ -70,8 +130,9 @@ async function publish(
   if (byteLength(data) > edge.limits.message) {
     return problem(refuse("too_large", `A message has at most ${edge.limits.message} bytes`));
   }
-  const result = await new Promise<Parameters<Parameters<typeof propose>[2]>[0]>((resolve) =>
-    propose(edge.bus, { kind: "message", channel, from, data }, resolve)
+  const proposal = { kind: "message" as const, channel, from, data };
+  const result = await new Promise<Result>((resolve) =>
+    propose(edge.bus, proposal, { address }, resolve)
   );
   return "refusal" in result ? problem(result.refusal) : json({ msg: "success" });
 }

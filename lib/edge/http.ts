@@ -1,9 +1,41 @@
 /** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
 import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/codes.ts";
+import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
 export const BODY_TIME = 10_000;
+
+/** What all bodies that are being read hold together, in bytes: clients that never finish theirs shall not fill the memory. */
+export const BODIES_BYTES = 64 * 1_048_576;
+
+const BODIES_RETRY = 2000;
+
+// Of this isolate.
+let held = 0;
+
+// What every answer carries that doesn't say otherwise: nothing of it runs, is framed, or is taken for something else.
+const HARD: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-frame-options": "DENY",
+};
+
+/**
+ * Adds the headers that an answer of ours has to have.
+ *
+ * @param response The answer; what it says itself stays.
+ * @returns The same answer.
+ */
+export function harden(response: Response): Response {
+  for (const [name, value] of Object.entries(HARD)) {
+    if (!response.headers.has(name)) response.headers.set(name, value);
+  }
+  return response;
+}
 
 /**
  * Answers with JSON.
@@ -52,11 +84,23 @@ export class HttpRefused extends Refused {
    * @param status The HTTP status.
    * @param code The refusal's code.
    * @param message A sentence.
+   * @param retry Milliseconds after which to try again.
    */
-  constructor(readonly status: StatusCode, code: RefusalCode, message: string) {
-    super(refuse(code, message));
+  constructor(readonly status: StatusCode, code: RefusalCode, message: string, retry?: number) {
+    super({ ...refuse(code, message), ...(retry === undefined ? {} : { retry }) });
   }
 }
+
+type Unpack = (packed: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
+
+const UNPACK: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
+  ["identity", (body) => body],
+  ["gzip", gunzipSync],
+  ["deflate", inflateSync],
+  ["br", brotliDecompressSync],
+]);
+
+const BROKEN = { done: undefined, value: undefined };
 
 /**
  * Reads a body to its end.
@@ -64,15 +108,15 @@ export class HttpRefused extends Refused {
  * @param request Whose body.
  * @param limit The most bytes, counted while reading.
  * @returns The bytes.
- * @throws {HttpRefused} If it is too long (413), compressed (415) or too slow (408).
+ * @throws {HttpRefused} If it is too long (413), packed in a way that we don't know (415), too slow (408) or broken (400), or if
+ *   too much comes at once (503).
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
-  if (request.headers.has("content-encoding")) {
-    throw new HttpRefused(
-      415,
-      "bad_request",
-      "A compressed body isn't read here: send it as it is",
-    );
+  const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+  const unpack = UNPACK.get(encoding);
+  if (unpack === undefined) {
+    const sentence = `A body comes as it is, or as one of ${[...UNPACK.keys()].join(", ")}`;
+    throw new HttpRefused(415, "bad_request", sentence);
   }
   const tooLarge = new HttpRefused(413, "too_large", `The body has more than ${limit} bytes`);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge;
@@ -86,15 +130,22 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   }, BODY_TIME);
   try {
     while (reader !== undefined) {
-      const { done, value } = await reader.read();
+      // It throws where the client is gone, and with it whoever could be told.
+      const { done, value } = await reader.read().catch(() => BROKEN);
       if (late) throw new HttpRefused(408, "bad_request", "The body took too long to come");
+      if (done === undefined) throw new HttpRefused(400, "bad_request", "The body broke off");
       if (done) break;
       size += value.length;
+      held += value.length;
       if (size > limit) throw tooLarge;
+      if (held > BODIES_BYTES) {
+        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", BODIES_RETRY);
+      }
       chunks.push(value);
     }
   } finally {
     clearTimeout(timer);
+    held -= size;
     await reader?.cancel().catch(() => {});
   }
   const whole = new Uint8Array(size);
@@ -103,7 +154,13 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
     whole.set(chunk, at);
     at += chunk.length;
   }
-  return whole;
+  try {
+    return unpack(whole, { maxOutputLength: limit });
+  } catch (error) {
+    // What is small and grows is stopped where it is too large.
+    if (error instanceof RangeError) throw tooLarge;
+    throw new HttpRefused(400, "bad_request", `The body isn't ${encoding}`);
+  }
 }
 
 /**

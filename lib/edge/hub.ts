@@ -1,9 +1,10 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
-import type { EdgeEnd, Post } from "../bus.ts";
+import type { EdgeEnd, Post, Receiver } from "../bus.ts";
 import type { Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
+import type { Message } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { Entry, Ring } from "./ring.ts";
 
@@ -15,6 +16,10 @@ const TURN = 10;
 
 /** How soon a connection whose socket was full is looked at again, in milliseconds. */
 const LOOK_AGAIN = 5;
+
+// What was lost on the bus is read in pages; a hole beyond that is left to those who have messages in it.
+const REPAIR_PAGE = 1000;
+const REPAIR_PAGES = 10;
 
 // With frames of 256 KiB at most this is 16 MiB.
 const SHARED_FRAMES = 64;
@@ -44,7 +49,7 @@ export interface Feed {
 }
 
 /** One for each edge. */
-export class Hub {
+export class Hub implements Receiver {
   readonly #feeds = new Map<string, Feed>();
   // Feeds whose rings hold something, the one that was quiet for longest first: it is the first to give room.
   readonly #filled = new Set<Feed>();
@@ -72,7 +77,7 @@ export class Hub {
     readonly now: () => number = () => performance.now(),
   ) {
     this.#seq = seq;
-    bus.listen((post) => this.#receive(post));
+    bus.listen(this);
   }
 
   /** The last record that this edge has taken in. */
@@ -194,17 +199,70 @@ export class Hub {
     return frame;
   }
 
-  #receive(post: Post): void {
+  /**
+   * Takes a post in; messages that are known already are passed over.
+   *
+   * @param post The next.
+   */
+  receive(post: Post): void {
     this.#frames.clear();
-    for (const message of post.messages) {
-      const channel = parseChannel(message.channel);
-      const entry = new Entry(message);
-      for (const name of channel === undefined ? [] : feedsOf(channel)) this.#append(name, entry);
-    }
-    this.#seq = post.seq;
+    for (const message of post.messages) if (message.seq > this.#seq) this.#take(message);
+    this.#seq = Math.max(this.#seq, post.seq);
     this.#writable = post.writable;
     for (const delta of post.presence) this.#tellPresence(delta);
     for (const { signal, connection } of post.signals) this.#tellSignal(signal, connection);
+  }
+
+  /**
+   * Takes in from the log what was lost on the bus.
+   *
+   * @param seq Up to which record.
+   * @throws {Error} If the log can't be read.
+   */
+  repair(seq: number): void {
+    this.#frames.clear();
+    for (let pages = 0; this.#seq < seq; pages++) {
+      if (pages === REPAIR_PAGES) return this.#skip(seq);
+      const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);
+      for (const message of messages) this.#take(message);
+      this.#seq = more ? messages.at(-1)?.seq ?? seq : seq;
+    }
+  }
+
+  /**
+   * Takes in deltas that were lost on the bus.
+   *
+   * @param deltas All of them; where nobody has them, all who watch have to ask for the whole.
+   */
+  repairPresence(deltas: readonly PresenceDelta[] | undefined): void {
+    if (deltas !== undefined) return deltas.forEach((delta) => this.#tellPresence(delta));
+    for (const channel of this.#watchers.keys()) this.bus.send({ op: "restate", channel });
+  }
+
+  /**
+   * Takes in what is committed by now: someone who was told of it elsewhere may ask for it here.
+   *
+   * @throws {Error} If the log can't be read.
+   */
+  catchUp(): void {
+    this.repair(this.reader.lastSeq());
+  }
+
+  // Too much is missing to hold it all: those to whom it is due read it from the log, each at its pace.
+  #skip(seq: number): void {
+    this.#seq = seq;
+    for (const feed of this.#feeds.values()) {
+      this.#ringBytes -= feed.ring.bytes;
+      feed.ring.skip(seq);
+      this.#filled.delete(feed);
+      for (const connection of feed.readers) this.wake(connection);
+    }
+  }
+
+  #take(message: Message): void {
+    const channel = parseChannel(message.channel);
+    const entry = new Entry(message);
+    for (const name of channel === undefined ? [] : feedsOf(channel)) this.#append(name, entry);
   }
 
   #append(name: string, entry: Entry): void {

@@ -3,6 +3,7 @@ import type { Refusal } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
+import { type Roster, rosterJson } from "../protocol/presence.ts";
 
 /** Encodes what the server tells by itself. */
 export const native: Codec = {
@@ -51,6 +52,7 @@ export function answerLine(id: number, verb: Verb, body: object): string {
  * @param verb The command's.
  * @param body What it is answered with besides them.
  * @param messages The messages.
+ * @param roster Who is there, where it was asked for.
  * @returns The line.
  */
 export function answerPage(
@@ -58,10 +60,23 @@ export function answerPage(
   verb: Verb,
   body: object,
   messages: readonly Message[],
+  roster?: Roster,
 ): string {
   const rest = JSON.stringify(body).slice(1);
   const list = `"messages":[${messages.map(messageJson).join(",")}]`;
-  return `{"id":${id},"${verb}":{${list}${rest === "}" ? "" : ","}${rest}}`;
+  const presence = roster === undefined ? "" : `,"presence":${rosterJson(roster, false)}`;
+  return `{"id":${id},"${verb}":{${list}${presence}${rest === "}" ? "" : ","}${rest}}`;
+}
+
+/**
+ * Writes the answer to `presence`.
+ *
+ * @param id The command's.
+ * @param roster Who is there.
+ * @returns The line.
+ */
+export function answerRoster(id: number, roster: Roster): string {
+  return `{"id":${id},"presence":${rosterJson(roster, true)}}`;
 }
 
 /**

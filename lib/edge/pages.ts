@@ -18,6 +18,8 @@ export const PAGES: Readonly<Record<string, string>> = {
 // What browsers import by name.
 const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
 
+const LONGEST_PATH = 200;
+
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
@@ -26,12 +28,18 @@ const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
 
 const PLACE = /<script type="importmap">\s*\{\}\s*<\/script>/;
 
-/** Headers of everything that a browser is given; pages have a policy of their own on top. */
-const COMMON: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-};
+// What our pages need of a device: nothing but telling people something.
+const PERMISSIONS = [
+  "camera",
+  "display-capture",
+  "geolocation",
+  "hid",
+  "microphone",
+  "midi",
+  "payment",
+  "serial",
+  "usb",
+].map((name) => `${name}=()`).join(", ");
 
 /** Serves pages and assets. */
 export class Pages {
@@ -106,9 +114,9 @@ export class Pages {
     return withHeaders(await this.#compressed.text(request, shell, text, type), {
       "cache-control": "private, no-cache",
       "content-security-policy": this.#policy,
-      "cross-origin-opener-policy": "same-origin",
       "fanfare-shell": this.#shell.version,
-      "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+      "cross-origin-embedder-policy": "require-corp",
+      "permissions-policy": PERMISSIONS,
     });
   }
 
@@ -120,7 +128,6 @@ export class Pages {
   worker(): Response {
     return new Response(this.#shell.worker, {
       headers: {
-        ...COMMON,
         "content-type": "text/javascript; charset=utf-8",
         "cache-control": "no-cache",
         "content-security-policy": WORKER_POLICY,
@@ -140,7 +147,8 @@ export class Pages {
     const file = library ?? fileOf(path);
     if (file === undefined) return undefined;
     // Modules may end in .mjs or .js; what they are here is their URL's.
-    const response = await this.#compressed.file(request, file) ?? await serveFile(request, file);
+    const response = await this.#compressed.file(request, path, file, (text) => lean(path, text)) ??
+      await serveFile(request, file);
     if (library !== undefined) {
       return withHeaders(response, {
         "content-type": "text/javascript; charset=utf-8",
@@ -171,9 +179,9 @@ export class Pages {
     if (response.status === 404) return undefined;
     return withHeaders(response, {
       "cache-control": "private, no-cache",
-      "cross-origin-opener-policy": "same-origin",
       "content-security-policy":
         "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+      "x-frame-options": "SAMEORIGIN",
     });
   }
 }
@@ -182,7 +190,18 @@ export class Pages {
 function fileOf(path: string): string | undefined {
   const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
   const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+  // Longer names are an error of the file system, not a file that isn't there.
+  if (file.length > LONGEST_PATH) return undefined;
   return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
+}
+
+// A doc comment that has its lines for itself; all together are a third of what a page would load.
+const DOC = /^[ \t]*\/\*\*(?:(?!\*\/)[^])*\*\/[ \t]*$/gm;
+
+/** @returns What a page is given of its scripts: no doc comments, in lines of the same numbers. The library under its own name keeps them. */
+function lean(path: string, text: string): string {
+  const script = path.startsWith("/static/") && path.endsWith(".js");
+  return script ? text.replace(DOC, (comment) => comment.replace(/[^\n]+/g, "")) : text;
 }
 
 async function pageText(shell: string, head = ""): Promise<string> {
@@ -216,7 +235,8 @@ function readServed(
 ): (url: string) => Promise<string | undefined> {
   return async (url) => {
     const file = libraries.get(url) ?? fileOf(url);
-    return file === undefined ? undefined : await Deno.readTextFile(file).catch(() => undefined);
+    const text = file && await Deno.readTextFile(file).catch(() => undefined);
+    return text === undefined ? undefined : lean(url, text);
   };
 }
 
@@ -257,7 +277,7 @@ function decode(path: string): string[] | undefined {
 }
 
 function withHeaders(response: Response, headers: Record<string, string>): Response {
-  for (const [name, value] of Object.entries({ ...COMMON, ...headers })) {
+  for (const [name, value] of Object.entries(headers)) {
     response.headers.set(name, value);
   }
   return response;

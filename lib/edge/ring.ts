@@ -85,6 +85,15 @@ export class Ring {
   }
 
   /**
+   * Lets all go: what follows is in the log.
+   *
+   * @param seq The seq above which everything is going to be here again.
+   */
+  skip(seq: number): void {
+    [this.#entries, this.#start, this.#bytes, this.#floor] = [[], 0, 0, seq];
+  }
+
+  /**
    * Finds what follows a place.
    *
    * @param seq The place, not below {@linkcode floor}.

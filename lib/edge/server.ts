@@ -1,37 +1,34 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
-import { generate as connectionId } from "@std/uuid/v7";
-import { NOBODY, type Who } from "../access.ts";
+import type { Who } from "../access.ts";
+import type { Farewell } from "../isolate.ts";
 import { log } from "../logger.ts";
-import { CLOSE, refuse } from "../protocol/codes.ts";
-import type { Codec } from "../protocol/codec.ts";
-import { Connection } from "./connection.ts";
+import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
+import { showToken } from "./ask.ts";
+import { type Caller, Door, type DoorSettings } from "./door.ts";
+import type { Connection } from "./connection.ts";
 import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
-import { send, sendChat } from "./forms.ts";
-import { HttpRefused, json, problem } from "./http.ts";
+import { send, sendChat, takeToken } from "./forms.ts";
+import { harden, HttpRefused, json, problem } from "./http.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
-import { type EdgeParts, NativeSession, type Session } from "./session.ts";
+import { type EdgeParts, NativeSession } from "./session.ts";
+import { Sockets } from "./sockets.ts";
 
 /** The native subprotocol. */
 export const SUBPROTOCOL = "fanfare.v1";
 
-/** Seconds after which a silent connection is closed; Deno pings at half of it. */
-export const IDLE_SECONDS = 30;
-
 /** How an edge serves. */
-export interface ServeOptions {
-  readonly host: string;
+export interface ServeOptions extends DoorSettings {
   readonly port: number;
-  /** Origins besides its own from which browsers may come. */
-  readonly origins: readonly string[];
   readonly pages: Pages;
+  /** Whether other isolates listen on the same port. */
+  readonly reusePort: boolean;
 }
 
-// The last stragglers of a full server are told after this many milliseconds.
-const LEAVE_SPREAD = 5000;
 const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
@@ -39,7 +36,7 @@ const SHUTDOWN_DEADLINE = 2000;
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
 const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
 
-type Handle = (request: Request, who: Who, headers: Headers) => Response | Promise<Response>;
+type Handle = (request: Request, who: Who, caller: Caller) => Response | Promise<Response>;
 
 interface Point {
   readonly path: string;
@@ -53,7 +50,10 @@ export class EdgeServer {
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #connections = new Set<Connection>();
+  readonly #sockets: Sockets;
+  readonly #door: Door;
+  // Routes are asked with a request alone; who brought it is kept beside.
+  readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
 
   /**
@@ -67,10 +67,13 @@ export class EdgeServer {
     this.#edge = edge;
     this.#options = options;
     this.#online = new OnlineList(edge);
+    this.#sockets = new Sockets(edge);
+    this.#door = new Door(options);
     const routed = route(this.#routes(), () => this.#notFound());
     this.#server = Deno.serve({
       hostname: options.host,
       port: options.port,
+      reusePort: options.reusePort,
       onListen: () => {},
       onError: (error) => {
         log.error("request.failed", { error: String(error) });
@@ -89,24 +92,26 @@ export class EdgeServer {
     this.#leaving = true;
   }
 
-  /** Says goodbye to all, spread over up to 5 s, and ends. */
-  async leave(): Promise<void> {
-    this.refuseNew();
-    const connections = [...this.#connections];
-    const spread = Math.min(LEAVE_SPREAD, connections.length);
-    const retry = 1000 + spread;
+  /**
+   * Says goodbye to all, once each has its answers, and ends.
+   *
+   * @param farewell How.
+   */
+  async leave(farewell: Farewell): Promise<void> {
+    const { connections } = this.#sockets;
+    const spread = Math.min(farewell.spread, connections.length);
+    const retry = farewell.retry + spread;
     for (const [i, connection] of connections.entries()) {
-      const last = connection.codec === native
-        ? closingLine("The server is going away", retry)
-        : undefined;
-      const at = (i / connections.length) * spread;
-      setTimeout(() => connection.leave(CLOSE.leaving, "The server is going away", last), at);
+      if (spread === 0) sayGoodbye(connection, retry);
+      else setTimeout(() => sayGoodbye(connection, retry), (i / connections.length) * spread);
     }
-    // Answers that still wait for room in a socket have until here; ending the server closes what is left.
+    // Answers that still wait for room in a socket have until here.
     const deadline = performance.now() + spread + LEAVE_GRACE;
-    while (this.#connections.size > 0 && performance.now() < deadline) {
+    while (connections.some(({ open }) => open) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK));
     }
+    // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
+    for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
     await Promise.race([this.#server.shutdown(), late]);
@@ -118,47 +123,22 @@ export class EdgeServer {
     routed: ReturnType<typeof route>,
     from: Deno.Addr,
   ): Promise<Response> {
-    const refusal = this.#foreign(request);
+    const caller = this.#door.caller(request.headers, from);
+    this.#callers.set(request, caller);
     let response: Response;
     try {
-      response = refusal ?? await routed(request);
+      response = this.#door.refusal(request, caller) ?? await routed(request);
     } catch (error) {
       if (!(error instanceof HttpRefused)) throw error;
       response = problem(error.refusal, error.status);
     }
-    if (response.status >= 400) {
-      const address = "hostname" in from ? from.hostname : "";
-      log.info("request.refused", { method: request.method, status: response.status, address });
+    const { status } = response;
+    if (status >= 400) {
+      const { address } = caller;
+      this.#edge.counters.add(`request_${status}`);
+      log.info("request.refused", { method: request.method, status, address });
     }
-    return response;
-  }
-
-  // DNS rebinding, and other sites' pages in a visitor's browser (hostile.md H1, H3, H14).
-  #foreign(request: Request): Response | undefined {
-    if (!URL.canParse(request.url)) {
-      return problem(refuse("bad_request", "The Host header isn't a host"));
-    }
-    const url = new URL(request.url);
-    const { host, origins } = this.#options;
-    const known = [host, "localhost", ...origins.map((origin) => new URL(origin).hostname)];
-    if (
-      !known.includes(url.hostname) && !/^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/.test(url.hostname)
-    ) {
-      return problem(refuse("bad_request", `This server isn't "${url.hostname}"`), 421);
-    }
-    const changes = !["GET", "HEAD", "OPTIONS"].includes(request.method) ||
-      request.headers.has("upgrade");
-    if (!changes) return undefined;
-    const origin = request.headers.get("origin");
-    const site = request.headers.get("sec-fetch-site");
-    const allowed = origin !== null && origins.includes(origin);
-    if (
-      allowed ||
-      (origin ?? url.origin) === url.origin && site !== "cross-site" && site !== "same-site"
-    ) {
-      return undefined;
-    }
-    return problem(refuse("forbidden", "Requests from another origin are refused; see --origin"));
+    return status === 101 ? response : harden(response);
   }
 
   #routes(): Route[] {
@@ -166,24 +146,42 @@ export class EdgeServer {
     const pages = Object.entries(PAGES).map(([path, shell]): Point => ({
       path: path === "" ? "/" : `${path}{/}?`,
       methods: read,
-      handle: (request) => this.#page(request, () => this.#options.pages.page(request, shell)),
+      handle: (request, who, caller) =>
+        this.#page(who, caller, () => this.#options.pages.page(request, shell)),
     }));
     const asset: Handle = async (request) =>
       await this.#options.pages.asset(request, new URL(request.url).pathname) ?? this.#notFound();
     const points: Point[] = [
       ...pages,
-      { path: "/ws{/}?", methods: ["GET"], handle: (request, who) => this.#native(request, who) },
-      { path: "/link{/}?", methods: ["GET"], handle: (request) => this.#link(request) },
-      { path: "/chat{/}?", methods: ["GET"], handle: (request, who) => this.#chat(request, who) },
+      {
+        path: "/ws{/}?",
+        methods: ["GET"],
+        handle: (request, who, caller) => this.#native(request, who, caller),
+      },
+      {
+        path: "/link{/}?",
+        methods: ["GET"],
+        handle: (request, who, caller) => this.#link(request, who, caller),
+      },
+      {
+        path: "/chat{/}?",
+        methods: ["GET"],
+        handle: (request, who, caller) => this.#chat(request, who, caller),
+      },
       {
         path: "/send{/}?",
         methods: ["POST"],
-        handle: (request, who) => send(request, who, this.#edge),
+        handle: (request, who, caller) => send(request, who, caller, this.#edge),
       },
       {
         path: "/msg_send{/}?",
         methods: ["POST"],
-        handle: (request, who) => sendChat(request, who, this.#edge),
+        handle: (request, who, caller) => sendChat(request, who, caller, this.#edge),
+      },
+      {
+        path: "/token{/}?",
+        methods: ["POST"],
+        handle: (request, _, caller) => takeToken(request, caller, this.#edge),
       },
       { path: "/static/*", methods: read, handle: asset },
       { path: "/lib/*", methods: read, handle: asset },
@@ -193,9 +191,10 @@ export class EdgeServer {
       {
         path: "/pages/*",
         methods: read,
-        handle: (request) =>
+        handle: (request, who, caller) =>
           this.#page(
-            request,
+            who,
+            caller,
             async () =>
               await this.#options.pages.own(
                 request,
@@ -234,25 +233,29 @@ export class EdgeServer {
         retry: 2000,
       });
     }
-    const who = TOKEN_IN_QUERY.test(new URL(request.url).search)
-      ? undefined
-      : await this.#who(request.headers);
-    if (who === undefined) {
-      const headers = { "www-authenticate": "Bearer" };
-      const sentence = "The token isn't valid; it comes in the Authorization header alone";
-      return problem(refuse("unauthorized", sentence), 401, headers);
+    const caller = this.#callers.get(request) ?? { address: "", secure: false };
+    if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
+      return unauthorized("A token comes in the Authorization header, never in an address");
     }
-    const response = await handle(request, who, request.headers);
+    const found = await this.#who(request.headers, caller);
+    if ("refusal" in found) {
+      const { code, message } = found.refusal;
+      return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
+    }
+    const response = await handle(request, found.who, caller);
     if (request.method !== "HEAD" || response.body === null) return response;
     await response.body.cancel();
     return new Response(null, { status: response.status, headers: response.headers });
   }
 
-  async #who(headers: Headers): Promise<Who | undefined> {
-    const bearer = /^bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
-    if (bearer !== undefined) return this.#edge.access.token(bearer);
-    const account = await this.#edge.access.account(headers);
-    return account === undefined ? NOBODY : { account, admin: false };
+  async #who(
+    headers: Headers,
+    { address, secure }: Caller,
+  ): Promise<{ readonly who: Who } | { readonly refusal: Refusal }> {
+    const { access, bus } = this.#edge;
+    const bearer = bearerIn(headers);
+    if (bearer === undefined) return { who: await access.browser(headers, secure) };
+    return await new Promise((resolve) => showToken(access, bus, bearer, address, resolve));
   }
 
   #ready(): Response {
@@ -267,11 +270,15 @@ export class EdgeServer {
   }
 
   // A page gives its browser an account, so that its sockets and forms have one.
-  async #page(request: Request, serve: () => Promise<Response>): Promise<Response> {
+  async #page(
+    who: Who,
+    { secure }: Caller,
+    serve: () => Promise<Response>,
+  ): Promise<Response> {
     const response = await serve();
     const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-    if (html && response.ok && await this.#edge.access.account(request.headers) === undefined) {
-      await this.#edge.access.give(response.headers, this.#newAccount());
+    if (html && response.ok && who.account === null) {
+      await this.#edge.access.give(response.headers, this.#newAccount(), secure);
     }
     return response;
   }
@@ -283,7 +290,7 @@ export class EdgeServer {
     }
   }
 
-  async #native(request: Request, who: Who): Promise<Response> {
+  async #native(request: Request, who: Who, caller: Caller): Promise<Response> {
     const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) =>
       name.trim()
     );
@@ -292,107 +299,66 @@ export class EdgeServer {
         refuse("bad_request", `Of the subprotocols only ${SUBPROTOCOL} is spoken here`),
       );
     }
-    const given = this.#given(who);
-    const protocol = offered === undefined ? undefined : SUBPROTOCOL;
-    return await this.#upgrade(
-      request,
-      native,
-      given,
-      protocol,
-      (connection) => new NativeSession(connection, given.who, this.#edge),
-    );
-  }
-
-  async #chat(request: Request, who: Who): Promise<Response> {
-    const given = this.#given(who.admin ? NOBODY : who);
-    const { account } = given.who;
-    return await this.#upgrade(
-      request,
-      firstChat,
-      given,
-      undefined,
-      (connection) => new FirstChatSession(connection, account ?? "", this.#edge, this.#online),
-    );
-  }
-
-  async #link(request: Request): Promise<Response> {
-    return await this.#upgrade(
-      request,
-      firstPush,
-      {},
-      undefined,
-      (connection) => firstPushSession(connection, this.#edge),
-    );
-  }
-
-  #given(who: Who): { who: Who; fresh?: string } {
-    if (who.admin || who.account !== null) return { who };
-    const fresh = this.#newAccount();
-    return { who: { account: fresh, admin: false }, fresh };
-  }
-
-  async #upgrade(
-    request: Request,
-    codec: Codec,
-    { fresh }: { fresh?: string },
-    protocol: string | undefined,
-    begin: (connection: Connection) => Session,
-  ): Promise<Response> {
-    const refusal = badHandshake(request.headers);
-    if (refusal !== undefined) return refusal;
-    // Awaits come first: Deno wants the answer of an upgrade in the turn in which it was made.
     const headers = new Headers();
-    if (fresh !== undefined) await this.#edge.access.give(headers, fresh);
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      idleTimeout: IDLE_SECONDS,
-      ...(protocol === undefined ? {} : { protocol }),
+    // A program that shows a token has no account but what the token says.
+    const given = bearerIn(request.headers) !== undefined
+      ? who
+      : await this.#given(who, caller, headers);
+    return await this.#sockets.upgrade(request, caller, {
+      codec: native,
+      account: given.account,
+      ...(offered === undefined ? {} : { protocol: SUBPROTOCOL }),
+      headers,
+      begin: (connection) => new NativeSession(connection, given, this.#edge),
     });
-    this.#follow(socket, codec, begin);
-    for (const cookie of headers.getSetCookie()) response.headers.append("set-cookie", cookie);
-    return response;
   }
 
-  #follow(socket: WebSocket, codec: Codec, begin: (connection: Connection) => Session): void {
-    let connection: Connection | undefined;
-    let session: Session | undefined;
-    socket.onopen = () => {
-      connection = new Connection(connectionId(), socket, codec, this.#edge.hub);
-      this.#connections.add(connection);
-      session = begin(connection);
-      log.debug("connection.open", { connection: connection.id, codec: codec.name });
-    };
-    socket.onmessage = ({ data }) => {
-      if (connection === undefined || !connection.open) return;
-      if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
-      try {
-        session?.receive(data);
-      } catch (error) {
-        // What is thrown here would end the process, and with it everybody else's connection.
-        log.error("connection.failed", { connection: connection.id, error: String(error) });
-        connection.close(CLOSE.later, "The server couldn't go on");
-      }
-    };
-    socket.onclose = ({ code }) => {
-      if (connection === undefined) return;
-      connection.end();
-      this.#connections.delete(connection);
-      log.debug("connection.closed", { connection: connection.id, code });
-    };
-    socket.onerror = () => connection?.end();
+  async #chat(request: Request, who: Who, caller: Caller): Promise<Response> {
+    const headers = new Headers();
+    const given = await this.#given(who, caller, headers);
+    const { account } = given;
+    if (account === null || !this.#edge.access.may(given, "read", DEMO_ROOM)) {
+      return problem(refuse("forbidden", `You may not read ${DEMO_ROOM}`));
+    }
+    return await this.#sockets.upgrade(request, caller, {
+      codec: firstChat,
+      account,
+      headers,
+      begin: (connection) => new FirstChatSession(connection, account, this.#edge, this.#online),
+    });
+  }
+
+  async #link(request: Request, who: Who, caller: Caller): Promise<Response> {
+    if (!this.#edge.access.may(who, "read", DEMO_PUSH)) {
+      return problem(refuse("forbidden", `You may not read ${DEMO_PUSH}`));
+    }
+    return await this.#sockets.upgrade(request, caller, {
+      codec: firstPush,
+      account: who.account,
+      headers: new Headers(),
+      begin: (connection) => firstPushSession(connection, this.#edge),
+    });
+  }
+
+  // A browser without an account is given one with the handshake.
+  async #given(who: Who, { secure }: Caller, headers: Headers): Promise<Who> {
+    if (who.account !== null) return who;
+    const account = this.#newAccount();
+    await this.#edge.access.give(headers, account, secure);
+    return { ...who, account };
   }
 }
 
-// What Deno's server lets through, and what it throws at (hostile.md, first part and H4).
-function badHandshake(headers: Headers): Response | undefined {
-  const upgrade = headers.get("upgrade")?.toLowerCase();
-  const connection = headers.get("connection")?.toLowerCase().split(/\s*,\s*/) ?? [];
-  const version = headers.get("sec-websocket-version");
-  if (upgrade !== "websocket" || !connection.includes("upgrade") || version !== "13") {
-    const needed = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" };
-    return problem(refuse("bad_request", "This address is a WebSocket, version 13"), 426, needed);
-  }
-  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
-    return problem(refuse("bad_request", "Sec-WebSocket-Key must be 16 bytes in base64"));
-  }
-  return undefined;
+function sayGoodbye(connection: Connection, retry: number): void {
+  const sentence = "The server is going away";
+  const last = connection.codec === native ? closingLine(sentence, retry) : undefined;
+  connection.leave(CLOSE.leaving, sentence, last);
+}
+
+function bearerIn(headers: Headers): string | undefined {
+  return /^bearer\b(.*)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+}
+
+function unauthorized(sentence: string): Response {
+  return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
 }

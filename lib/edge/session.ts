@@ -1,14 +1,20 @@
 /** What a client of each protocol does on its connection: native commands, and the first demo's two sockets. */
+import { Buffer } from "node:buffer";
 import type { Access, Who } from "../access.ts";
 import type { Answer, EdgeEnd } from "../bus.ts";
-import { type Limits, toldLimits } from "../limits.ts";
+import type { Counters } from "../counters.ts";
+import { Bucket, BURST_FACTOR, type Limits, toldLimits } from "../limits.ts";
 import { log } from "../logger.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import { type Body, type Command, PAGE_MESSAGES } from "../protocol/command.ts";
+import { type BadCommand, type Body, type Command, PAGE_MESSAGES } from "../protocol/command.ts";
+import type { Proposal } from "../protocol/message.ts";
+import type { Roster } from "../protocol/presence.ts";
+import { propose, showToken, UNANSWERED } from "./ask.ts";
 import type { Connection } from "./connection.ts";
+import { Flood } from "./flood.ts";
 import type { Hub } from "./hub.ts";
-import { answerLine, answerPage, decode, errorLine } from "./native.ts";
+import { answerLine, answerPage, answerRoster, decode, errorLine } from "./native.ts";
 
 /** What the sessions of an edge share. */
 export interface EdgeParts {
@@ -16,6 +22,7 @@ export interface EdgeParts {
   readonly bus: EdgeEnd;
   readonly access: Access;
   readonly limits: Limits;
+  readonly counters: Counters;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** Milliseconds between two pings. */
@@ -43,10 +50,8 @@ const PAGE_DEFAULT = 50;
  * @returns Its length in UTF-8.
  */
 export function byteLength(text: string): number {
-  return encoder.encode(text).length;
+  return Buffer.byteLength(text);
 }
-
-const encoder = new TextEncoder();
 
 /** The session of a native client. */
 export class NativeSession implements Session {
@@ -58,6 +63,13 @@ export class NativeSession implements Session {
   #pending = 0;
   #bad = 0;
   #directFrom = 0;
+  readonly #commandsLeft: Bucket;
+  readonly #flood: Flood;
+  // Refusals are told once for each code: a flood of them shall not fill a disk.
+  readonly #logged = new Set<string>();
+  // What came and isn't done, since it is being found out who speaks.
+  #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
+  #greeting = false;
   // What the client wants to be subscribed to; the number tells a later subscription from an earlier one.
   readonly #wanted = new Map<string, number>();
 
@@ -70,31 +82,60 @@ export class NativeSession implements Session {
     this.#connection = connection;
     this.#who = who;
     this.#edge = edge;
+    const { commands: rate } = edge.limits;
+    this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
+    this.#flood = new Flood(edge.limits.rate);
     connection.onEnd = () => this.#end();
+    connection.owes = () => this.#pending > 0;
   }
 
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
-    if (frame.length > this.#edge.limits.frame || byteLength(frame) > this.#edge.limits.frame) {
+    const { frame: most } = this.#edge.limits;
+    // Nothing has more than three bytes a unit: most frames needn't be counted.
+    if (3 * frame.length > most && byteLength(frame) > most) {
       return this.#connection.close(
         CLOSE.tooLarge,
         `A frame has at most ${this.#edge.limits.frame} bytes`,
       );
     }
-    for (const command of decode(frame)) {
-      if (!this.#connection.open) return;
-      this.#pending += 1;
-      if (this.#pending > 2 * this.#edge.limits.pending) {
-        return this.#connection.close(CLOSE.policy, "Too many commands are unanswered");
-      }
-      if ("refusal" in command) {
-        this.#fail(command.id, command.refusal);
-        continue;
-      }
-      this.#commands += 1;
-      if (command.verb !== "hello") this.#record();
-      this.#run(command);
+    const held = this.#frames.reduce((sum, { size }) => sum + size, 0);
+    if (held > this.#edge.limits.frame) return this.#ban("Too much came before the greeting");
+    this.#frames.push({ commands: decode(frame), size: frame.length + 1 });
+    this.#proceed();
+  }
+
+  #proceed(): void {
+    while (!this.#greeting && this.#connection.open) {
+      const [frame] = this.#frames;
+      if (frame === undefined) return;
+      const { done, value } = frame.commands.next();
+      if (done) this.#frames.shift();
+      else this.#takeUp(value);
     }
+  }
+
+  #takeUp(command: Command | BadCommand): void {
+    this.#pending += 1;
+    if (this.#pending > 2 * this.#edge.limits.pending) {
+      return this.#ban("Too many commands are unanswered");
+    }
+    if ("refusal" in command) return this.#fail(command.id, command.refusal);
+    this.#commands += 1;
+    // Publications have a rate of their own, which the core knows.
+    const now = this.#edge.hub.now();
+    if (command.verb !== "publish" && !this.#commandsLeft.take(now)) {
+      const retry = Math.ceil(this.#commandsLeft.wait(1, now));
+      return this.#fail(command.id, { ...refuse("rate_limited", "Too many commands"), retry });
+    }
+    if (command.verb !== "hello") this.#record();
+    this.#run(command);
+  }
+
+  #ban(reason: string): void {
+    this.#edge.counters.add("banned");
+    log.info("connection.banned", { ...this.#connection.origin, reason });
+    this.#connection.close(CLOSE.policy, reason);
   }
 
   #run(command: Command): void {
@@ -127,11 +168,22 @@ export class NativeSession implements Session {
     if (this.#commands > 1) {
       return this.#fail(id, refuse("bad_request", '"hello" comes first and once'));
     }
-    const who = token === undefined ? this.#who : this.#edge.access.token(token);
-    if (who === undefined) return this.#fail(id, refuse("unauthorized", "The token isn't valid"));
+    if (token === undefined) return this.#greet(id, this.#who, name);
+    // What follows waits: it is said by whoever that turns out to be.
+    this.#greeting = true;
+    showToken(this.#edge.access, this.#edge.bus, token, this.#connection.address, (result) => {
+      this.#greeting = false;
+      if ("refusal" in result) this.#fail(id, result.refusal);
+      else this.#greet(id, result.who, name);
+      this.#proceed();
+    });
+  }
+
+  #greet(id: number, who: Who, name: string | null | undefined): void {
     if (name !== undefined && who.account === null) {
       return this.#fail(id, refuse("forbidden", "The admin has no name"));
     }
+    if (name !== undefined && !this.#fits(id, name)) return;
     this.#who = who;
     const { account } = who;
     if (name === undefined || account === null) {
@@ -176,16 +228,15 @@ export class NativeSession implements Session {
     }
     this.#wanted.set(channel, id);
     if (!watch) this.#connection.unwatch(channel);
-    const finish = (presence?: object) =>
-      this.#done(id, () => this.#subscribed(id, body, presence));
+    const finish = (roster?: Roster) => this.#done(id, () => this.#subscribed(id, body, roster));
     const { account } = this.#who;
     const connection = this.#connection.id;
     const told = (answer: Answer) => {
       if (answer === null || !("roster" in answer)) return finish();
-      const { channel: _, ...presence } = answer.roster;
+      const { roster } = answer;
       // From the list on: what changes before the answer goes out is told behind it.
-      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, presence.version);
-      finish(presence);
+      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, roster.version);
+      finish(roster);
     };
     if (channel !== ALL_DIRECT && account !== null) {
       this.#edge.bus.send(
@@ -199,16 +250,13 @@ export class NativeSession implements Session {
   }
 
   // Made when it can be sent: what is live begins exactly where the answer's page ends.
-  #subscribed(id: number, body: Body<"subscribe">, presence?: object): string {
+  #subscribed(id: number, body: Body<"subscribe">, roster?: Roster): string {
     const { channel, since, history } = body;
     const { hub, limits } = this.#edge;
+    hub.catchUp();
     const feed = this.#feed(channel);
     let at = this.#connection.place(feed);
-    const told = {
-      channel,
-      epoch: hub.reader.epoch,
-      ...(presence === undefined ? {} : { presence }),
-    };
+    const told = { channel, epoch: hub.reader.epoch };
     const stands = this.#wanted.has(channel);
     const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
       since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
@@ -219,7 +267,7 @@ export class NativeSession implements Session {
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
-      return answerPage(id, "subscribe", answer, messages);
+      return answerPage(id, "subscribe", answer, messages, roster);
     }
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
@@ -227,10 +275,12 @@ export class NativeSession implements Session {
       : hub.reader.newest(feed, at, size);
     const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
     if (stands) this.#begin(feed, { from, place: at, until: at });
-    if (since === undefined) return answerPage(id, "subscribe", { ...told, seq: at }, messages);
+    if (since === undefined) {
+      return answerPage(id, "subscribe", { ...told, seq: at }, messages, roster);
+    }
     const oldest = hub.reader.oldest(feed);
     const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
-    return answerPage(id, "subscribe", gap, messages);
+    return answerPage(id, "subscribe", gap, messages, roster);
   }
 
   // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
@@ -278,6 +328,7 @@ export class NativeSession implements Session {
       return this.#fail(id, refuse("bad_request", '"history" takes "before" or "after", not both'));
     }
     this.#done(id, () => {
+      this.#edge.hub.catchUp();
       const { reader, seq } = this.#edge.hub;
       const { messages, more } = after === undefined
         ? reader.newest(this.#feed(channel), Math.min(seq, (before ?? seq + 1) - 1), limit)
@@ -292,7 +343,7 @@ export class NativeSession implements Session {
       if (answer === null || !("roster" in answer)) return this.#fail(id, UNANSWERED);
       const { roster } = answer;
       if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
-      this.#done(id, () => answerLine(id, "presence", roster));
+      this.#done(id, () => answerRoster(id, roster));
     });
   }
 
@@ -310,6 +361,7 @@ export class NativeSession implements Session {
   #rename(id: number, name: string | null): void {
     const { account } = this.#who;
     if (account === null) return this.#fail(id, refuse("forbidden", "The admin has no name"));
+    if (!this.#fits(id, name)) return;
     this.#propose(
       id,
       { kind: "rename", account, name },
@@ -319,13 +371,20 @@ export class NativeSession implements Session {
 
   #propose(
     id: number,
-    proposal: Parameters<typeof propose>[1],
+    proposal: Proposal,
     line: (outcome: { seq: number; time: number }) => string,
   ): void {
-    propose(this.#edge.bus, proposal, (result) => {
+    propose(this.#edge.bus, proposal, this.#connection.origin, (result) => {
       if ("refusal" in result) this.#fail(id, result.refusal);
       else this.#done(id, () => line(result.outcome));
     });
+  }
+
+  #fits(id: number, name: string | null): boolean {
+    const { name: most } = this.#edge.limits;
+    if (name === null || [...name].length <= most) return true;
+    this.#fail(id, refuse("bad_request", `A name has at most ${most} characters`));
+    return false;
   }
 
   #fit(id: number, data: unknown): string | undefined {
@@ -362,10 +421,14 @@ export class NativeSession implements Session {
       return errorLine(id, refusal);
     });
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
-    const facts = { connection: this.#connection.id, code: refusal.code };
-    log.info("command.refused", facts);
-    if (this.#bad >= BAD_IN_A_ROW) {
-      this.#connection.close(CLOSE.policy, "Too many bad requests in a row");
+    this.#edge.counters.add(`command_${refusal.code}`);
+    if (!this.#logged.has(refusal.code)) {
+      this.#logged.add(refusal.code);
+      log.info("command.refused", { ...this.#connection.origin, code: refusal.code });
+    }
+    if (this.#bad >= BAD_IN_A_ROW) this.#ban("Too many bad requests in a row");
+    if (refusal.code === "rate_limited" && this.#flood.add(this.#edge.hub.now())) {
+      this.#ban("Too much came in spite of all refusals");
     }
   }
 
@@ -374,7 +437,9 @@ export class NativeSession implements Session {
     if (this.#recorded || this.#who.account === null) return then?.();
     this.#recorded = true;
     const { account } = this.#who;
-    this.#edge.bus.send({ op: "propose", proposal: { kind: "account", account } }, (answer) => {
+    const { origin } = this.#connection;
+    const proposal = { kind: "account" as const, account };
+    this.#edge.bus.send({ op: "propose", proposal, origin }, (answer) => {
       // A full disk refuses it; the next command tries again.
       if (answer !== null && "refusal" in answer) this.#recorded = false;
       then?.();
@@ -400,25 +465,6 @@ export class NativeSession implements Session {
     }
     for (const channel of this.#wanted.keys()) this.#leave(channel);
     this.#wanted.clear();
+    this.#frames = [];
   }
-}
-
-/** What to say when the core gave an answer that doesn't fit. */
-export const UNANSWERED: Refusal = refuse("internal", "The server couldn't answer");
-
-/**
- * Sends a proposal up and sorts out the answer.
- *
- * @param bus The edge's end.
- * @param proposal What is to become a record.
- * @param told Called with the outcome, or why there is none.
- */
-export function propose(
-  bus: EdgeEnd,
-  proposal: (Parameters<EdgeEnd["send"]>[0] & { op: "propose" })["proposal"],
-  told: (result: Exclude<Answer, null | { roster: unknown }>) => void,
-): void {
-  bus.send({ op: "propose", proposal }, (answer) => {
-    told(answer === null || "roster" in answer ? { refusal: UNANSWERED } : answer);
-  });
 }

@@ -17,8 +17,14 @@ import { create, MESSAGE_BYTES, migrate, rollBack } from "./schema.ts";
 import { Spare } from "./spare.ts";
 import { KEY_AGE, Trim } from "./trim.ts";
 
-// Names of feeds that are looked up again and again; bounded because clients choose them.
+// What is looked up again and again; bounded because clients choose it.
 const FEED_CACHE = 10_000;
+const ACCOUNT_CACHE = 10_000;
+
+interface Account {
+  readonly name: string | null;
+  readonly seen: number;
+}
 
 /** What applying a batch brought. */
 export interface Applied {
@@ -55,6 +61,7 @@ export class Log {
   readonly #mark: Mark;
   readonly #spare: Spare | undefined;
   readonly #feeds = new Map<string, number>();
+  readonly #accounts = new Map<string, Account>();
 
   /**
    * Opens a log, and makes it where there is none.
@@ -112,9 +119,30 @@ export class Log {
    * @returns Its display name, and up to which seq its direct messages were sent to it; undefined if it never existed.
    */
   account(account: string): { name: string | null; seen: number } | undefined {
+    const cached = this.#accounts.get(account);
+    if (cached !== undefined) return cached;
     const row = this.#sql.account.get(account);
     if (row === undefined) return undefined;
-    return { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+    const known = { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+    if (this.#accounts.size >= ACCOUNT_CACHE) this.#accounts.clear();
+    this.#accounts.set(account, known);
+    return known;
+  }
+
+  /**
+   * Tells whether a message with this key would be a repeat.
+   *
+   * @param channel Where.
+   * @param from Whose.
+   * @param key The client's key.
+   * @param time When, in milliseconds since 1970.
+   * @returns Whether it is known and not too old.
+   */
+  knows(channel: string, from: string | null, key: string, time: number): boolean {
+    const home = this.#feeds.get(channel) ?? this.#sql.feed.get(channel)?.id;
+    if (home === undefined) return false;
+    const first = this.#sql.key.get(home, from ?? "", key);
+    return first !== undefined && Number(first.time) > Math.max(this.#time, time) - KEY_AGE;
   }
 
   /**
@@ -144,8 +172,9 @@ export class Log {
       this.#mark.advance(last.seq);
       return { outcomes, messages };
     } catch (error) {
-      // A feed that was made in this transaction has no id any more.
+      // What was made in this transaction isn't there any more.
       this.#feeds.clear();
+      this.#accounts.clear();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#spare?.free();
       throw error;
@@ -234,17 +263,27 @@ export class Log {
       case "message":
         return this.#applyMessage(record, messages);
       case "account":
-        this.#sql.addAccount.run(record.account, seq, time, seq);
+        this.#meet(record.account, seq, time);
         break;
       case "rename":
-        this.#sql.addAccount.run(record.account, seq, time, seq);
+        this.#meet(record.account, seq, time);
         this.#sql.rename.run(record.name, record.account);
+        this.#accounts.delete(record.account);
         break;
       case "seen":
         // Only what joins on to what was seen before: there may be something in between.
         this.#sql.seen.run(record.upTo, record.account, record.from);
+        this.#accounts.delete(record.account);
     }
     return { seq, time };
+  }
+
+  /** Finds an account, and makes it where it is new. */
+  #meet(account: string, seq: number, time: number): Account {
+    const known = this.account(account);
+    if (known !== undefined) return known;
+    this.#sql.addAccount.run(account, seq, time, seq);
+    return { name: null, seen: seq };
   }
 
   #applyMessage(record: LogRecord & { kind: "message" }, messages: Message[]): Outcome {
@@ -260,8 +299,7 @@ export class Log {
       }
       this.#sql.setKey.run(home, account, key, seq, time);
     }
-    if (from !== null) this.#sql.addAccount.run(from, seq, time, seq);
-    const name = from === null ? null : this.account(from)?.name ?? null;
+    const name = from === null ? null : this.#meet(from, seq, time).name;
     const message: Message = {
       channel: id,
       seq,

@@ -31,6 +31,8 @@ export class Reader {
   readonly #oldest: StatementSync;
   readonly #trimmed: StatementSync;
   readonly #account: StatementSync;
+  readonly #between: StatementSync;
+  readonly #last: StatementSync;
 
   /**
    * Opens a log that exists.
@@ -54,6 +56,11 @@ export class Reader {
     this.#oldest = this.#db.prepare(`SELECT min(seq) AS seq ${range}`);
     this.#trimmed = this.#db.prepare("SELECT trimmed FROM feeds WHERE name = ?");
     this.#account = this.#db.prepare("SELECT name, seen FROM accounts WHERE account = ?");
+    this.#between = this.#db.prepare(
+      `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel
+      WHERE m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?`,
+    );
+    this.#last = this.#db.prepare("SELECT seq FROM log");
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
   }
 
@@ -101,6 +108,28 @@ export class Reader {
       }
     }
     return { messages: newest.reverse(), more };
+  }
+
+  /**
+   * Reads the oldest messages after a place, of whatever channel.
+   *
+   * @param after The place: a seq.
+   * @param upTo The last seq to read.
+   * @param limit The most messages.
+   * @returns The page.
+   * @throws {Error} If the log can't be read or a record is damaged.
+   */
+  between(after: number, upTo: number, limit: number): Page {
+    return page(this.#between.iterate(after, upTo, limit + 1), limit);
+  }
+
+  /**
+   * Tells the last record that is committed.
+   *
+   * @returns Its seq; 0 in an empty log.
+   */
+  lastSeq(): number {
+    return Number(this.#last.get()?.seq);
   }
 
   /**

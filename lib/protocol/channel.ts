@@ -25,6 +25,14 @@ export const DEMO_PUSH = "push:all";
 export const DEMO_ROOM = "room:lobby";
 
 const NAME_BYTES = 128;
+
+// Every message asks for its channel several times on its way; bounded because clients choose the names.
+const KNOWN = new Map<string, Channel>();
+const MOST_KNOWN = 10_000;
+
+// Most names; the rest of the rules is for other scripts.
+const PLAIN = /^[A-Za-z0-9_.-]+$/;
+
 const NAME = /^[\p{L}\p{M}\p{Nd}_.-]+$/u;
 const ACCOUNT = /^[A-Za-z0-9_-]{1,63}$/;
 const encoder = new TextEncoder();
@@ -46,12 +54,23 @@ export function isAccount(text: string): boolean {
  * @returns The channel, or undefined where the name isn't one (`dm:*` isn't either).
  */
 export function parseChannel(id: string): Channel | undefined {
+  const known = KNOWN.get(id);
+  if (known !== undefined) return known;
+  const channel = read(id);
+  if (channel === undefined) return undefined;
+  if (KNOWN.size >= MOST_KNOWN) KNOWN.clear();
+  KNOWN.set(id, channel);
+  return channel;
+}
+
+function read(id: string): Channel | undefined {
   const colon = id.indexOf(":");
   const kind = id.slice(0, colon);
   const name = id.slice(colon + 1);
   if (name.length > NAME_BYTES || !NAME.test(name)) return undefined;
   if (kind === "push" || kind === "room") {
-    if (name !== name.normalize("NFC") || encoder.encode(name).length > NAME_BYTES) {
+    const plain = PLAIN.test(name);
+    if (!plain && (name !== name.normalize("NFC") || encoder.encode(name).length > NAME_BYTES)) {
       return undefined;
     }
     return { id, kind, name, parties: [] };

@@ -19,8 +19,20 @@ export interface Roster {
   readonly version: number;
   /** How many are there, listed or not. */
   readonly count: number;
-  /** At most {@linkcode ROSTER_SIZE}. */
-  readonly members: readonly Member[];
+  /** At most {@linkcode ROSTER_SIZE} {@linkcode Member}s as a JSON array: made once, however many are told. */
+  readonly list: string;
+}
+
+/**
+ * Writes a roster as the `presence` of an answer (protocol.md section 2).
+ *
+ * @param roster The roster.
+ * @param named Whether its channel stands in it.
+ * @returns The object as JSON text.
+ */
+export function rosterJson({ channel, version, count, list }: Roster, named: boolean): string {
+  const name = named ? `"channel":${JSON.stringify(channel)},` : "";
+  return `{${name}"version":${version},"count":${count},"members":${list}}`;
 }
 
 /** What changed in a channel from one version to the next; without lists where there are too many members. */

@@ -103,4 +103,8 @@ function Typing({ state }) {
 
 keepShell();
 const page = document.getElementById("page");
-if (page !== null) render(html`<${Chat} />`, page);
+if (page !== null) {
+  // What stood there so far was drawn before there was a script.
+  page.replaceChildren();
+  render(html`<${Chat} />`, page);
+}

@@ -36,15 +36,15 @@ export function Fields({ typed, change, badLink }) {
         <input value=${typed.tags} dir="auto" autocomplete="off" placeholder=${t(
           "tagsHint",
         )} onInput=${set("tags")} /></label>
-      <label class="field">${t("link")}
-        <input value=${typed
+      <div class="field"><label for="link">${t("link")}</label>
+        <input id="link" value=${typed
           .click} type="url" inputmode="url" autocomplete="off" placeholder="https://"
           aria-invalid=${badLink ? "true" : undefined} aria-describedby="link-hint" onInput=${set(
             "click",
           )} />
         <small id="link-hint" class=${badLink ? "wrong" : "hint"}>${t(
           badLink ? "badLink" : "linkHint",
-        )}</small></label>
+        )}</small></div>
     </div>
   `;
 }

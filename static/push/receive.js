@@ -83,4 +83,8 @@ function Received({ received, above }) {
 
 keepShell();
 const page = document.getElementById("page");
-if (page !== null) render(html`<${Receive} />`, page);
+if (page !== null) {
+  // What stood there so far was drawn before there was a script.
+  page.replaceChildren();
+  render(html`<${Receive} />`, page);
+}

@@ -11,6 +11,7 @@ import { Card } from "./card.js";
 import { dataOf, pushOf, topicOf } from "./content.js";
 import { empty, Fields } from "./fields.js";
 import { Topic } from "./topic.js";
+import { Token, wasTaken } from "./token.js";
 
 /** What is sent at once isn't shown on its way. */
 const SHOWN_AFTER = 400;
@@ -22,11 +23,27 @@ const client = connect({ adopts: (other) => other === channel });
 const connection = signal(client.state);
 /** @type {import("@preact/signals").Signal<readonly import("../fanfare.js").Item[]>} */
 const outgoing = signal([]);
-client.on("state", () => void (connection.value = client.state));
-client.on("outbox", () => {
-  outgoing.value = client.outbox.filter((item) => item.channel === channel);
+/** Whether the server won't take a push without the token. */
+const closed = signal(false);
+let tryAgain = wasTaken();
+client.on("state", () => {
+  connection.value = client.state;
+  lookForRefused();
 });
+client.on("outbox", lookForRefused);
 client.on("sent", (_client, { item }) => item.channel === channel && toast(t("pushed", { topic })));
+
+/** What was refused for want of the token asks for it, and is sent once it was given. */
+function lookForRefused() {
+  outgoing.value = client.outbox.filter((item) => item.channel === channel);
+  const refused = outgoing.value.filter(({ status, error }) =>
+    status === "failed" && error?.code === "forbidden"
+  );
+  if (tryAgain && client.state === "open" && refused.length > 0) {
+    tryAgain = false;
+    for (const { id } of refused) client.retry(id);
+  } else if (!tryAgain && refused.length > 0) closed.value = true;
+}
 
 /** @param {{code: string, message: string}} error Why not. @returns {string} The reason, where this page knows a better one. */
 function why(error) {
@@ -76,6 +93,7 @@ function Send() {
         <${Fields} typed=${typed} change=${change} badLink=${badLink} />
         <button type="submit">${t("push")}</button>
       </form>
+      ${closed.value && html`<${Token} />`}
       <${Preview} data=${dataOf(typed)} />
       <${Outgoing} items=${outgoing.value} />
     </main>

@@ -448,7 +448,7 @@ Deno.test("older messages come as one scrolls up, what one reads stays where it 
 });
 
 Deno.test("what was missed beyond recovery is shown as a gap, and loaded on a click", async () => {
-  await using server = await startServer({ recovery: 10 });
+  await using server = await startServer({ limits: { recovery: 10 } });
   await using browser = await launchBrowser();
   const { page } = await visit(browser, server);
   await say(page, "before");

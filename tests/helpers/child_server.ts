@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly port?: number;
   /** More of the command line. */
   readonly flags?: readonly string[];
+  /** What is run. @default {"main.ts"} */
+  readonly program?: string;
   /** What it is started by, such as `["unshare", …]`; the command line of the server follows. */
   readonly by?: readonly string[];
 }
@@ -46,7 +48,7 @@ const UNBOUNDED = { FANFARE_RATE: "0", FANFARE_MAX_PER_ADDRESS: "0", FANFARE_MAX
  * @returns The child, at once.
  */
 export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
-  const args = [...await startArguments(), "--data", options.data];
+  const args = [...await startArguments(options.program), "--data", options.data];
   args.push("--port", String(options.port ?? 0), ...options.flags ?? []);
   const [program = "", ...before] = [...options.by ?? [], Deno.execPath()];
   const command = new Deno.Command(program, {
@@ -142,10 +144,10 @@ export async function runProgram(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-async function startArguments(): Promise<string[]> {
+async function startArguments(program = "main.ts"): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const [deno, ...args] = String(tasks.start.command).split(" ");
-  if (deno === "deno" && args.at(-1) === "main.ts") return args;
+  if (deno === "deno" && args.at(-1) === "main.ts") return [...args.slice(0, -1), program];
   throw new Error("Cannot start the server: its start task isn't `deno … main.ts`");
 }
 

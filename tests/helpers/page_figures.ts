@@ -6,6 +6,8 @@ import { NativeClient, type TestServer } from "./server.ts";
 export interface Opening {
   /** Milliseconds to the first contentful paint. */
   readonly paint: number;
+  /** Milliseconds until what one came for is drawn. */
+  readonly drawn: number;
   /** Bytes over the wire until it was at rest, heads of answers included. */
   readonly bytes: number;
   readonly requests: number;
@@ -33,13 +35,22 @@ export async function openAnew(browser: Browser, url: string, ready: string): Pr
       requests += 1;
     });
     await cdp.send("Network.enable");
+    await page.addInitScript((ready) => {
+      const look = () => {
+        if (document.querySelector(ready) === null) requestAnimationFrame(look);
+        else Object.assign(globalThis, { drawn: performance.now() });
+      };
+      look();
+    }, ready);
     await page.goto(url, { waitUntil: "load" });
-    await page.locator(ready).first().waitFor({ state: "attached" });
+    const drawn =
+      await (await page.waitForFunction<number | undefined>("globalThis.drawn")).jsonValue() ??
+        Infinity;
     await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length);
     const paint = await page.evaluate(() =>
       performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity
     );
-    return { paint, bytes, requests };
+    return { paint, drawn, bytes, requests };
   } finally {
     await context.close();
   }

@@ -1,6 +1,11 @@
 /** A server in this process, on a free port, with a data folder of its own. */
 import { type Config, readConfig } from "../../lib/config.ts";
-import { serve } from "../../lib/serve.ts";
+import type { Limits } from "../../lib/limits.ts";
+import { serve, type ServeParts } from "../../lib/serve.ts";
+import { UNBOUNDED } from "./limits.ts";
+
+/** What differs from the defaults; of the limits those on how many and how often only hold where they are named. */
+export type Changes = Partial<Omit<Config, "limits">> & { readonly limits?: Partial<Limits> };
 
 /** A server under test. */
 export interface TestServer extends AsyncDisposable {
@@ -9,34 +14,67 @@ export interface TestServer extends AsyncDisposable {
   /** `http://127.0.0.1:port`. */
   readonly url: string;
   readonly data: string;
+  /** Puts other isolates in the place of those that serve. */
+  replaceEdges(): Promise<void>;
+  /** How many isolates took the place of another. */
+  replacements(): number;
   /** Ends it and starts another on the same data and port. */
   restart(): Promise<void>;
+}
+
+// How many isolates a server has where its test doesn't say; tests of one file run one after the other.
+let isolates = 0;
+
+/** With which numbers of isolates everything that is promised has to hold: none of their own, one, several. */
+export const ISOLATES = [0, 1, 3];
+
+/**
+ * Registers a test for each of {@linkcode ISOLATES}: {@linkcode startServer} starts so many.
+ *
+ * @param name The test's.
+ * @param test What it does.
+ */
+export function testIsolates(name: string, test: () => Promise<void>): void {
+  for (const count of ISOLATES) {
+    Deno.test(`${name} (${count} isolates)`, async () => {
+      isolates = count;
+      try {
+        await test();
+      } finally {
+        isolates = 0;
+      }
+    });
+  }
 }
 
 /**
  * Starts a server; `await using` ends it.
  *
  * @param changes What differs from the defaults.
- * @param clock Milliseconds since 1970.
+ * @param parts What differs from the program.
  * @returns The server.
  */
 export async function startServer(
-  changes: Partial<Config> = {},
-  clock: () => number = Date.now,
+  changes: Changes = {},
+  parts: ServeParts = {},
 ): Promise<TestServer> {
   const config = readConfig([], () => undefined);
   if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
   const data = changes.data ?? await Deno.makeTempDir({ prefix: "fanfare-test-" });
-  let running = await serve({ ...config, port: 0, ...changes, data }, clock);
+  const limits = { ...UNBOUNDED, ...changes.limits };
+  const whole = { ...config, workers: isolates, ...changes, data, limits };
+  let running = await serve({ ...whole, port: changes.port ?? 0 }, parts);
   const host = `127.0.0.1:${running.address.port}`;
   const { port } = running.address;
   return {
     host,
     url: `http://${host}`,
     data,
+    replaceEdges: () => running.replaceEdges(),
+    replacements: () => running.replacements,
     async restart() {
       await running.stop();
-      running = await serve({ ...config, ...changes, data, port }, clock);
+      running = await serve({ ...whole, port }, parts);
     },
     async [Symbol.asyncDispose]() {
       await running.stop();

@@ -19,6 +19,7 @@ export interface Publication {
 /** What is counted, in the order in which it is shown. */
 export interface Counts {
   kills: number;
+  mishaps: number;
   cut: number;
   reconnects: number;
   published: number;
@@ -41,6 +42,7 @@ const TOLD = 20;
 export class Ledger {
   readonly counts: Counts = {
     kills: 0,
+    mishaps: 0,
     cut: 0,
     reconnects: 0,
     published: 0,

@@ -1,11 +1,14 @@
 /**
  * Kills the server in the middle of everything, again and again, and proves that nothing acknowledged is lost, repeated or
- * reordered: `deno run -A tests/torture/main.ts [--seed N] [--kills N] [--proxy] [--seconds N] [-- server flags]`.
+ * reordered: `deno run -A tests/torture/main.ts [--seed N] [--kills N] [--mishaps N] [--proxy]
+ * [--seconds N] [-- server flags]`.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { torture } from "./torture.ts";
+
+const MISHAPS = ["replace", "throw", "exit", "replace", "reject", "heap", "hang"] as const;
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
@@ -14,6 +17,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string" },
     kills: { type: "string", default: "20" },
     proxy: { type: "boolean", default: false },
+    mishaps: { type: "string", default: "0" },
     seconds: { type: "string", default: "0" },
   },
 });
@@ -22,6 +26,10 @@ console.log(`seed ${seed}`);
 const { counts, violations } = await torture({
   seed,
   kills: Number(values.kills),
+  mishaps: Array.from(
+    { length: Number(values.mishaps) },
+    (_, i) => MISHAPS[i % MISHAPS.length] ?? "throw",
+  ),
   proxy: values.proxy,
   seconds: Number(values.seconds),
   flags: positionals,

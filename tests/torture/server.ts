@@ -1,5 +1,7 @@
 /** The server under torture: killed at bad moments, and started again on the same port and data. */
 import { type ChildServer, pause, spawnServer, within } from "../helpers/child_server.ts";
+import { join } from "node:path";
+import type { Fault } from "../helpers/faulty_worker.ts";
 import type { Random } from "../helpers/random.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -7,6 +9,26 @@ import type { Ledger } from "./ledger.ts";
 const ACK_LIMIT = 30_000;
 const END_LIMIT = 10_000;
 const PORT_TRIES = 20;
+/** Within what an isolate that hangs has to end the process (hostile.md L7), in milliseconds. */
+const HANG_LIMIT = 7000;
+const EXIT_HUNG = 70;
+
+/** What can happen to an isolate: a fault of its own, or that another takes its place. */
+export type Mishap = Fault | "replace";
+
+/** How it is started. */
+export interface VictimOptions {
+  readonly data: string;
+  /** More of its command line. */
+  readonly flags: readonly string[];
+  /** Whether its isolates go wrong when they are told, and lose posts. */
+  readonly faulty: boolean;
+}
+
+const programOf = (faulty: boolean) => faulty ? "tests/helpers/faulty_server.ts" : "main.ts";
+
+// What a faulty one says of its isolates; the runtime says it too, in lines that aren't JSON.
+const OF_ISOLATES = /^(?!\{)|"edge\.(?:ended|hung)"/;
 
 /** The server, whichever process it is at the moment. */
 export class Victim implements AsyncDisposable {
@@ -14,34 +36,76 @@ export class Victim implements AsyncDisposable {
   readonly port: number;
   readonly #data: string;
   readonly #flags: readonly string[];
+  readonly #faulty: boolean;
   readonly #ledger: Ledger;
   #child: ChildServer;
 
-  private constructor(
-    child: ChildServer,
-    port: number,
-    data: string,
-    flags: readonly string[],
-    ledger: Ledger,
-  ) {
+  private constructor(child: ChildServer, port: number, options: VictimOptions, ledger: Ledger) {
     this.#child = child;
     this.port = port;
-    this.#data = data;
-    this.#flags = flags;
+    this.#data = options.data;
+    this.#flags = options.flags;
+    this.#faulty = options.faulty;
     this.#ledger = ledger;
   }
 
   /**
    * Starts it on a free port.
    *
-   * @param data The data folder.
-   * @param flags More of its command line.
+   * @param options How.
    * @param ledger Where its troubles are written down.
    * @returns The server, listening.
    */
-  static async start(data: string, flags: readonly string[], ledger: Ledger): Promise<Victim> {
-    const child = await spawnServer({ data, flags });
-    return new Victim(child, await child.listening, data, flags, ledger);
+  static async start(options: VictimOptions, ledger: Ledger): Promise<Victim> {
+    const { data, flags, faulty } = options;
+    const child = await spawnServer({ data, flags, program: programOf(faulty) });
+    return new Victim(child, await child.listening, options, ledger);
+  }
+
+  /**
+   * Has an isolate go wrong in the middle of work, and waits until work goes on.
+   *
+   * @param mishap What happens to it.
+   * @param random Chooses the moment.
+   * @returns What was seen of it.
+   */
+  async upset(mishap: Mishap, random: Random): Promise<string> {
+    const [before, after] = [random.whole(1, 1000), 200];
+    await within(this.#ledger.after(before), ACK_LIMIT, `${before} acknowledgements`);
+    const begun = performance.now();
+    const seen = this.#replacement(mishap === "replace" ? "edge.replaced" : "edge.ended");
+    if (mishap === "replace") this.#child.signal("SIGHUP");
+    else {
+      const fault = join(this.#data, "fault");
+      await Deno.writeTextFile(`${fault}-new`, mishap);
+      await Deno.rename(`${fault}-new`, fault);
+    }
+    let how = "the process ended and was started again";
+    if (mishap === "hang") await this.#outliveHang();
+    else how = await within(seen, ACK_LIMIT, `another isolate after ${mishap}`);
+    await within(this.#ledger.after(after), ACK_LIMIT, `${after} acknowledgements after ${mishap}`);
+    return `${how}, on its way after ${Math.round(performance.now() - begun)} ms`;
+  }
+
+  // What the log says of an isolate, and of the next one that serves.
+  #replacement(event: string): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let at = 0;
+    this.#child.onLog = ({ message }) => {
+      if (message === event && at === 0) at = performance.now();
+      if (message !== "edge.serving" || at === 0) return;
+      resolve(`${event}, another served ${Math.round(performance.now() - at)} ms later`);
+    };
+    return promise;
+  }
+
+  async #outliveHang(): Promise<void> {
+    const { code } = await within(this.#child.ended, HANG_LIMIT, "the end of a server that hangs");
+    if (code !== EXIT_HUNG) {
+      this.#ledger.violate("wrong", `A server that hung ended with ${code}`);
+    }
+    await this.restart("SIGKILL");
+    await this.listen();
   }
 
   /**
@@ -75,7 +139,8 @@ export class Victim implements AsyncDisposable {
   async restart(signal: Deno.Signal, down = 0): Promise<void> {
     await this.#end(signal);
     await pause(down);
-    this.#child = await spawnServer({ data: this.#data, flags: this.#flags, port: this.port });
+    const [data, flags, program] = [this.#data, this.#flags, programOf(this.#faulty)];
+    this.#child = await spawnServer({ data, flags, program, port: this.port });
   }
 
   /** Waits until it listens; another process may have taken the port for a connection of its own, for a while. */
@@ -107,6 +172,7 @@ export class Victim implements AsyncDisposable {
     const { code } = await within(this.#child.ended, END_LIMIT, `the server's end by ${signal}`);
     await this.#child[Symbol.asyncDispose]();
     for (const trouble of this.#child.troubles) {
+      if (this.#faulty && OF_ISOLATES.test(trouble)) continue;
       if (!/address in use|AddrInUse/i.test(trouble)) {
         this.#ledger.violate("wrong", `The server said: ${trouble}`);
       }

@@ -5,7 +5,7 @@ import { type Random, randomOf } from "../helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { type Account, Publisher, type Shared } from "./publisher.ts";
 import { ReaderClient } from "./reader.ts";
-import { Victim } from "./server.ts";
+import { type Mishap, Victim } from "./server.ts";
 import { readHistory, verifyHistory, verifyStream } from "./verify.ts";
 import { Wire, type WireMessage } from "./wire.ts";
 
@@ -13,6 +13,8 @@ import { Wire, type WireMessage } from "./wire.ts";
 export interface TortureOptions {
   readonly seed: number;
   readonly kills: number;
+  /** What happens to isolates, after the kills; where anything does, their bus loses a third of its posts all the time. */
+  readonly mishaps: readonly Mishap[];
   /** Whether connections go through a proxy that treats them badly. */
   readonly proxy: boolean;
   /** How long it lasts at least, in seconds. */
@@ -65,8 +67,9 @@ class Run {
   }
 
   async run(): Promise<void> {
-    const { flags } = this.#options;
-    await using victim = await Victim.start(this.#data, flags, this.#ledger);
+    const { flags, mishaps } = this.#options;
+    const faulty = mishaps.length > 0;
+    await using victim = await Victim.start({ data: this.#data, flags, faulty }, this.#ledger);
     const accounts = await this.#enter(victim.port, ["Ada", "Bob", "Cyd", "Dan", "Eve"]);
     await using proxy = this.#options.proxy ? await this.#between(victim.port) : undefined;
     this.#cast(accounts, `ws://127.0.0.1:${proxy?.port ?? victim.port}/ws`);
@@ -158,6 +161,11 @@ class Run {
       say(`kill ${kill} (${moment}) at seq ${this.#ledger.seq}`);
     }
     await victim.listen();
+    for (const mishap of this.#options.mishaps) {
+      const seen = await victim.upset(mishap, random);
+      this.#ledger.counts.mishaps += 1;
+      say(`an isolate: ${mishap} at seq ${this.#ledger.seq}: ${seen}`);
+    }
     await within(
       this.#ledger.after(500),
       FINISH_LIMIT,

@@ -129,5 +129,9 @@ export const en = {
   badLink: "This isn't an http or https address",
   preview: "Preview",
   open: "Open {host}",
-  more: "More",
+  tokenNeeded: "This server is closed: pushing needs the admin token. It is asked for once.",
+  tokenLabel: "Admin token",
+  tokenUse: "Use it",
+  tokenWrong: "The token isn't right.",
+  tokenOften: "Too many tries. Wait a minute.",
 };

@@ -128,5 +128,9 @@ export const zh = {
   badLink: "这不是 http 或 https 地址",
   preview: "预览",
   open: "打开 {host}",
-  more: "更多",
+  tokenNeeded: "服务器已关闭推送：需要管理员令牌，只需输入一次。",
+  tokenLabel: "管理员令牌",
+  tokenUse: "使用",
+  tokenWrong: "令牌不正确。",
+  tokenOften: "尝试次数过多，请稍候一分钟。",
 };

@@ -1,0 +1,194 @@
+/** What is counted for the whole process, whatever edge it comes from. Pure: time is a parameter, in milliseconds, never going down. */
+import { countedAs, isLoopback } from "../address.ts";
+import type { Origin } from "../bus.ts";
+import { ADDRESS_FACTOR, Buckets, GUESSES, type Limits } from "../limits.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
+
+/** How many buckets of each kind are kept: at 150 bytes each that is 15 MB. */
+export const MOST_BUCKETS = 100_000;
+
+// A client that was refused comes back when it can publish some more, not one by one.
+const AFTER_REFUSAL = 5;
+
+// How long a newcomer waits who found the server full, or too many of its own.
+const FULL_RETRY = 5000;
+
+interface Held {
+  readonly address: string;
+  readonly account: string | null;
+  /** Until when all that it publishes is refused, so that its order holds. */
+  refusedUntil: number;
+}
+
+/** Connections, publications, new accounts and guesses: how many of each, by account and by address. */
+export class Quotas {
+  readonly #limits: Limits;
+  // Each edge's own, so that all of them go with it.
+  readonly #held = new Map<number, Map<string, Held>>();
+  readonly #ofAddress = new Map<string, number>();
+  readonly #ofAccount = new Map<string, number>();
+  #connections = 0;
+  readonly #published: Buckets;
+  readonly #publishedFrom: Buckets;
+  readonly #created: Buckets;
+  readonly #guessed: Buckets;
+
+  /** @param limits The limits in force. */
+  constructor(limits: Limits) {
+    this.#limits = limits;
+    const { rate, burst, newAccounts } = limits;
+    const buckets = (rate: number, burst: number) => new Buckets({ rate, burst }, MOST_BUCKETS);
+    this.#published = buckets(rate, burst);
+    this.#publishedFrom = buckets(rate * ADDRESS_FACTOR, burst * ADDRESS_FACTOR);
+    this.#created = buckets(newAccounts / 60, newAccounts);
+    this.#guessed = buckets(GUESSES / 60, GUESSES);
+  }
+
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** How many names are kept for all that is counted; for tests and metrics. */
+  get names(): number {
+    const buckets = [this.#published, this.#publishedFrom, this.#created, this.#guessed];
+    return buckets.reduce((sum, { size }) => sum + size, 0) + this.#ofAddress.size +
+      this.#ofAccount.size;
+  }
+
+  /**
+   * Lets a connection in, before its handshake is answered.
+   *
+   * @param edge Where.
+   * @param origin Which, and from where.
+   * @param account Whose.
+   * @returns Why not; undefined where it is in and counted.
+   */
+  admit(
+    edge: number,
+    { connection, address }: Required<Origin>,
+    account: string | null,
+  ): Refusal | undefined {
+    const { connections, perAddress, perAccount } = this.#limits;
+    const from = isLoopback(address) ? undefined : countedAs(address);
+    if (reached(this.#connections, connections)) {
+      return { ...refuse("unavailable", "The server is full, come back later"), retry: FULL_RETRY };
+    }
+    if (from !== undefined && reached(this.#ofAddress.get(from) ?? 0, perAddress)) {
+      return tooMany(`An address has at most ${perAddress} connections`);
+    }
+    if (account !== null && reached(this.#ofAccount.get(account) ?? 0, perAccount)) {
+      return tooMany(`An account has at most ${perAccount} connections`);
+    }
+    let held = this.#held.get(edge);
+    if (held === undefined) this.#held.set(edge, held = new Map());
+    held.set(connection, { address, account, refusedUntil: 0 });
+    this.#count(address, account, 1);
+    return undefined;
+  }
+
+  /**
+   * A connection that was let in is gone.
+   *
+   * @param edge Where.
+   * @param connection Which.
+   */
+  dismiss(edge: number, connection: string): void {
+    const held = this.#held.get(edge)?.get(connection);
+    if (held === undefined) return;
+    this.#held.get(edge)?.delete(connection);
+    this.#count(held.address, held.account, -1);
+  }
+
+  /**
+   * An edge is gone, and with it all that it held.
+   *
+   * @param edge Which.
+   */
+  drop(edge: number): void {
+    for (const { address, account } of this.#held.get(edge)?.values() ?? []) {
+      this.#count(address, account, -1);
+    }
+    this.#held.delete(edge);
+  }
+
+  /**
+   * Counts a publication. One that repeats a key isn't to be asked about.
+   *
+   * @param edge Where.
+   * @param origin Who sent it, and from where.
+   * @param account Whose it is.
+   * @param now The time.
+   * @returns Why not, with the time until its connection may publish again.
+   */
+  publish(edge: number, origin: Origin, account: string | null, now: number): Refusal | undefined {
+    if (this.#limits.rate === 0) return undefined;
+    const { connection, address } = origin;
+    const held = connection === undefined ? undefined : this.#held.get(edge)?.get(connection);
+    if (held !== undefined && now < held.refusedUntil) return tooFast(held.refusedUntil - now);
+    const from = countedAs(address);
+    const buckets = [this.#published.of(account ?? `@${from}`, now)];
+    if (!isLoopback(address)) buckets.push(this.#publishedFrom.of(from, now));
+    if (buckets.every((bucket) => bucket.wait(1, now) === 0)) {
+      for (const bucket of buckets) bucket.take(now);
+      return undefined;
+    }
+    const wait = Math.max(...buckets.map((bucket) => bucket.wait(AFTER_REFUSAL, now)));
+    if (held !== undefined) held.refusedUntil = now + wait;
+    return tooFast(wait);
+  }
+
+  /**
+   * Counts an account that comes into being.
+   *
+   * @param address From where.
+   * @param now The time.
+   * @returns Why not.
+   */
+  create(address: string, now: number): Refusal | undefined {
+    if (this.#limits.newAccounts === 0 || isLoopback(address)) return undefined;
+    const bucket = this.#created.of(countedAs(address), now);
+    if (bucket.take(now)) return undefined;
+    const sentence = `An address brings ${this.#limits.newAccounts} accounts a minute into being`;
+    return { ...refuse("rate_limited", sentence), retry: Math.ceil(bucket.wait(1, now)) };
+  }
+
+  /**
+   * Counts a token that was shown. After too many wrong ones a right one is refused as well: guesses learn nothing.
+   *
+   * @param address From where.
+   * @param right Whether it was right.
+   * @param now The time.
+   * @returns Why it isn't looked at.
+   */
+  token(address: string, right: boolean, now: number): Refusal | undefined {
+    const bucket = this.#guessed.of(countedAs(address), now);
+    if (right ? bucket.wait(1, now) === 0 : bucket.take(now)) return undefined;
+    const retry = Math.ceil(bucket.wait(1, now));
+    return { ...refuse("rate_limited", "Too many wrong tokens came from this address"), retry };
+  }
+
+  #count(address: string, account: string | null, by: 1 | -1): void {
+    this.#connections += by;
+    add(this.#ofAddress, countedAs(address), by);
+    if (account !== null) add(this.#ofAccount, account, by);
+  }
+}
+
+function add(counts: Map<string, number>, name: string, by: number): void {
+  const count = (counts.get(name) ?? 0) + by;
+  if (count > 0) counts.set(name, count);
+  else counts.delete(name);
+}
+
+function reached(count: number, limit: number): boolean {
+  return limit > 0 && count >= limit;
+}
+
+function tooMany(sentence: string): Refusal {
+  return { ...refuse("rate_limited", sentence), retry: FULL_RETRY };
+}
+
+function tooFast(wait: number): Refusal {
+  return { ...refuse("rate_limited", "Too many publications"), retry: Math.ceil(wait) };
+}

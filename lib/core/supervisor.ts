@@ -1,0 +1,282 @@
+/** Starts, watches and restarts the isolates of edges, and has them leave. */
+import { Worker } from "node:worker_threads";
+import { BEAT } from "../bus.ts";
+import {
+  type EdgeSettings,
+  type Farewell,
+  type FromWorker,
+  LEAVE_ALL,
+  LEAVE_ONE,
+  type ToWorker,
+  type WorkerStart,
+} from "../isolate.ts";
+import { type Level, log } from "../logger.ts";
+import type { Broadcast } from "./broadcast.ts";
+
+/** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
+export const HANG = 5000;
+
+/** How long no edge may serve before the process ends, in milliseconds. */
+export const NO_EDGE = 10_000;
+
+/** The exit code where only a new process helps (EX_SOFTWARE of sysexits.h): an isolate that hangs can't be ended. */
+export const EXIT_HUNG = 70;
+
+// Before an edge is started again, in milliseconds: at once, then slower while it goes on failing.
+const PAUSES = [0, 1000, 2000, 4000];
+
+// One that served for so long has nothing to do with failures before it.
+const STEADY = 60_000;
+
+// An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
+const LEAVE_ONE_LIMIT = 2000;
+const LEAVE_ALL_LIMIT = 9000;
+
+// Pages, hub and rings; what sockets hold unsent is outside of it.
+const HEAP_MIB = 1024;
+
+/** What a supervisor works with. */
+export interface SupervisorParts {
+  readonly bus: Broadcast;
+  /** The name of the bus's BroadcastChannel. */
+  readonly channel: string;
+  readonly settings: EdgeSettings;
+  /** How many edges there are to be. */
+  readonly count: number;
+  readonly logLevel: Level | undefined;
+  /** The module that an edge's isolate runs. */
+  readonly entry: URL;
+  /** Ends the process: nothing less helps. */
+  readonly giveUp: (code: number) => void;
+}
+
+interface Isolate {
+  readonly edge: number;
+  readonly worker: Worker;
+  readonly since: number;
+  /** When it last gave a sign of life. */
+  alive: number;
+  serving: boolean;
+  /** It was told to leave: its end is no death. */
+  leaving: boolean;
+  readonly served: PromiseWithResolvers<number>;
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+/** Watches over the isolates that serve. */
+export class Supervisor {
+  readonly #parts: SupervisorParts;
+  readonly #isolates = new Map<number, Isolate>();
+  readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
+  #edges = 0;
+  #port: number;
+  #failures = 0;
+  #replacements = 0;
+  #stopping = false;
+  #served = performance.now();
+  #looked = performance.now();
+  readonly #watch: ReturnType<typeof setInterval>;
+
+  private constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+    this.#port = parts.settings.port;
+    this.#watch = setInterval(() => this.#look(), BEAT / 2);
+  }
+
+  /**
+   * Starts the edges.
+   *
+   * @param parts What it works with.
+   * @returns The supervisor, once all of them serve.
+   * @throws {Error} If the port is taken, or an edge can't be started.
+   */
+  static async start(parts: SupervisorParts): Promise<Supervisor> {
+    // Edges share their port, and would share it with another server too: ask for it alone first.
+    const { host, port } = parts.settings;
+    const alone = Deno.listen({ hostname: host, port });
+    const supervisor = new Supervisor(parts);
+    supervisor.#port = alone.addr.port;
+    alone.close();
+    try {
+      const first = Array.from({ length: parts.count }, () => supervisor.#open());
+      await Promise.all(first.map(({ served }) => served.promise));
+    } catch (error) {
+      await supervisor.#terminateAll();
+      throw error;
+    }
+    return supervisor;
+  }
+
+  /** Where the edges listen. */
+  get address(): Deno.NetAddr {
+    return { transport: "tcp", hostname: this.#parts.settings.host, port: this.#port };
+  }
+
+  /** How many edges were started in the place of another. */
+  get replacements(): number {
+    return this.#replacements;
+  }
+
+  /** The edges that serve. */
+  get edges(): readonly number[] {
+    return [...this.#isolates.values()].filter(({ serving, leaving }) => serving && !leaving)
+      .map(({ edge }) => edge);
+  }
+
+  /**
+   * Puts another in the place of an edge: the new one first, then the old one sends its clients over.
+   *
+   * @param edge Which.
+   */
+  async replace(edge: number): Promise<void> {
+    const old = this.#isolates.get(edge);
+    if (old === undefined || old.leaving) return;
+    old.leaving = true;
+    this.#replacements += 1;
+    const next = this.#open();
+    log.info("edge.replaced", { edge, by: next.edge });
+    await Promise.race([next.served.promise, next.ended.promise]);
+    await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
+  }
+
+  /** Has all edges refuse new work. */
+  refuseNew(): void {
+    this.#stopping = true;
+    for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "refuse" });
+  }
+
+  /** Has all edges say goodbye, and ends them. */
+  async leave(): Promise<void> {
+    this.refuseNew();
+    const all = [...this.#isolates.values()];
+    for (const pause of this.#pauses) clearTimeout(pause);
+    await Promise.all(all.map((isolate) => this.#leave(isolate, LEAVE_ALL, LEAVE_ALL_LIMIT)));
+    clearInterval(this.#watch);
+  }
+
+  async #leave(isolate: Isolate, farewell: Farewell, limit: number): Promise<void> {
+    isolate.leaving = true;
+    this.#tell(isolate, { kind: "leave", farewell });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limit));
+    await Promise.race([isolate.ended.promise, late]);
+    clearTimeout(timer);
+    // With all that it may still hold, such as sockets that nobody reads.
+    await isolate.worker.terminate();
+    this.#forget(isolate);
+  }
+
+  #open(): Isolate {
+    const edge = ++this.#edges;
+    const { bus, channel, settings, entry, logLevel } = this.#parts;
+    const port = {
+      postMessage: (message: Extract<ToWorker, { kind: "bus" }>["message"]) =>
+        this.#tell(isolate, { kind: "bus", message }),
+    };
+    const { number, seq } = bus.attach(edge, port);
+    const start: WorkerStart = {
+      settings: { ...settings, port: this.#port },
+      channel,
+      number,
+      seq,
+      logLevel,
+    };
+    const now = performance.now();
+    const isolate: Isolate = {
+      edge,
+      worker: new Worker(entry, {
+        workerData: start,
+        resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+      }),
+      since: now,
+      alive: now,
+      serving: false,
+      leaving: false,
+      served: Promise.withResolvers(),
+      ended: Promise.withResolvers(),
+    };
+    // Whoever doesn't wait for it hears of its end all the same.
+    isolate.served.promise.catch(() => {});
+    this.#isolates.set(edge, isolate);
+    isolate.worker.on("message", (message: FromWorker) => this.#hear(isolate, message));
+    isolate.worker.on("error", (error: Error) => this.#ended(isolate, String(error)));
+    isolate.worker.on("exit", (code: number) => this.#ended(isolate, `it exited with ${code}`));
+    return isolate;
+  }
+
+  #hear(isolate: Isolate, message: FromWorker): void {
+    isolate.alive = performance.now();
+    switch (message.kind) {
+      case "bus":
+        return this.#parts.bus.receive(isolate.edge, message.message);
+      case "serving":
+        isolate.serving = true;
+        isolate.served.resolve(message.port);
+        log.info("edge.serving", {
+          edge: isolate.edge,
+          ms: Math.round(performance.now() - isolate.since),
+        });
+        return;
+      case "left":
+        return isolate.ended.resolve();
+      case "failed":
+        isolate.served.reject(new Error(message.sentence));
+        void isolate.worker.terminate();
+        return this.#ended(isolate, message.sentence);
+    }
+  }
+
+  // An isolate tells its end once or twice: what threw, then its exit.
+  #ended(isolate: Isolate, why: string): void {
+    if (!this.#forget(isolate) || isolate.leaving || this.#stopping) return;
+    isolate.served.reject(new Error(`An edge ended: ${why}`));
+    const now = performance.now();
+    this.#failures = now - isolate.since > STEADY ? 0 : this.#failures + 1;
+    const pause = PAUSES[Math.min(Math.max(0, this.#failures - 1), PAUSES.length - 1)] ?? 0;
+    log.error("edge.ended", { edge: isolate.edge, why, pause });
+    const timer = setTimeout(() => {
+      this.#pauses.delete(timer);
+      this.#replacements += 1;
+      this.#open();
+    }, pause);
+    this.#pauses.add(timer);
+  }
+
+  #forget(isolate: Isolate): boolean {
+    isolate.ended.resolve();
+    if (!this.#isolates.delete(isolate.edge)) return false;
+    this.#parts.bus.detach(isolate.edge);
+    return true;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    // Where this isolate itself stood still, such as a machine that slept, nobody else is to blame.
+    const stood = now - this.#looked > 2 * BEAT;
+    this.#looked = now;
+    for (const isolate of this.#isolates.values()) {
+      if (stood) isolate.alive = now;
+      if (isolate.serving && !isolate.leaving) this.#served = now;
+      if (!isolate.serving || isolate.leaving || now - isolate.alive < HANG) continue;
+      log.error("edge.hung", { edge: isolate.edge, silent: Math.round(now - isolate.alive) });
+      return this.#parts.giveUp(EXIT_HUNG);
+    }
+    if (stood || this.#stopping) this.#served = now;
+    if (now - this.#served < NO_EDGE) return;
+    log.error("edge.none", { since: Math.round(now - this.#served) });
+    this.#parts.giveUp(EXIT_HUNG);
+  }
+
+  async #terminateAll(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#watch);
+    for (const isolate of [...this.#isolates.values()]) {
+      await isolate.worker.terminate();
+      this.#forget(isolate);
+    }
+  }
+
+  #tell({ worker }: Isolate, message: ToWorker): void {
+    worker.postMessage(message);
+  }
+}

@@ -1,0 +1,178 @@
+/** The sockets of an edge: from the handshake that is let in to the end of the last one. */
+import { generate as connectionId } from "@std/uuid/v7";
+import { log } from "../logger.ts";
+import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import type { Codec } from "../protocol/codec.ts";
+import { admit } from "./ask.ts";
+import { Connection } from "./connection.ts";
+import type { Caller } from "./door.ts";
+import { problem } from "./http.ts";
+import type { EdgeParts, Session } from "./session.ts";
+
+/** Seconds after which a silent connection is closed; Deno pings at half of it. */
+export const IDLE_SECONDS = 30;
+
+// A client that goes before its handshake is answered leaves a socket that says nothing, ever.
+const OPEN_TIME = 5000;
+
+const CROWDED_RETRY = 2000;
+
+/** What becomes of a handshake that is let in. */
+export interface Welcome {
+  readonly codec: Codec;
+  /** Whose connection it is; null for one without an account. */
+  readonly account: string | null;
+  /** The subprotocol that was agreed on. */
+  readonly protocol?: string;
+  /** Of the answer. */
+  readonly headers: Headers;
+  /** Begins the session, once the socket is open. */
+  begin(connection: Connection): Session;
+}
+
+/** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
+export class Sockets {
+  readonly #edge: EdgeParts;
+  readonly #connections = new Set<Connection>();
+  #handshakes = 0;
+
+  /** @param edge The edge's parts. */
+  constructor(edge: EdgeParts) {
+    this.#edge = edge;
+  }
+
+  /** Those that are there, with those that we closed and whose clients don't go (hostile.md F4). */
+  get connections(): readonly Connection[] {
+    return [...this.#connections];
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** How many of them we closed and whose clients don't go. */
+  get closing(): number {
+    return this.connections.filter(({ open }) => !open).length;
+  }
+
+  /**
+   * Answers a handshake.
+   *
+   * @param request The request.
+   * @param caller Where it comes from.
+   * @param welcome What becomes of it.
+   * @returns 101, or why not.
+   */
+  async upgrade(request: Request, { address }: Caller, welcome: Welcome): Promise<Response> {
+    const wrong = badHandshake(request.headers);
+    if (wrong !== undefined) return wrong;
+    const { handshakes } = this.#edge.limits;
+    if (handshakes > 0 && this.#handshakes >= handshakes) return problem(CROWDED);
+    this.#handshakes += 1;
+    const id = connectionId();
+    const origin = { connection: id, address };
+    const refusal = await admit(this.#edge.bus, origin, welcome.account);
+    if (refusal !== undefined) {
+      this.#handshakes -= 1;
+      log.info("connection.refused", { connection: id, address, code: refusal.code });
+      return problem(refusal);
+    }
+    // From here on nothing is awaited: Deno wants the answer of an upgrade in the turn in which it was made.
+    const gone = () => this.#edge.bus.send({ op: "dismiss", connection: id });
+    try {
+      const { protocol, headers } = welcome;
+      const { socket, response } = Deno.upgradeWebSocket(request, {
+        idleTimeout: IDLE_SECONDS,
+        ...(protocol === undefined ? {} : { protocol }),
+      });
+      this.#follow(socket, origin, welcome, gone);
+      for (const cookie of headers.getSetCookie()) response.headers.append("set-cookie", cookie);
+      return response;
+    } catch (error) {
+      this.#handshakes -= 1;
+      gone();
+      log.info("connection.refused", { connection: id, address, error: String(error) });
+      return problem(refuse("bad_request", "The handshake can't be answered"));
+    }
+  }
+
+  #follow(
+    socket: WebSocket,
+    { connection: id, address }: { connection: string; address: string },
+    { codec, begin }: Welcome,
+    gone: () => void,
+  ): void {
+    let connection: Connection | undefined;
+    let session: Session | undefined;
+    let counted = true;
+    const shaken = once(() => this.#handshakes -= 1);
+    const end = once(() => {
+      counted = false;
+      clearTimeout(late);
+      shaken();
+      gone();
+      if (connection === undefined) return;
+      connection.end();
+      this.#connections.delete(connection);
+    });
+    const late = setTimeout(() => {
+      socket.close();
+      end();
+    }, OPEN_TIME);
+    socket.onopen = () => {
+      if (!counted) return;
+      clearTimeout(late);
+      shaken();
+      connection = new Connection(id, socket, codec, this.#edge.hub, address);
+      this.#connections.add(connection);
+      session = begin(connection);
+      log.debug("connection.open", { connection: id, codec: codec.name, address });
+    };
+    socket.onmessage = ({ data }) => {
+      if (connection === undefined || !connection.open || connection.leaving) return;
+      if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
+      try {
+        session?.receive(data);
+      } catch (error) {
+        // What is thrown here would end the process, and with it everybody else's connection.
+        log.error("connection.failed", { connection: id, error: String(error) });
+        connection.close(CLOSE.later, "The server couldn't go on");
+      }
+    };
+    socket.onclose = ({ code }) => {
+      end();
+      log.debug("connection.closed", { connection: id, code, address });
+    };
+    socket.onerror = () => connection?.end();
+  }
+}
+
+const CROWDED: Refusal = {
+  ...refuse("unavailable", "Too many connections are being made at once, come back"),
+  retry: CROWDED_RETRY,
+};
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    run();
+  };
+}
+
+// What Deno's server lets through, and what it throws at (hostile.md, first part and H4).
+function badHandshake(headers: Headers): Response | undefined {
+  const upgrade = headers.get("upgrade")?.toLowerCase();
+  const connection = headers.get("connection")?.toLowerCase().split(/\s*,\s*/) ?? [];
+  const version = headers.get("sec-websocket-version");
+  if (upgrade !== "websocket" || !connection.includes("upgrade") || version !== "13") {
+    const needed = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" };
+    return problem(refuse("bad_request", "This address is a WebSocket, version 13"), 426, needed);
+  }
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) {
+    return problem(refuse("bad_request", "Sec-WebSocket-Key must be 16 bytes in base64"));
+  }
+  return undefined;
+}

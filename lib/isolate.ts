@@ -1,0 +1,59 @@
+/** What an edge is told, and what goes between its isolate and its supervisor. */
+import type { AccessSettings } from "./access.ts";
+import type { Downward, Upward } from "./bus.ts";
+import type { Limits } from "./limits.ts";
+import type { Level } from "./logger.ts";
+
+/** What an edge is told; it goes between isolates. */
+export interface EdgeSettings {
+  /** The log's file. */
+  readonly log: string;
+  readonly access: AccessSettings;
+  readonly limits: Limits;
+  readonly host: string;
+  readonly port: number;
+  readonly origins: readonly string[];
+  readonly trustProxy: boolean;
+  /** A folder of the user's pages. */
+  readonly pages: string | undefined;
+}
+
+/** How an edge leaves. */
+export interface Farewell {
+  /** Over how many milliseconds its clients are told at most; 0: all in one turn. */
+  readonly spread: number;
+  /** After how many milliseconds they may come back at the earliest; those that were told first wait longer. */
+  readonly retry: number;
+}
+
+/** How a whole server leaves: no storm when it goes, and none when it comes back. */
+export const LEAVE_ALL: Farewell = { spread: 5000, retry: 1000 };
+
+/** How one edge of several leaves: the others have room, and its clients shall hardly notice. */
+export const LEAVE_ONE: Farewell = { spread: 0, retry: 100 };
+
+/** What an edge's isolate is started with. */
+export interface WorkerStart {
+  readonly settings: EdgeSettings;
+  /** The BroadcastChannel's name. */
+  readonly channel: string;
+  /** The last post and the last record before it took part. */
+  readonly number: number;
+  readonly seq: number;
+  /** The least that is logged; nothing where it isn't given. */
+  readonly logLevel: Level | undefined;
+}
+
+/** What an edge's isolate posts to its supervisor. */
+export type FromWorker =
+  | { readonly kind: "bus"; readonly message: Upward }
+  | { readonly kind: "serving"; readonly port: number }
+  | { readonly kind: "beat" | "left" }
+  /** It can't serve; it ends by itself. */
+  | { readonly kind: "failed"; readonly sentence: string };
+
+/** What its supervisor posts to it. */
+export type ToWorker =
+  | { readonly kind: "bus"; readonly message: Downward }
+  | { readonly kind: "refuse" }
+  | { readonly kind: "leave"; readonly farewell: Farewell };

@@ -1,0 +1,260 @@
+/** Who may do what: role × verb × kind of channel × transport, every cell, open and closed, on real servers (hostile.md I3). */
+import { assertEquals } from "@std/assert";
+import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
+import {
+  cookieOf,
+  NativeClient,
+  startServer,
+  type TestServer,
+  TestSocket,
+} from "./helpers/server.ts";
+
+const TOKEN = "0123456789abcdef0123";
+const VERBS = ["subscribe", "history", "presence", "publish", "signal"] as const;
+const KINDS = ["push", "room", "dm", "dm:*"] as const;
+const ROLES = ["stranger", "ada", "eve", "keeper", "admin", "forger"] as const;
+type Role = (typeof ROLES)[number];
+
+// A letter for each of VERBS: y done, f forbidden, b bad_request, u the handshake is refused as unauthorized. The channel
+// of direct messages is ada's and bob's. A keeper is a browser that has shown the admin token, a forger shows a wrong one.
+const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[number], string>>> = {
+  open: {
+    stranger: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
+    eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
+    forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
+  },
+  closed: {
+    stranger: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
+    eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
+    forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
+  },
+};
+
+// The first protocol and the pages: what each is answered with. "as ada" is a private message that says it is from her.
+const PATHS = [
+  "/link/",
+  "/chat/",
+  "/send/",
+  "/msg_send/",
+  "/msg_send/ as ada",
+  "/to_chat/",
+] as const;
+const FIRST: Record<"open" | "closed", Record<Role, Record<(typeof PATHS)[number], number>>> = {
+  open: {
+    stranger: row(101, 101, 200, 403, 403, 200),
+    ada: row(101, 101, 200, 200, 200, 200),
+    eve: row(101, 101, 200, 200, 403, 200),
+    keeper: row(101, 101, 200, 200, 403, 200),
+    admin: row(101, 101, 200, 403, 403, 200),
+    forger: row(401, 401, 401, 401, 401, 401),
+  },
+  closed: {
+    stranger: row(101, 101, 401, 403, 403, 200),
+    ada: row(101, 101, 401, 200, 200, 200),
+    eve: row(101, 101, 401, 200, 403, 200),
+    keeper: row(101, 101, 200, 200, 403, 200),
+    admin: row(101, 101, 200, 403, 403, 200),
+    forger: row(401, 401, 401, 401, 401, 401),
+  },
+};
+
+function row(...codes: number[]): Record<(typeof PATHS)[number], number> {
+  const [link = 0, chat = 0, send = 0, say = 0, whisper = 0, page = 0] = codes;
+  return {
+    "/link/": link,
+    "/chat/": chat,
+    "/send/": send,
+    "/msg_send/": say,
+    "/msg_send/ as ada": whisper,
+    "/to_chat/": page,
+  };
+}
+
+interface Cast {
+  readonly server: TestServer;
+  readonly headers: Record<Role, Record<string, string>>;
+  readonly accounts: Record<"ada" | "bob" | "eve" | "keeper", string>;
+}
+
+async function withCast(mode: "open" | "closed", run: (cast: Cast) => Promise<void>) {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, TOKEN);
+  await using server = await startServer({ adminTokenFile, open: mode === "open" });
+  const cookies = { ada: "", bob: "", eve: "", keeper: "" };
+  const accounts = { ...cookies };
+  for (const name of ["ada", "bob", "eve", "keeper"] as const) {
+    cookies[name] = await cookieOf(server);
+    await using client = await NativeClient.open(server, { cookie: cookies[name] });
+    accounts[name] = String((await client.do("hello", {})).account);
+  }
+  const shown = await fetch(`${server.url}/token/`, {
+    method: "POST",
+    body: new URLSearchParams({ token: TOKEN }),
+  });
+  assertEquals(await shown.json(), { msg: "success" });
+  const proof = shown.headers.getSetCookie()[0]?.split(";")[0];
+  await run({
+    server,
+    accounts,
+    headers: {
+      stranger: {},
+      ada: { cookie: cookies.ada },
+      eve: { cookie: cookies.eve },
+      keeper: { cookie: `${cookies.keeper}; ${proof}` },
+      admin: { authorization: `Bearer ${TOKEN}` },
+      forger: { authorization: "Bearer 0123456789abcdef0124", cookie: cookies.ada },
+    },
+  });
+  await Deno.remove(adminTokenFile);
+}
+
+const LETTERS: Record<string, string> = { forbidden: "f", bad_request: "b" };
+
+async function askAll({ server, headers, accounts }: Cast, role: Role, kind: string) {
+  const [a, b] = [accounts.ada, accounts.bob].sort();
+  const channel = { push: "push:news", room: "room:team", dm: `dm:${a}.${b}` }[kind] ?? kind;
+  const client = await NativeClient.open(server, headers[role]).catch(() => undefined);
+  if (client === undefined) return "u".repeat(VERBS.length);
+  await using _ = client;
+  let letters = "";
+  for (const verb of VERBS) {
+    const data = verb === "publish" || verb === "signal" ? { data: 1 } : {};
+    const answer = await client.ask(verb, { channel, ...data });
+    const { code } = Object(answer.error);
+    letters += verb in answer ? "y" : LETTERS[code] ?? code;
+  }
+  return letters;
+}
+
+async function answered({ server, headers, accounts }: Cast, role: Role, name: string) {
+  const [path = ""] = name.split(" as ");
+  if (path === "/link/" || path === "/chat/") {
+    const { status } = await ask(server.host, {
+      path,
+      headers: { ...HANDSHAKE, ...headers[role] },
+    });
+    return status;
+  }
+  const own = role === "stranger" || role === "admin" || role === "forger" ? "ada" : role;
+  const forms: Record<string, Record<string, string>> = {
+    "/send/": { msg: "x" },
+    "/msg_send/": { type: "1", txt: "x", userfrom: accounts[own], userto: "" },
+    "/msg_send/ as ada": { type: "2", txt: "x", userfrom: accounts.ada, userto: accounts.bob },
+  };
+  const fields = forms[name];
+  const response = await fetch(server.url + path, {
+    headers: headers[role],
+    ...(fields === undefined ? {} : { method: "POST", body: new URLSearchParams(fields) }),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+for (const mode of ["open", "closed"] as const) {
+  Deno.test(`I3: role × verb × kind of channel over the native protocol, ${mode}`, async () => {
+    await withCast(mode, async (cast) => {
+      const found: Record<string, Record<string, string>> = {};
+      for (const role of ROLES) {
+        found[role] = {};
+        for (const kind of KINDS) found[role][kind] = await askAll(cast, role, kind);
+      }
+      assertEquals(found, NATIVE[mode]);
+    });
+  });
+
+  Deno.test(`I3: role × what the first protocol and the pages offer, ${mode}`, async () => {
+    await withCast(mode, async (cast) => {
+      const found: Record<string, Record<string, number>> = {};
+      for (const role of ROLES) {
+        found[role] = {};
+        for (const path of PATHS) found[role][path] = await answered(cast, role, path);
+      }
+      assertEquals(found, FIRST[mode]);
+    });
+  });
+}
+
+Deno.test("I3: a private message reaches its two on `/chat/`, and nobody else over any socket, now or later", async () => {
+  await withCast("closed", async ({ server, headers, accounts }) => {
+    const sockets = new Map<Role, TestSocket>();
+    for (const role of ["stranger", "ada", "eve", "keeper", "admin"] as const) {
+      const socket = await TestSocket.open(`ws://${server.host}/chat/`, { headers: headers[role] });
+      socket.send("test");
+      await socket.next();
+      sockets.set(role, socket);
+    }
+    const say = (fields: Record<string, string>) =>
+      fetch(`${server.url}/msg_send/`, {
+        method: "POST",
+        headers: headers.ada,
+        body: new URLSearchParams({ userfrom: accounts.ada, userto: accounts.bob, ...fields }),
+      }).then((response) => response.json());
+    assertEquals(await say({ type: "2", txt: "between two" }), { msg: "success" });
+    assertEquals(await say({ type: "1", txt: "the end" }), { msg: "success" });
+    for (const [role, socket] of sockets) {
+      await socket.until((frame) => frame.includes("the end"));
+      const heard = socket.frames.some((frame) => frame.includes("between two"));
+      assertEquals(heard, role === "ada", role);
+      await socket.close();
+    }
+    for (const role of ["stranger", "eve", "keeper"] as const) {
+      await using client = await NativeClient.open(server, headers[role]);
+      const epoch = (await client.do("hello", {})).epoch;
+      const all = await client.do("subscribe", { channel: "dm:*", since: { epoch, seq: 0 } });
+      assertEquals(all.messages, [], role);
+    }
+  });
+});
+
+Deno.test("I3: another's direct messages are refused in the same words whether they exist or not", async () => {
+  await withCast("open", async ({ server, headers, accounts }) => {
+    await using eve = await NativeClient.open(server, headers.eve);
+    const [a, b] = [accounts.ada, accounts.bob].sort();
+    const refusals = new Set<string>();
+    for (const channel of [`dm:${a}.${b}`, "dm:00000000.00000001", `dm:${a}.zzzzzzzz`]) {
+      const { error } = await eve.ask("history", { channel });
+      refusals.add(JSON.stringify(error).replaceAll(channel, "it"));
+    }
+    assertEquals(refusals.size, 1);
+  });
+});
+
+Deno.test("the admin cookie belongs to the token: with another token it is none, and it isn't the token", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  const data = await Deno.makeTempDir();
+  const cookies: string[] = [];
+  for (const token of [TOKEN, "another-token-of-the-admin"]) {
+    await Deno.writeTextFile(adminTokenFile, token);
+    await using server = await startServer({ adminTokenFile, data });
+    const push = (cookie: string) =>
+      fetch(`${server.url}/send/`, {
+        method: "POST",
+        headers: { cookie },
+        body: new URLSearchParams({ msg: "x" }),
+      }).then(async (response) => {
+        await response.body?.cancel();
+        return response.status;
+      });
+    if (cookies[0] !== undefined) assertEquals(await push(cookies[0]), 401);
+    const shown = await fetch(`${server.url}/token/`, {
+      method: "POST",
+      body: new URLSearchParams({ token }),
+    });
+    await shown.body?.cancel();
+    const [cookie = ""] = shown.headers.getSetCookie();
+    for (const word of ["HttpOnly", "SameSite=Strict", "Path=/"]) {
+      assertEquals(cookie.includes(word), true, word);
+    }
+    assertEquals(cookie.includes(token), false);
+    cookies.push(cookie.split(";")[0] ?? "");
+    assertEquals(await push(cookies.at(-1) ?? ""), 200);
+  }
+  await Deno.remove(adminTokenFile);
+  await Deno.remove(data, { recursive: true });
+});

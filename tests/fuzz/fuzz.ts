@@ -1,0 +1,266 @@
+/** Seeded mutations of real frames, forms, cookies, URLs and headers against a running server. */
+import { type Random, randomOf } from "../helpers/random.ts";
+import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
+import { mutateBytes, mutateText } from "./mutate.ts";
+import { COMMANDS, FORMS, HEADERS, METHODS, PATHS, WORDS } from "./seeds.ts";
+
+/** What is run. */
+export interface FuzzOptions {
+  /** The server's `host:port`. */
+  readonly host: string;
+  /** Of a browser of the server's. */
+  readonly cookie: string;
+  /** That cookie's account. */
+  readonly account: string;
+  readonly seed: number;
+  /** The first case, to play one again. */
+  readonly first: number;
+  /** How many cases at most. */
+  readonly cases: number;
+  /** When no new case is begun, in milliseconds of the monotonic clock. */
+  readonly until: number;
+  /** Called after each thousand cases. */
+  readonly onThousand: (cases: number) => Promise<void>;
+}
+
+/** What came of it. */
+export interface FuzzReport {
+  readonly cases: number;
+  /** How many of each kind were answered how. */
+  readonly answers: Record<string, number>;
+  /** What should never be answered, with the number of its case. */
+  readonly faults: readonly string[];
+}
+
+const AT_ONCE = 8;
+const PATIENCE = 150;
+const encoder = new TextEncoder();
+// A trace of ours has a file and a line.
+const TRACE = /\bat .*\.ts:\d+|node_modules|Error: /;
+
+/**
+ * Runs cases. Each is made of the seed and its number alone.
+ *
+ * @param options What.
+ * @returns What came of it.
+ */
+export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
+  const answers: Record<string, number> = {};
+  const faults: string[] = [];
+  const { seed, first, cases, until, onThousand } = options;
+  let next = first;
+  let done = 0;
+  const look: Look = (number, kind, answered, text, sent = "") => {
+    answers[`${kind} ${answered}`] = (answers[`${kind} ${answered}`] ?? 0) + 1;
+    const wrong = answered === "500" || /"code":"internal"/.test(text) || TRACE.test(text);
+    const asked = sent.slice(0, 200);
+    if (wrong && faults.length < 20) {
+      faults.push(
+        `case ${number}, ${kind}: ${answered} ${text.slice(0, 300)} to ${JSON.stringify(asked)}`,
+      );
+    }
+  };
+  while (next < first + cases && performance.now() < until) {
+    const end = Math.min(first + cases, next + 1000);
+    const runner = async () => {
+      const talk = new Talk(options, look);
+      while (next < end && performance.now() < until) {
+        const number = next++;
+        const random = randomOf(seed, `case ${number}`);
+        const run = random.pick([
+          frame,
+          frame,
+          frame,
+          rawFrame,
+          form,
+          form,
+          path,
+          head,
+          head,
+          cookie,
+        ]);
+        await run(random, options, number, look, talk);
+        done += 1;
+      }
+      talk.end();
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, runner));
+    await onThousand(done);
+  }
+  return { cases: done, answers, faults };
+}
+
+type Look = (number: number, kind: string, answered: string, text: string, sent?: string) => void;
+
+/** A connection that frames are sent over until the server has enough. */
+class Talk {
+  #conn: Deno.TcpConn | undefined;
+  readonly #options: FuzzOptions;
+  readonly #look: Look;
+
+  constructor(options: FuzzOptions, look: Look) {
+    this.#options = options;
+    this.#look = look;
+  }
+
+  async send(number: number, where: string, bytes: Uint8Array): Promise<void> {
+    this.#conn ??= await this.#open(number, where);
+    try {
+      if (this.#conn !== undefined) await sendAll(this.#conn, bytes);
+    } catch {
+      // It had enough of the case before; the next one has a connection of its own.
+      this.end();
+    }
+  }
+
+  async #open(number: number, path: string): Promise<Deno.TcpConn | undefined> {
+    const { host, cookie } = this.#options;
+    const conn = await connect(host);
+    await sendAll(conn, encoder.encode(written(host, { path, headers: { ...HANDSHAKE, cookie } })));
+    const { status, body } = await readAnswer(conn);
+    this.#look(number, "handshake", String(status), body);
+    if (status === 101) void this.#read(conn, number);
+    else conn.close();
+    return status === 101 ? conn : undefined;
+  }
+
+  async #read(conn: Deno.TcpConn, number: number): Promise<void> {
+    const buffer = new Uint8Array(65_536);
+    const decoder = new TextDecoder();
+    try {
+      for (let count; (count = await conn.read(buffer)) !== null;) {
+        this.#look(number, "socket", "frames", decoder.decode(buffer.subarray(0, count)));
+      }
+    } catch {
+      // Reset, or ended by this side.
+    }
+    if (this.#conn === conn) this.end();
+  }
+
+  end(): void {
+    const conn = this.#conn;
+    this.#conn = undefined;
+    try {
+      conn?.close();
+    } catch {
+      // Closed already.
+    }
+  }
+}
+
+type Case = (
+  random: Random,
+  options: FuzzOptions,
+  number: number,
+  look: Look,
+  talk: Talk,
+) => Promise<void>;
+
+const frame: Case = async (random, _options, number, _look, talk) => {
+  const first = random.chance(0.15);
+  const seeds: readonly [string, ...string[]] = first ? WORDS : COMMANDS;
+  const text = mutateText(random, random.pick(seeds), seeds);
+  await talk.send(
+    number,
+    first ? random.pick(["/chat/", "/link/"]) : "/ws",
+    frameOf(1, encoder.encode(text)),
+  );
+};
+
+const rawFrame: Case = async (random, _options, number, _look, talk) => {
+  const payload = encoder.encode(random.pick(COMMANDS));
+  const opcode = random.pick([0, 1, 1, 1, 2, 3, 8, 9, 10]);
+  await talk.send(
+    number,
+    random.pick(["/ws", "/chat/"]),
+    mutateBytes(random, frameOf(opcode, payload)),
+  );
+};
+
+const form: Case = async (random, options, number, look) => {
+  const [where, fields] = random.pick(FORMS);
+  const body = fields.replaceAll("ACCOUNT", options.account);
+  const type = "application/x-www-form-urlencoded";
+  const request = {
+    method: "POST",
+    path: where,
+    headers: {
+      cookie: options.cookie,
+      "content-type": random.chance(0.1) ? mutateLine(random, type) : type,
+    },
+    body: mutateText(random, body, FORMS.map(([, text]) => text)),
+  };
+  await send(options, number, look, "form", written(options.host, request));
+};
+
+const path: Case = async (random, options, number, look) => {
+  const mutant = mutateLine(random, random.pick(PATHS)).replaceAll(" ", "+");
+  const request = {
+    method: random.pick(METHODS),
+    path: mutant,
+    headers: { cookie: options.cookie },
+  };
+  await send(options, number, look, "url", written(options.host, request));
+};
+
+const head: Case = async (random, options, number, look) => {
+  const lines = [`${random.pick(METHODS)} ${random.pick(PATHS)} HTTP/1.1`, `host: ${options.host}`];
+  for (let times = random.whole(1, 6); times > 0; times--) lines.push(random.pick(HEADERS));
+  const at = random.whole(0, lines.length - 1);
+  lines[at] = mutateText(random, lines[at] ?? "", lines);
+  await send(
+    options,
+    number,
+    look,
+    "headers",
+    [...lines, "", random.chance(0.3) ? "msg=x" : ""].join("\r\n"),
+  );
+};
+
+const cookie: Case = async (random, options, number, look) => {
+  const mutant = mutateLine(random, options.cookie);
+  const headers = { cookie: mutant, ...(random.chance(0.5) ? HANDSHAKE : {}) };
+  const request = { path: random.pick(["/ws", "/chat/", "/to_chat/"]), headers };
+  await send(options, number, look, "cookie", written(options.host, request));
+};
+
+// Within one line of the head: what breaks out of it is another case.
+function mutateLine(random: Random, text: string): string {
+  return mutateText(random, text, [text]).replace(/[\r\n]/g, "");
+}
+
+async function send(
+  { host }: FuzzOptions,
+  number: number,
+  look: Look,
+  kind: string,
+  text: string,
+): Promise<void> {
+  using conn = await connect(host);
+  // A request that isn't whole is waited for; whoever sent it goes.
+  const timer = setTimeout(() => {
+    try {
+      conn.close();
+    } catch {
+      // Closed already.
+    }
+  }, PATIENCE);
+  try {
+    await sendAll(conn, encoder.encode(text));
+  } catch {
+    // Refused before all of it was sent.
+  }
+  const { status, body } = await readAnswer(conn);
+  clearTimeout(timer);
+  look(number, kind, String(status), body, text);
+}
+
+function frameOf(opcode: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { length } = payload;
+  const long = length < 126
+    ? [0x80 | length]
+    : length < 65_536
+    ? [0xfe, length >> 8, length & 0xff]
+    : [0xff, 0, 0, 0, 0, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff];
+  return new Uint8Array([0x80 | opcode, ...long, 0, 0, 0, 0, ...payload]);
+}

@@ -1,0 +1,227 @@
+/** Every row of hostile.md: the tests that show it, and what is open with the reason. */
+
+/** A test by its file and the beginning of its name. */
+export type Shown = readonly [file: string, name: string];
+
+/** A row. */
+export interface Row {
+  /** What the input or fault is. */
+  readonly about: string;
+  readonly shown: readonly Shown[];
+  /** What of it comes later, and with what. */
+  readonly open?: string;
+}
+
+const http = (name: string): Shown => ["tests/hostile/http_test.ts", name];
+const frames = (name: string): Shown => ["tests/hostile/frames_test.ts", name];
+const identity = (name: string): Shown => ["tests/hostile/identity_test.ts", name];
+const limits = (name: string): Shown => ["tests/limits_test.ts", name];
+const quotas = (name: string): Shown => ["tests/quotas_test.ts", name];
+const access = (name: string): Shown => ["tests/access_test.ts", name];
+const native = (name: string): Shown => ["tests/native_protocol_test.ts", name];
+const first = (name: string): Shown => ["tests/first_protocol_test.ts", name];
+const bounds = (name: string): Shown => ["tests/edge_bounds_test.ts", name];
+const damage = (name: string): Shown => ["tests/log_damage_test.ts", name];
+const folder = (name: string): Shown => ["tests/data_folder_test.ts", name];
+const retention = (name: string): Shown => ["tests/retention_test.ts", name];
+const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
+
+/** The rows by their names. */
+export const ROWS: Readonly<Record<string, Row>> = {
+  H1: {
+    about: "foreign origins",
+    shown: [http("H1:"), first("a page of another origin can neither push nor open a socket")],
+  },
+  H2: { about: "no Origin", shown: [http("H2:")] },
+  H3: { about: "another Host, two, garbage", shown: [http("H3:")] },
+  H4: {
+    about: "handshakes that are none",
+    shown: [http("H4:"), native("only the subprotocol that is spoken")],
+  },
+  H5: {
+    about: "a token in the query",
+    shown: [http("H5:"), identity("H5:"), bounds("a greeting that is refused")],
+  },
+  H6: { about: "X-Forwarded-*", shown: [http("H6:"), http("behind TLS a cookie")] },
+  H7: {
+    about: "over the connection quotas",
+    shown: [
+      limits("H7:"),
+      limits("of many handshakes at once"),
+      limits("a client that goes during its handshake"),
+      quotas("connections in all, of an address and of an account"),
+    ],
+  },
+  H8: { about: "methods", shown: [http("H8:")] },
+  H9: {
+    about: "bodies over the limit",
+    shown: [http("H9:"), first("forms are refused by type, size")],
+  },
+  H10: { about: "a body that trickles", shown: [http("H10:")] },
+  H11: { about: "JSON API with another type", shown: [], open: "comes with the JSON API" },
+  H12: { about: "addresses that lead elsewhere", shown: [http("H12:"), FUZZ] },
+  H13: {
+    about: "line feeds in names, headers, titles",
+    shown: [http("H13:"), frames("M6:")],
+    open: "`Last-Event-ID` and titles come with event streams and `/push/`",
+  },
+  H14: { about: "forms of other sites", shown: [http("H14:")] },
+  F1: {
+    about: "binary frames",
+    shown: [
+      native("too large a message is refused; too large a frame"),
+      first("a binary or broken frame"),
+    ],
+  },
+  F2: {
+    about: "text over the limit",
+    shown: [native("too large a message is refused; too large a frame")],
+  },
+  F3: {
+    about: "wrong frames, pings in thousands",
+    shown: [frames("F3: frames"), frames("F3: pings"), FUZZ],
+  },
+  F4: {
+    about: "sends after our close, never answers it",
+    shown: [limits("F4:")],
+    open: "the replacement of an isolate with many of them",
+  },
+  M1: {
+    about: "what is no command",
+    shown: [
+      native("what isn't a command"),
+      native("too large a message is refused; too large a frame"),
+    ],
+  },
+  M2: { about: "__proto__ and its like", shown: [frames("M2:"), native("what isn't a command")] },
+  M3: { about: "nesting", shown: [frames("M3:"), native("what isn't a command")] },
+  M4: { about: "numbers and types", shown: [frames("M4:"), native("what isn't a command")] },
+  M5: {
+    about: "surrogates, NUL, control characters",
+    shown: [frames("M5:")],
+    open: "titles come with `/push/`",
+  },
+  M6: { about: "names", shown: [frames("M6:"), limits("channels and names")] },
+  M7: {
+    about: "markup, links, vnodes",
+    shown: [
+      ["tests/browser/injection_test.ts", "M7: thirty injections"],
+      ["tests/browser/injection_test.ts", "M7: what programs publish"],
+      ["tests/browser/demo_test.ts", "the demo's receiver shows"],
+    ],
+  },
+  M8: {
+    about: "the same key again",
+    shown: [
+      frames("M8:"),
+      native("publishing again with the same key"),
+      limits("repeats don't count"),
+    ],
+  },
+  M9: {
+    about: "more than the rate",
+    shown: [
+      limits("M9: a burst of publications"),
+      limits("M9: whoever goes on"),
+      limits("the forms of the first protocol are refused with 429"),
+      limits("an account's limit holds tenfold"),
+      limits("commands a second"),
+      quotas("one that was refused is refused until"),
+      quotas("a flood is more than ten times"),
+    ],
+  },
+  M10: {
+    about: "the 129th channel, hello twice, an ended token",
+    shown: [native("the 129th channel"), frames("M10:"), limits("channels and names")],
+    open: "tokens that end come with JWT",
+  },
+  M11: {
+    about: "a million names",
+    shown: [
+      frames("M11:"),
+      quotas("M11:"),
+      quotas("of buckets so many are kept"),
+      limits("an address brings so many accounts"),
+    ],
+  },
+  M12: {
+    about: "a place that isn't of this log",
+    shown: [frames("M12:"), native("`since` brings what was missed")],
+  },
+  I1: { about: "cookies that aren't whole", shown: [identity("I1:")] },
+  I2: { about: "JWT", shown: [], open: "comes with JWT" },
+  I3: {
+    about: "another's account, another's direct messages",
+    shown: [
+      access("I3: role × verb × kind of channel over the native protocol"),
+      access("I3: role × what the first protocol and the pages offer"),
+      access("I3: a private message reaches its two"),
+      access("I3: another's direct messages are refused in the same words"),
+      first("chat refuses: no cookie"),
+      native("direct messages go to their two accounts"),
+    ],
+    open: "the JSON API, event streams, search and receipts come with them",
+  },
+  I4: {
+    about: "the admin token",
+    shown: [
+      identity("I4: without the admin token"),
+      identity("I4: a thousand wrong tokens"),
+      quotas("an address brings sixty accounts"),
+      access("the admin cookie belongs to the token"),
+      ["tests/browser/token_test.ts", "I4:"],
+    ],
+  },
+  I5: {
+    about: "a token withdrawn, an account muted",
+    shown: [],
+    open: "comes with tokens and muting",
+  },
+  L1: {
+    about: "readers that stop",
+    shown: [
+      ["tests/cursor_test.ts", "one whose socket is full is sent nothing"],
+      bounds("who reads slowly but steadily isn't closed"),
+      bounds("signals to one who doesn't read are dropped"),
+    ],
+    open: "the figures are those of `deno task bench:slow-readers`",
+  },
+  L2: { about: "ten thousand cut at once", shown: [], open: "comes with more than one isolate" },
+  L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
+  L4: {
+    about: "a full disk",
+    shown: [folder("a full disk refuses publications"), folder("on a full disk an end in order")],
+  },
+  L5: {
+    about: "a damaged log",
+    shown: [
+      damage("a WAL with a changed byte"),
+      damage("a log file that was cut"),
+      damage("a part that is gone or empty"),
+      damage("a log of a newer program"),
+      damage("a changed byte in the log file"),
+    ],
+  },
+  L6: {
+    about: "the clock goes back",
+    shown: [retention("the clock goes back an hour"), quotas("a bucket gives its burst")],
+  },
+  L7: {
+    about: "an isolate throws, eats its heap, hangs",
+    shown: [],
+    open: "comes with more than one isolate",
+  },
+  L8: {
+    about: "SIGTERM",
+    shown: [
+      native("leaving: clients are told"),
+      ["tests/config_test.ts", "it prints one line when it serves"],
+      ["tests/config_test.ts", "Ctrl-C under a task runner"],
+    ],
+    open: "under load, with more than one isolate",
+  },
+  L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
+  L10: { about: "a silent network", shown: [], open: "comes with the supervisor" },
+  L11: { about: "no file descriptors left", shown: [], open: "comes with the supervisor" },
+  L12: { about: "a soak", shown: [], open: "comes with the torture's soak" },
+};

@@ -1,0 +1,98 @@
+/** Isolates that end, hang or are replaced: their clients come back, presence is right, nothing is lost (hostile.md L7). */
+import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { join } from "node:path";
+import { pause } from "./helpers/child_server.ts";
+import type { Fault } from "./helpers/faulty_worker.ts";
+import { NativeClient, startServer, type TestServer } from "./helpers/server.ts";
+
+const WORKER = new URL("./helpers/faulty_worker.ts", import.meta.url);
+const CLIENTS = 30;
+
+async function wrong(server: TestServer, fault: Fault): Promise<void> {
+  await Deno.writeTextFile(join(server.data, "fault-new"), fault);
+  await Deno.rename(join(server.data, "fault-new"), join(server.data, "fault"));
+}
+
+/** Clients of as many accounts in one room; which isolate has which, the system decides. */
+async function crowd(server: TestServer): Promise<{ clients: NativeClient[]; gone: () => number }> {
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () => NativeClient.open(server)),
+  );
+  let gone = 0;
+  for (const client of clients) {
+    await client.do("subscribe", { channel: "room:a" });
+    void client.socket.closed.then(() => gone += 1);
+  }
+  return { clients, gone: () => gone };
+}
+
+async function countIn(client: NativeClient): Promise<number> {
+  return Number((await client.do("presence", { channel: "room:a" })).count);
+}
+
+// The moment at which a listener goes refuses whom it had taken: people come again.
+async function come(server: TestServer): Promise<NativeClient> {
+  for (;;) {
+    try {
+      return await NativeClient.open(server);
+    } catch {
+      await pause(10);
+    }
+  }
+}
+
+for (const fault of ["throw", "reject", "heap", "exit"] as const) {
+  Deno.test(`an isolate that ends (${fault}) is replaced, its clients alone are cut, and presence is right`, async () => {
+    await using server = await startServer({ workers: 3 }, { worker: WORKER });
+    const { clients, gone } = await crowd(server);
+    await wrong(server, fault);
+    while (gone() === 0) await pause(5);
+    const noticed = performance.now();
+    while (server.replacements() === 0) await pause(5);
+    assertLess(performance.now() - noticed, 1000);
+    await using watcher = await come(server);
+    while (await countIn(watcher) !== CLIENTS - gone()) await pause(20);
+    assertLess(performance.now() - noticed, 5000);
+    assertGreater(CLIENTS, gone());
+    assertEquals(server.replacements(), 1);
+    for (const client of clients) await client.socket.close();
+  });
+}
+
+Deno.test("isolates that are replaced on purpose say so, with a short retry, and serve until then", async () => {
+  await using server = await startServer({ workers: 2 });
+  const { clients } = await crowd(server);
+  const published = clients.map((client, i) =>
+    client.do("publish", { channel: "room:a", data: i, key: `k${i}` })
+  );
+  const replaced = server.replaceEdges();
+  // What they had accepted is answered; what came too late isn't, and its client publishes it again.
+  const answers = await Promise.allSettled(published);
+  await replaced;
+  assertEquals(server.replacements(), 2);
+  const codes = await Promise.all(clients.map(({ socket }) => socket.closed));
+  assertEquals(new Set(codes), new Set([1001]));
+  for (const client of clients) {
+    const { retry } = await client.hear("closing");
+    assertEquals(retry, 100);
+  }
+  await using again = await come(server);
+  const { messages } = await again.do("history", { channel: "room:a", limit: 200 });
+  const kept = new Set(Array.isArray(messages) ? messages.map(({ key }) => key) : []);
+  answers.forEach(({ status }, i) => {
+    if (status === "fulfilled") assertEquals(kept.has(`k${i}`), true);
+  });
+});
+
+Deno.test("two servers don't share a port by accident, with isolates or without", async () => {
+  for (const [one, other] of [[2, 2], [0, 2], [2, 0]] as const) {
+    await using server = await startServer({ workers: one });
+    const port = Number(server.host.split(":")[1]);
+    await assertRejects(() => startServer({ workers: other, port }), Deno.errors.AddrInUse);
+  }
+});
+
+Deno.test("what keeps an isolate from starting is told, and nothing is left behind", async () => {
+  const pages = "/nowhere/at/all";
+  await assertRejects(() => startServer({ workers: 2, pages }), Error, "nowhere");
+});

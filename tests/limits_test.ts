@@ -1,0 +1,292 @@
+/** Each limit on a real server: n are let through, the next is refused in the caller's protocol (design: slow, many, gone). */
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { ask, connect, HANDSHAKE, sendAll, written } from "./helpers/raw_http.ts";
+import { readConfig } from "../lib/config.ts";
+import { DEFAULT_LIMITS } from "../lib/limits.ts";
+import { memoryFolder } from "./helpers/log.ts";
+import { pause } from "./helpers/child_server.ts";
+import {
+  cookieOf,
+  NativeClient,
+  startServer,
+  type TestServer,
+  TestSocket,
+} from "./helpers/server.ts";
+import { World } from "./helpers/world.ts";
+
+const errorOf = (answer: Record<string, unknown>): { code?: string; retry?: number } =>
+  typeof answer.error === "object" && answer.error !== null ? answer.error : {};
+
+const handshake = (server: TestServer, headers: Record<string, string> = {}, path = "/ws") =>
+  ask(server.host, { path, headers: { ...HANDSHAKE, ...headers } });
+
+async function post(
+  server: TestServer,
+  msg: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; retry: string | null; code?: string }> {
+  const body = new URLSearchParams({ msg });
+  const response = await fetch(`${server.url}/send/`, { method: "POST", body, headers });
+  const { code } = await response.json();
+  return { status: response.status, retry: response.headers.get("retry-after"), code };
+}
+
+Deno.test("M9: a burst of publications comes at once, the next is refused with its retry, and so is all until that is over", async () => {
+  await using server = await startServer({ limits: { rate: 5, burst: 15 } });
+  await using client = await NativeClient.open(server);
+  await client.do("subscribe", { channel: "room:a" });
+  const publish = (key: string) => client.ask("publish", { channel: "room:a", data: key, key });
+  const answers = await Promise.all(Array.from({ length: 17 }, (_, i) => publish(`k${i}`)));
+  const refused = answers.map((answer) => errorOf(answer).code);
+  assertEquals(refused.slice(0, 15).every((code) => code === undefined), true);
+  assertEquals(refused.slice(15), ["rate_limited", "rate_limited"]);
+  const { retry = 0 } = errorOf(answers[15] ?? {});
+  // Five publications' worth: a second, of which little is over.
+  assertGreater(retry, 500);
+  assertLess(retry, 1001);
+  // One token has been earned by then, and still nothing gets ahead of what was refused; a repeat isn't refused.
+  await pause(300);
+  assertEquals(errorOf(await publish("k17")).code, "rate_limited");
+  assertEquals("publish" in await publish("k3"), true);
+  await pause(retry);
+  const later = await Promise.all(["k15", "k16", "k17", "k18", "k19"].map(publish));
+  assertEquals(later.map((answer) => errorOf(answer).code), Array.from({ length: 5 }));
+  const { messages } = await client.do("history", { channel: "room:a", limit: 200 });
+  const keys = Array.isArray(messages) ? messages.map(({ key }) => key) : [];
+  assertEquals(keys, Array.from({ length: 20 }, (_, i) => `k${i}`));
+});
+
+Deno.test("repeats don't count, before the first one is on disk either", async () => {
+  await using server = await startServer({ limits: { rate: 1, burst: 3 } });
+  await using client = await NativeClient.open(server);
+  const repeats = await Promise.all(
+    Array.from(
+      { length: 100 },
+      () => client.ask("publish", { channel: "room:a", data: 1, key: "same" }),
+    ),
+  );
+  assertEquals(repeats.filter((answer) => "publish" in answer).length, 100);
+  const others = await Promise.all(
+    [1, 2, 3].map((key) =>
+      client.ask("publish", { channel: "room:a", data: 1, key: `other${key}` })
+    ),
+  );
+  assertEquals(others.map((answer) => "publish" in answer), [true, true, false]);
+});
+
+Deno.test("the forms of the first protocol are refused with 429 and Retry-After, by account, and by address where there is none", async () => {
+  await using server = await startServer({ limits: { rate: 1, burst: 3 }, trustProxy: true });
+  const cookie = await cookieOf(server);
+  const own = { cookie, "x-forwarded-for": "192.0.2.1" };
+  for (let i = 0; i < 3; i++) assertEquals((await post(server, "x", own)).status, 200);
+  const refused = await post(server, "x", own);
+  assertEquals([refused.status, refused.code], [429, "rate_limited"]);
+  assertGreater(Number(refused.retry), 0);
+  const nobody = { "x-forwarded-for": "192.0.2.1" };
+  for (let i = 0; i < 3; i++) assertEquals((await post(server, "x", nobody)).status, 200);
+  assertEquals((await post(server, "x", nobody)).status, 429);
+  assertEquals((await post(server, "x", { "x-forwarded-for": "192.0.2.2" })).status, 200);
+});
+
+Deno.test("an account's limit holds tenfold for its address, whatever accounts it takes", async () => {
+  await using server = await startServer({ limits: { rate: 1, burst: 2 }, trustProxy: true });
+  const header = { "x-forwarded-for": "2001:db8::1" };
+  let taken = 0;
+  for (let i = 0; i < 12; i++) {
+    await using client = await NativeClient.open(server, header);
+    for (const data of [1, 2]) {
+      if ("publish" in await client.ask("publish", { channel: "room:a", data })) taken += 1;
+    }
+  }
+  assertGreater(taken, 19);
+  // Ten a second come back while this runs.
+  assertLess(taken, 24);
+});
+
+Deno.test("H7: connections in all, of an address and of an account are refused before the upgrade, and come in once there is room", async () => {
+  const cases = [
+    [{ connections: 2 }, 503, "unavailable"],
+    [{ perAddress: 2 }, 429, "rate_limited"],
+    [{ perAccount: 2 }, 429, "rate_limited"],
+  ] as const;
+  for (const [limits, status, code] of cases) {
+    await using server = await startServer({ limits, trustProxy: true });
+    const cookie = await cookieOf(server);
+    const headers = { cookie, "x-forwarded-for": "192.0.2.1" };
+    const first = await NativeClient.open(server, headers);
+    await using _second = await NativeClient.open(server, headers);
+    for (const path of ["/ws", "/chat/", "/link/"]) {
+      const refused = await handshake(server, headers, path);
+      assertEquals([refused.status, JSON.parse(refused.body).code], [status, code], path);
+      assertGreater(Number(refused.headers.get("retry-after")), 0);
+    }
+    await first[Symbol.asyncDispose]();
+    await using back = await NativeClient.open(server, headers);
+    await back.do("ping", {});
+  }
+});
+
+Deno.test("F4: a socket that we closed and whose client doesn't go is counted until it does", async () => {
+  await using server = await startServer({ limits: { connections: 1 } });
+  using stays = await connect(server.host);
+  const handshaken = written(server.host, { path: "/ws", headers: HANDSHAKE });
+  // A binary frame: closed with 1003, which is never answered.
+  const binary = new Uint8Array([0x82, 0x81, 0, 0, 0, 0, 7]);
+  await sendAll(stays, new TextEncoder().encode(handshaken));
+  await stays.read(new Uint8Array(4096));
+  await sendAll(stays, binary);
+  const close = new Uint8Array(64);
+  await stays.read(close);
+  assertEquals([close[0], (close[2] ?? 0) * 256 + (close[3] ?? 0)], [0x88, 1003]);
+  assertEquals((await handshake(server)).status, 503);
+  // What it says now is heard by nobody, and ends it.
+  const text = new TextEncoder().encode('{"id":1,"publish":{"channel":"room:a","data":1}}');
+  await sendAll(stays, new Uint8Array([0x81, 0x80 | text.length, 0, 0, 0, 0, ...text]));
+  for (let tries = 0; (await handshake(server)).status !== 101; tries++) {
+    assertLess(tries, 100);
+    await pause(20);
+  }
+  await using reader = await opened(server);
+  const { messages } = await reader.do("history", { channel: "room:a" });
+  assertEquals(messages, []);
+});
+
+// The handshake that was tried last may not be gone yet.
+async function opened(server: TestServer): Promise<NativeClient> {
+  for (;;) {
+    const client = await NativeClient.open(server).catch(() => undefined);
+    if (client !== undefined) return client;
+    await pause(20);
+  }
+}
+
+Deno.test("a client that goes during its handshake doesn't hold its place for long", async () => {
+  await using server = await startServer({ limits: { connections: 1 } });
+  for (let i = 0; i < 5; i++) {
+    using gone = await connect(server.host);
+    await sendAll(
+      gone,
+      new TextEncoder().encode(written(server.host, { path: "/ws", headers: HANDSHAKE })),
+    );
+  }
+  const begun = performance.now();
+  await using client = await opened(server);
+  await client.do("ping", {});
+  assertLess(performance.now() - begun, 8000);
+});
+
+Deno.test("of many handshakes at once so many are answered as may be open, the others are told to come back", async () => {
+  await using server = await startServer({ limits: { handshakes: 2 } });
+  const answers = await Promise.all(Array.from({ length: 40 }, () => handshake(server)));
+  const count = (status: number) => answers.filter((answer) => answer.status === status).length;
+  assertEquals(count(101) + count(503), 40);
+  assertGreater(count(101), 1);
+  assertGreater(count(503), 0);
+  for (let i = 0; i < 10; i++) assertEquals((await handshake(server)).status, 101);
+});
+
+Deno.test("an address brings so many accounts a minute into being; those beyond read, and write when it is their turn", async () => {
+  await using server = await startServer({ limits: { newAccounts: 3 }, trustProxy: true });
+  const header = { "x-forwarded-for": "2001:db8::1" };
+  for (let i = 0; i < 3; i++) {
+    await using client = await NativeClient.open(server, header);
+    await client.do("publish", { channel: "room:a", data: i });
+  }
+  await using late = await NativeClient.open(server, header);
+  const { messages } = await late.do("subscribe", { channel: "room:a", history: 10 });
+  assertEquals(Array.isArray(messages) && messages.length, 3);
+  const tries = [
+    await late.ask("publish", { channel: "room:a", data: 3 }),
+    await late.ask("rename", { name: "Eve" }),
+  ].map(errorOf);
+  for (const { code, retry = 0 } of tries) {
+    assertEquals([code, retry > 10_000], ["rate_limited", true]);
+  }
+  await using other = await NativeClient.open(server, { "x-forwarded-for": "2001:db8:0:1::1" });
+  await other.do("publish", { channel: "room:a", data: 3 });
+});
+
+Deno.test("commands a second, publications aside: the next is refused with its retry", async () => {
+  await using server = await startServer({ limits: { commands: 10 } });
+  await using client = await NativeClient.open(server);
+  const pings = await Promise.all(Array.from({ length: 40 }, () => client.ask("ping", {})));
+  const refused = pings.filter((answer) => errorOf(answer).code === "rate_limited");
+  assertGreater(refused.length, 5);
+  assertLess(refused.length, 11);
+  const { retry = 0 } = errorOf(refused[0] ?? {});
+  assertGreater(retry, 0);
+  const publications = await Promise.all(
+    Array.from({ length: 40 }, (_, data) => client.ask("publish", { channel: "room:a", data })),
+  );
+  assertEquals(publications.every((answer) => "publish" in answer), true);
+  await pause(2 * retry);
+  await client.do("ping", {});
+});
+
+Deno.test("channels and names have the length that was asked for", async () => {
+  await using server = await startServer({ limits: { channels: 2, name: 5 } });
+  await using client = await NativeClient.open(server);
+  const { limits } = await client.do("hello", { name: "Grace" });
+  assertEquals([Reflect.get(Object(limits), "channels"), Reflect.get(Object(limits), "name")], [
+    2,
+    5,
+  ]);
+  assertEquals(errorOf(await client.ask("rename", { name: "Graces" })).code, "bad_request");
+  for (const channel of ["room:a", "room:b"]) await client.do("subscribe", { channel });
+  assertEquals(errorOf(await client.ask("subscribe", { channel: "room:c" })).code, "bad_request");
+  await using greedy = await NativeClient.open(server);
+  assertEquals(errorOf(await greedy.ask("hello", { name: "Graces" })).code, "bad_request");
+});
+
+Deno.test("M9: whoever goes on at more than ten times the rate for ten seconds is closed with 1008, slower ones aren't", async () => {
+  for (const [each, closes] of [[21, true], [20, false]] as const) {
+    const folder = memoryFolder();
+    const world = await World.open(folder, { rate: 2, commands: 1 });
+    const { socket, session } = world.connect("ada");
+    for (let second = 0; second < 12; second++) {
+      world.now = second * 1000;
+      // Three are taken at once, then one a second: so many are refused.
+      const taken = second === 0 ? 3 : 1;
+      for (let i = 0; i < each + taken; i++) session.receive('{"id":1,"ping":{}}');
+      await world.settle();
+      socket.read();
+    }
+    assertEquals(socket.closed, closes ? 1008 : undefined, `${each} a second`);
+    assertEquals(world.edge.counters.get("banned"), closes ? 1 : 0);
+    assertGreater(world.edge.counters.get("command_rate_limited"), 10 * each - 1);
+    world.close();
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("a first client's socket counts as one too", async () => {
+  await using server = await startServer({ limits: { connections: 1 } });
+  await using _chat = await TestSocket.open(`ws://${server.host}/chat/`);
+  assertEquals((await handshake(server, {}, "/link/")).status, 503);
+});
+
+Deno.test("quotas: each has a flag and a default; without a rate, commands aren't counted either, unless it is said", () => {
+  const limitsOf = (args: string[]) => {
+    const config = readConfig(args, () => undefined);
+    if (typeof config === "string") throw new Error("No configuration");
+    return config.limits;
+  };
+  assertEquals(limitsOf([]), DEFAULT_LIMITS);
+  const { rate, burst, commands } = limitsOf(["--rate", "7"]);
+  assertEquals([rate, burst, commands], [7, 21, 70]);
+  assertEquals(limitsOf(["--rate", "0"]).commands, 0);
+  assertEquals(limitsOf(["--rate", "0", "--max-commands", "9"]).commands, 9);
+  assertEquals(limitsOf(["--max-per-address", "0"]).perAccount, 0);
+  assertEquals(limitsOf(["--max-per-address", "7"]).perAccount, 7);
+  assertEquals(limitsOf(["--max-per-account", "3"]), { ...DEFAULT_LIMITS, perAccount: 3 });
+  const flags = [
+    "max-connections",
+    "max-handshakes",
+    "max-new-accounts",
+    "max-channels",
+    "max-name",
+  ];
+  const set = limitsOf(flags.flatMap((flag, i) => [`--${flag}`, String(i + 1)]));
+  const { connections, handshakes, newAccounts, channels, name } = set;
+  assertEquals([connections, handshakes, newAccounts, channels, name], [1, 2, 3, 4, 5]);
+});
