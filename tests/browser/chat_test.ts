@@ -493,6 +493,21 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   await bob.page.waitForFunction(() =>
     document.querySelector(".typing")?.textContent?.trim() === ""
   );
+  // Between two nobody else hears even that.
+  const eve = await visit(browser, server);
+  await bob.page.locator(".members a", { hasText: "Ada" }).click();
+  await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await ada.page.locator(".composer textarea").press("End");
+  await ada.page.locator(".composer textarea").pressSequentially(", are you there?");
+  await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
+  await ada.page.locator(".composer textarea").press("Enter");
+  await heard(bob.page, "psst, are you there?");
+  await say(ada.page, "end");
+  await heard(bob.page, "end");
+  assertEquals([await texts(eve.page), (await eve.page.locator(".typing").innerText()).trim()], [
+    ["I think"],
+    "",
+  ]);
 });
 
 Deno.test("whatever a program puts into a message, a name or a push is shown as text", async () => {
