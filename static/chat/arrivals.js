@@ -30,6 +30,22 @@ export function forget(state, subscription) {
 }
 
 /**
+ * The server was heard: what this browser had kept gives way to what that tells.
+ *
+ * @param {ChatState} state The state.
+ * @param {string} subscription By which it was heard.
+ * @returns {ChatState} The next.
+ */
+export function heard(state, subscription) {
+  const stale = Object.entries(state.talks).filter(([channel, { stale }]) =>
+    stale === true && subscriptionOf(channel) === subscription
+  );
+  if (stale.length === 0) return state;
+  const fresh = stale.map(([channel, talk]) => [channel, { ...talk, said: [], stale: false }]);
+  return { ...state, talks: { ...state.talks, ...Object.fromEntries(fresh) } };
+}
+
+/**
  * Takes in what a subscription told.
  *
  * @param {ChatState} state The state.
@@ -37,6 +53,7 @@ export function forget(state, subscription) {
  * @returns {ChatState} The next.
  */
 export function addMessages(state, { channel: subscription, messages, gap }) {
+  state = heard(state, subscription);
   const said = messages.filter(({ channel }) =>
     subscriptionOf(channel) === subscription && isTalk(channel)
   )

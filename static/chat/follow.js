@@ -86,7 +86,10 @@ function followClient(client, { state, dispatch }, act, address) {
         // What was said before one came isn't told.
         take({ type: "messages", channel, messages, gap, reset }, stands ? messages : []);
       },
-      onReady: () => void (stands = true),
+      onReady: () => {
+        stands = true;
+        take({ type: "ready", channel }, []);
+      },
       onSignal: ({ channel, from, data }) => {
         if (from !== null && fieldsOf(data).typing === true) isTyping(channel, from);
       },

@@ -32,7 +32,7 @@ const MOST_NAMES = 2000;
  *   | {type: "page", channel: string, messages: readonly Message[], older?: boolean, newer?: boolean}
  *   | {type: "filled", channel: string, after: number, messages: readonly Message[], more: boolean}
  *   | {type: "typing", channel: string, account: string, now: number} | {type: "time", now: number}
- *   | {type: "remembered", kept: Remembered}} ChatAction
+ *   | {type: "remembered", kept: Remembered} | {type: "ready", channel: string}} ChatAction
  */
 
 /** Nothing is known yet. @type {ChatState} */

@@ -1,7 +1,7 @@
 // @ts-check
 /** The chat's state: which conversations there are, what is on its way, who is here. A pure reducer. */
 import { mentionsOf } from "../parts/segments.js";
-import { addMessages, forget, isSent, setOutbox, setRoster } from "./arrivals.js";
+import { addMessages, forget, heard, isSent, setOutbox, setRoster } from "./arrivals.js";
 import { isTalk, LOBBY } from "./channels.js";
 import { saidOf } from "./content.js";
 import { changed, talkOf } from "./known.js";
@@ -81,6 +81,8 @@ function step(state, action) {
       return isTyping(state, action);
     case "time":
       return { ...state, typing: state.typing.filter(({ until }) => until > action.now) };
+    case "ready":
+      return heard(state, action.channel);
     case "remembered":
       return remember(state, action.kept);
   }
@@ -88,19 +90,15 @@ function step(state, action) {
 
 /** @param {ChatState} state The state. @param {string} account One's own. @param {string} [name] One's own. @returns {ChatState} The next. */
 function isMe(state, account, name) {
-  const other = state.account !== undefined && state.account !== account;
-  if (!other) return { ...state, account, name };
+  const mine = (/** @type {string} */ channel) =>
+    !channel.startsWith("dm:") || channel.slice(3).split(".").includes(account);
+  const talks = Object.entries(state.talks).filter(([channel]) => mine(channel));
+  if (talks.length === Object.keys(state.talks).length) return { ...state, account, name };
   // What was said to another account in private isn't this one's to read.
-  const rooms = Object.entries(state.talks).filter(([channel]) => !channel.startsWith("dm:"));
-  const open = state.open.startsWith("dm:") ? state.room : state.open;
   return {
-    ...state,
-    account,
-    name,
-    open,
-    talks: Object.fromEntries(rooms),
-    quotes: {},
-    replyTo: undefined,
+    ...{ ...state, account, name, quotes: {}, replyTo: undefined },
+    open: mine(state.open) ? state.open : state.room,
+    talks: Object.fromEntries(talks),
   };
 }
 
@@ -166,7 +164,7 @@ function isTyping(state, { channel, account, now }) {
 }
 
 /** @param {ChatState} state The state. @param {Remembered} kept What this browser, or another tab of it, knows. @returns {ChatState} The next. */
-function remember(state, { account, rooms, read, last }) {
+function remember(state, { account, rooms, read, last, said }) {
   const own = state.account ?? account;
   /** @type {ChatState} */
   let next = { ...state, rooms: [LOBBY, ...rooms].slice(0, MOST_ROOMS) };
@@ -175,7 +173,14 @@ function remember(state, { account, rooms, read, last }) {
   }
   for (const channel of new Set([...next.rooms, ...Object.keys(read), ...Object.keys(last)])) {
     if (channel.startsWith("dm:") ? own !== account : !next.rooms.includes(channel)) continue;
-    next = changed(next, channel, (talk) => recalled(talk, read[channel], last[channel], own));
+    next = changed(next, channel, (talk) => {
+      const known = recalled(talk, read[channel], last[channel], own);
+      const kept = said[channel] ?? [];
+      // Only where the server wasn't heard yet: what it says is newer.
+      return state.account === undefined && known.said.length === 0 && kept.length > 0
+        ? { ...known, said: kept, stale: true }
+        : known;
+    });
   }
   return next;
 }

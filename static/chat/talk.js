@@ -18,6 +18,7 @@ export const KEPT_ASIDE = 300;
  * @property {number} called How many of those mention oneself, or are for oneself alone.
  * @property {number | undefined} line After which seq the "new" line stands.
  * @property {Last | undefined} last The newest message.
+ * @property {boolean} [stale] Whether what is shown is what this browser kept: the server wasn't heard yet, and what it tells takes its place.
  * @property {"older" | number | undefined} loading What is being loaded: older ones, or what is missing after a seq.
  */
 

@@ -41,25 +41,30 @@ Deno.test("offline: three messages are typed, the page is reloaded, and online a
   const ada = await visitor(browser, server);
   const bob = await visitor(browser, server);
   const account = await ada.locator(".me .name").innerText();
+  await say(bob, "said before");
+  await ada.locator(".message .text").getByText("said before").waitFor();
   await ada.context().setOffline(true);
   await say(ada, "one", "two", "three");
   await ada.reload();
   await ada.locator(".message.pending").nth(2).waitFor();
+  assertEquals(await texts(ada), ["said before", "one", "two", "three"], "all can be read");
   assertEquals(await pending(ada), ["one", "two", "three"]);
   assertEquals(await ada.locator(".me .name").innerText(), account);
-  assertEquals(await texts(bob), []);
+  assertEquals(await texts(bob), ["said before"]);
   const element = await ada.locator(".message.pending").nth(1).elementHandle();
   const place = await element?.boundingBox();
   await ada.context().setOffline(false);
   await bob.locator(".message .text").getByText("three").waitFor();
   await ada.locator(".message.pending").first().waitFor({ state: "detached" });
-  for (const page of [ada, bob]) assertEquals(await texts(page), ["one", "two", "three"]);
+  for (const page of [ada, bob]) {
+    assertEquals(await texts(page), ["said before", "one", "two", "three"]);
+  }
   await ada.locator(".banner").waitFor({ state: "detached" });
   const { x, width, height } = await element?.boundingBox() ?? {};
   assertEquals([x, width, height], [place?.x, place?.width, place?.height]);
   await say(ada, "end");
   await bob.locator(".message .text").getByText("end").waitFor();
-  assertEquals(await texts(bob), ["one", "two", "three", "end"]);
+  assertEquals(await texts(bob), ["said before", "one", "two", "three", "end"]);
 });
 
 Deno.test("two tabs offline: each keeps its own over a reload, and one that is closed leaves its own to the other", async () => {

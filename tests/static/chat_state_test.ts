@@ -192,9 +192,20 @@ Deno.test("what was read is remembered over a reload; a place beyond the newest 
   );
 });
 
+Deno.test("what a browser kept is read until the server is heard, and gives way to what that tells", () => {
+  const before = run(me, told([said(1), said(2)]), private_([said(3)]));
+  const kept = rememberedOf(JSON.parse(JSON.stringify(toRemember(before))));
+  const again = run(initial, { type: "remembered", kept }, { type: "me", account: "ada" });
+  assertEquals([seqs(again), seqs(again, DM)], [[1, 2], [3]]);
+  const heard = run(again, told([said(7)]), { type: "ready", channel: LOBBY });
+  assertEquals([seqs(heard), seqs(heard, DM)], [[7], [3]], "each by its own subscription");
+  const ready = run(heard, { type: "ready", channel: "dm:*" }, { type: "remembered", kept });
+  assertEquals([seqs(ready), seqs(ready, DM)], [[7], []], "another tab's isn't newer");
+});
+
 Deno.test("what is remembered may be anything", () => {
-  const nothing = { rooms: [], read: {}, last: {} };
-  for (const kept of [null, 1, "x", [], { rooms: {}, read: [], last: 1 }]) {
+  const nothing = { rooms: [], read: {}, last: {}, said: {} };
+  for (const kept of [null, 1, "x", [], { rooms: {}, read: [], last: 1, said: { [LOBBY]: {} } }]) {
     assertEquals(rememberedOf(kept), nothing);
   }
   const kept = rememberedOf({
