@@ -9,7 +9,7 @@ import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
 import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
-import { FolderLock } from "./lock.ts";
+import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel } from "./logger.ts";
 
