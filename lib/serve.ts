@@ -2,9 +2,10 @@
 import { join } from "node:path";
 import { type CoreEnd, directBus } from "./bus.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { Counters, type Counts, LoopLag } from "./counters.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
-import { localSequencer } from "./core/sequencer.ts";
+import { counted, localSequencer } from "./core/sequencer.ts";
 import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
@@ -12,6 +13,7 @@ import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
 import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel } from "./logger.ts";
+import { lagOf, Metrics } from "./metrics.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
 
@@ -70,7 +72,10 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     trustProxy: config.trustProxy,
     pages: config.pages,
   };
-  const sequencer = localSequencer(log, clock);
+  const counters = new Counters();
+  const sequencer = counted(localSequencer(log, clock), counters);
+  const metrics = new Metrics();
+  metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
@@ -78,8 +83,11 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
-    ? await openOne(settings, openCore, { log, clock, stack })
-    : await openMany(settings, openCore, { log, stack, config, parts: { ...parts, exit } });
+    ? await openOne(settings, openCore, { log, clock, stack, metrics })
+    : await openMany(settings, openCore, {
+      ...{ log, stack, config, metrics },
+      parts: { ...parts, exit },
+    });
   lock.tell(urlOf(edges.address));
   const held = stack.move();
   return {
@@ -113,12 +121,21 @@ type OpenCore = (bus: CoreEnd) => Core;
 async function openOne(
   settings: EdgeSettings,
   openCore: OpenCore,
-  { log, clock, stack }: { log: Log; clock: () => number; stack: AsyncDisposableStack },
+  { log, clock, stack, metrics }: {
+    log: Log;
+    clock: () => number;
+    stack: AsyncDisposableStack;
+    metrics: Metrics;
+  },
 ): Promise<Edges> {
   const bus = directBus();
   const core = openCore(bus.core);
-  const place = { bus: bus.edge, seq: log.seq, clock, reusePort: false };
-  const { server } = stack.adopt(await startEdge(settings, place), (edge) => edge.close());
+  const edge = await startEdge(settings, {
+    ...{ bus: bus.edge, seq: log.seq, clock, reusePort: false, name: "core" },
+    metrics: () => Promise.resolve(metrics.text()),
+  });
+  const { server } = stack.adopt(edge, (edge) => edge.close());
+  metrics.source(() => edge.counts());
   return {
     core,
     address: server.address,
@@ -132,10 +149,11 @@ async function openOne(
 async function openMany(
   settings: EdgeSettings,
   openCore: OpenCore,
-  { log, stack, config, parts }: {
+  { log, stack, config, metrics, parts }: {
     log: Log;
     stack: AsyncDisposableStack;
     config: Config;
+    metrics: Metrics;
     parts: ServeParts & { exit: (code: number) => void };
   },
 ): Promise<Edges> {
@@ -150,8 +168,10 @@ async function openMany(
     await Promise.race([core.settle(), late]);
     parts.exit(code);
   };
+  const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const supervisor = await Supervisor.start({
     bus,
+    metrics,
     channel,
     settings,
     count: config.workers,
@@ -159,6 +179,10 @@ async function openMany(
     entry: parts.worker ?? WORKER,
     giveUp: (code) => void giveUp(code),
   });
+  metrics.source((): Counts => ({
+    totals: { replacements_total: supervisor.replacements },
+    gauges: lagOf("core", lag.seconds),
+  }));
   return {
     core,
     address: supervisor.address,
@@ -169,6 +193,26 @@ async function openMany(
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),
   };
+}
+
+const STARTED = performance.timeOrigin / 1000;
+
+function gaugesOf(log: Log, path: string): Record<string, number> {
+  return {
+    log_seq: log.seq,
+    log_bytes: sizeOf(path) + sizeOf(`${path}-wal`),
+    process_resident_memory_bytes: Deno.memoryUsage().rss,
+    process_start_time_seconds: STARTED,
+  };
+}
+
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch {
+    // Another is in its place or on its way: that is told elsewhere.
+    return 0;
+  }
 }
 
 /**

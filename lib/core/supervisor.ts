@@ -11,6 +11,7 @@ import {
   type WorkerStart,
 } from "../isolate.ts";
 import { type Level, log } from "../logger.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
@@ -44,6 +45,8 @@ export interface SupervisorParts {
   /** How many edges there are to be. */
   readonly count: number;
   readonly logLevel: Level | undefined;
+  /** Takes what the edges count. */
+  readonly metrics: Metrics;
   /** The module that an edge's isolate runs. */
   readonly entry: URL;
   /** Ends the process: nothing less helps. */
@@ -179,6 +182,7 @@ export class Supervisor {
       channel,
       number,
       seq,
+      edge,
       logLevel,
     };
     const now = performance.now();
@@ -217,6 +221,15 @@ export class Supervisor {
           ms: Math.round(performance.now() - isolate.since),
         });
         return;
+      case "beat":
+        if (this.#isolates.has(isolate.edge)) {
+          this.#parts.metrics.take(isolate.edge, message.counts);
+        }
+        return;
+      case "metrics": {
+        const text = this.#parts.metrics.text();
+        return this.#tell(isolate, { kind: "metrics", id: message.id, text });
+      }
       case "left":
         return isolate.ended.resolve();
       case "failed":
@@ -246,6 +259,7 @@ export class Supervisor {
     isolate.ended.resolve();
     if (!this.#isolates.delete(isolate.edge)) return false;
     this.#parts.bus.detach(isolate.edge);
+    this.#parts.metrics.drop(isolate.edge);
     return true;
   }
 

@@ -1,6 +1,7 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Receiver } from "../bus.ts";
+import { Counters } from "../counters.ts";
 import type { Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -48,6 +49,17 @@ export interface Feed {
   readonly readers: Set<Subscriber>;
 }
 
+/** A frame for all connections with the same feeds, codec and place. */
+export interface Frame {
+  readonly frame: string;
+  /** The place after it. */
+  readonly cursor: number;
+  /** How many messages are in it. */
+  readonly count: number;
+  /** When the oldest of them was committed. */
+  readonly time: number | undefined;
+}
+
 /** One for each edge. */
 export class Hub implements Receiver {
   readonly #feeds = new Map<string, Feed>();
@@ -56,7 +68,7 @@ export class Hub implements Receiver {
   readonly #watchers = new Map<string, Set<Subscriber>>();
   readonly #due = new Set<Subscriber>();
   readonly #full = new Set<Subscriber>();
-  readonly #frames = new Map<string, { frame: string; cursor: number }>();
+  readonly #frames = new Map<string, Frame>();
   #seq: number;
   #lastFeed = 0;
   #ringBytes = 0;
@@ -69,12 +81,14 @@ export class Hub implements Receiver {
    * @param reader The log, for those who fell behind.
    * @param seq The log's last record.
    * @param now Milliseconds that never go back.
+   * @param counters Of this isolate.
    */
   constructor(
     readonly bus: EdgeEnd,
     readonly reader: Reader,
     seq: number,
     readonly now: () => number = () => performance.now(),
+    readonly counters: Counters = new Counters(),
   ) {
     this.#seq = seq;
     bus.listen(this);
@@ -83,6 +97,11 @@ export class Hub implements Receiver {
   /** The last record that this edge has taken in. */
   get seq(): number {
     return this.#seq;
+  }
+
+  /** How many connections wait for room in their sockets. */
+  get waiting(): number {
+    return this.#full.size;
   }
 
   /** Whether publications are taken now. */
@@ -185,10 +204,7 @@ export class Hub implements Receiver {
    * @param make Makes the frame, and tells the place after it.
    * @returns The frame.
    */
-  shared(
-    signature: string,
-    make: () => { frame: string; cursor: number },
-  ): { frame: string; cursor: number } {
+  shared(signature: string, make: () => Frame): Frame {
     let frame = this.#frames.get(signature);
     if (frame === undefined) {
       frame = make();

@@ -1,8 +1,11 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
 import type { Who } from "../access.ts";
+import { isLoopback } from "../address.ts";
+import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
 import { log } from "../logger.ts";
+import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { showToken } from "./ask.ts";
@@ -27,6 +30,10 @@ export interface ServeOptions extends DoorSettings {
   readonly pages: Pages;
   /** Whether other isolates listen on the same port. */
   readonly reusePort: boolean;
+  /** Tells the numbers of the whole process, in Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
+  /** Whether this machine's own programs may read them without the admin token. */
+  readonly open: boolean;
 }
 
 const LEAVE_GRACE = 1500;
@@ -87,6 +94,11 @@ export class EdgeServer {
     return this.#server.addr;
   }
 
+  /** What is so now, for whoever watches. */
+  get gauges(): Series {
+    return this.#sockets.gauges;
+  }
+
   /** Refuses new work from now on; what was accepted goes on. */
   refuseNew(): void {
     this.#leaving = true;
@@ -135,7 +147,7 @@ export class EdgeServer {
     const { status } = response;
     if (status >= 400) {
       const { address } = caller;
-      this.#edge.counters.add(`request_${status}`);
+      this.#edge.counters.refused("request", status);
       log.info("request.refused", { method: request.method, status, address });
     }
     return status === 101 ? response : harden(response);
@@ -204,6 +216,11 @@ export class EdgeServer {
       },
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
+      {
+        path: "/metrics",
+        methods: read,
+        handle: (_, who, caller) => this.#metrics(who, caller),
+      },
     ];
     return points.map(({ path, methods, handle }) => ({
       pattern: new URLPattern({ pathname: path }),
@@ -262,6 +279,15 @@ export class EdgeServer {
     return this.#edge.hub.writable
       ? json({ status: "ready" })
       : problem(refuse("unavailable", "The log can't be written now"));
+  }
+
+  // What a proxy brings has its visitor's address: only who is on this machine needs no token.
+  async #metrics({ admin }: Who, { address }: Caller): Promise<Response> {
+    if (!admin && !(this.#options.open && isLoopback(address))) {
+      return unauthorized("The metrics need the admin token");
+    }
+    const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
+    return new Response(await this.#options.metrics(), { headers });
   }
 
   #notFound(): Response {
