@@ -137,9 +137,15 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 export const HELP = [
   "Fanfare: push messages and chat rooms for browsers.",
   "",
-  "Usage: deno task start [--flag value …]        serve",
-  "       deno task backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
-  "       deno task check:log [--data DIR]        read all of the log and look for damage",
+  "Usage: fanfare [serve] [--flag value …]      serve",
+  "       fanfare publish CHANNEL [TEXT|-]      publish a text, or standard input",
+  "       fanfare subscribe CHANNEL…            write messages as they come, one JSON a line",
+  "       fanfare history CHANNEL               write messages of the past",
+  "       fanfare backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
+  "       fanfare check [--data DIR]            read all of the log and look for damage",
+  "Without the binary `fanfare` is `deno task start`. COMMAND --help tells of one command.",
+  "",
+  "Flags of serve; backup and check take --data:",
   "",
   ...Object.entries(FLAGS).map(([name, { value, fallback, text }]) => {
     const left = `  --${name}${value === undefined ? "" : ` ${value}`}`.padEnd(28);
@@ -147,6 +153,9 @@ export const HELP = [
   }),
   "",
   "Each flag has an environment variable: --log-level is FANFARE_LOG_LEVEL; lists are separated by spaces.",
+  "",
+  `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line; 69 a server couldn't be reached in
+time; 70 an isolate hung: start the server again.`,
 ].join("\n");
 
 /**

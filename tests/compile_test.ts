@@ -120,6 +120,9 @@ for (const workers of ["0", "2"]) {
     const ada = await NativeClient.open({ host });
     const { seq } = await ada.do("publish", { channel: "room:lobby", data: { text: "again" } });
     assertEquals(serving, Number(workers));
+    const told = await runProgram(["publish", "push:all", "by hand", "--url", url], path);
+    assertEquals([told.code, told.stderr], [0, ""]);
+    assertEquals(await link.next(), "by hand");
     child.signal("SIGKILL");
     await child.ended;
     await ada.socket.closed;

@@ -140,12 +140,29 @@ export async function runProgram(
   args: readonly string[],
   binary?: string,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(binary ?? Deno.execPath(), {
-    args: binary === undefined ? [...await startArguments(), ...args] : [...args],
-    ...binary === undefined ? { cwd: ROOT } : bare(binary),
-  }).output();
+  const { code, stdout, stderr } = await (await programCommand(args, {}, binary)).output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/**
+ * Prepares the program with a command line.
+ *
+ * @param args The command line.
+ * @param pipes What is piped.
+ * @param binary The compiled program, where it isn't the source that is run.
+ * @returns The command, to be spawned.
+ */
+export async function programCommand(
+  args: readonly string[],
+  pipes: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr"> = {},
+  binary?: string,
+): Promise<Deno.Command> {
+  return new Deno.Command(binary ?? Deno.execPath(), {
+    args: binary === undefined ? [...await startArguments(), ...args] : [...args],
+    ...binary === undefined ? { cwd: ROOT } : bare(binary),
+    ...pipes,
+  });
 }
 
 function bare(binary: string): { cwd: string; clearEnv: true } {
