@@ -8,7 +8,7 @@ import { type Config, ConfigError, HELP, readConfig } from "./lib/config.ts";
 import { backup } from "./lib/log/backup.ts";
 import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
-import { logPath, type Running, serve, urlOf } from "./lib/serve.ts";
+import { logPath, type Running, serve } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
@@ -62,7 +62,7 @@ async function runServer(config: Config): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => void end(running, signal));
   }
-  console.log(`Fanfare listens on ${urlOf(running.address)}`);
+  console.log(`Fanfare listens on ${running.url}`);
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.

@@ -19,6 +19,10 @@ export interface Config {
   readonly origins: readonly string[];
   readonly open: boolean;
   readonly pages: string | undefined;
+  /** The files of the certificate and its key, in PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A socket in the file system, in the place of a port. */
+  readonly unix: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: Limits;
@@ -76,6 +80,13 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     value: "FILE",
     fallback: "",
     text: "the admin token; closes the server unless --open",
+  },
+  cert: { value: "FILE", fallback: "", text: "serve over TLS: the certificate, in PEM" },
+  key: { value: "FILE", fallback: "", text: "and its private key" },
+  unix: {
+    value: "PATH",
+    fallback: "",
+    text: "listen on a socket in the file system, not on a port; with --workers 0",
   },
   "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
   rate: {
@@ -192,10 +203,12 @@ export function readConfig(
     port: whole("port", one("port"), 0, 65_535),
     host: one("host"),
     data: one("data"),
-    workers: whole("workers", one("workers"), 0, MAX_WORKERS),
+    workers: workers(one, given.has("workers")),
     origins: (given.get("origin") ?? []).map(origin),
     open: given.has("open"),
     pages: optional("pages"),
+    tls: certificate(optional("cert"), optional("key"), optional("unix")),
+    unix: optional("unix"),
     adminTokenFile: optional("admin-token-file"),
     trustProxy: given.has("trust-proxy"),
     limits: limits(one),
@@ -240,6 +253,23 @@ function readArguments(args: string[]): { flags: Map<string, string[]>; words: s
     else flags.set(token.name, [token.value ?? ""]);
   }
   return { flags, words };
+}
+
+// Isolates can share a port, but no socket in the file system.
+function workers(one: (name: string) => string, given: boolean): number {
+  const count = whole("workers", one("workers"), 0, MAX_WORKERS);
+  if (one("unix") === "") return count;
+  if (!given || count === 0) return 0;
+  throw new ConfigError("The flag --unix needs --workers 0: isolates can't share a socket file");
+}
+
+function certificate(cert?: string, key?: string, unix?: string): Config["tls"] {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new ConfigError("The flags --cert and --key need each other");
+  }
+  if (unix !== undefined) throw new ConfigError("The flag --unix goes without --cert and --key");
+  return { cert, key };
 }
 
 function limits(one: (name: string) => string): Limits {

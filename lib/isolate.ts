@@ -13,6 +13,10 @@ export interface EdgeSettings {
   readonly limits: Limits;
   readonly host: string;
   readonly port: number;
+  /** The certificate and its key, in PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A socket in the file system, in the place of the port. */
+  readonly unix: string | undefined;
   readonly origins: readonly string[];
   readonly trustProxy: boolean;
   /** A folder of the user's pages. */

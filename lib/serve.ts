@@ -20,7 +20,9 @@ const WORKER = new URL("./edge/worker.ts", import.meta.url);
 /** A server that runs. */
 export interface Running {
   /** Where it listens. */
-  readonly address: Deno.NetAddr;
+  readonly address: Deno.NetAddr | Deno.UnixAddr;
+  /** What people open; a socket in the file system as `unix:PATH`. */
+  readonly url: string;
   /** How many isolates took the place of another. */
   readonly replacements: number;
   /** Puts other isolates in the place of those that serve, one after the other; clients come back and lose nothing. */
@@ -68,11 +70,14 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     limits: config.limits,
     host: config.host,
     port: config.port,
+    tls: await certificate(config),
+    unix: config.unix,
     origins: config.origins,
     trustProxy: config.trustProxy,
     pages: config.pages,
   };
   const counters = new Counters();
+  if (config.unix !== undefined) await removeStale(config.unix);
   const sequencer = counted(localSequencer(log, clock), counters);
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
@@ -88,10 +93,12 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       ...{ log, stack, config, metrics },
       parts: { ...parts, exit },
     });
-  lock.tell(urlOf(edges.address));
+  const url = urlOf(edges.address, config.tls !== undefined);
+  lock.tell(url);
   const held = stack.move();
   return {
     address: edges.address,
+    url,
     get replacements() {
       return edges.replacements();
     },
@@ -109,7 +116,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
 /** The edges of a server, wherever they are. */
 interface Edges {
   readonly core: Core;
-  readonly address: Deno.NetAddr;
+  readonly address: Deno.NetAddr | Deno.UnixAddr;
   replacements(): number;
   replace(): Promise<void>;
   refuseNew(): void;
@@ -229,10 +236,40 @@ export function logPath(data: string): string {
  * Writes an address as people open it.
  *
  * @param address Where a server listens.
+ * @param secure Whether by TLS.
  * @returns `http://host:port/`.
  */
-export function urlOf({ hostname, port }: Deno.NetAddr): string {
-  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
+  if (!("port" in address)) return `unix:${address.path}`;
+  const { hostname, port } = address;
+  return `http${secure ? "s" : ""}://${
+    hostname.includes(":") ? `[${hostname}]` : hostname
+  }:${port}/`;
+}
+
+async function certificate({ tls }: Config): Promise<EdgeSettings["tls"]> {
+  if (tls === undefined) return undefined;
+  const [cert, key] = await Promise.all([Deno.readTextFile(tls.cert), Deno.readTextFile(tls.key)]);
+  return { cert, key };
+}
+
+// A kill leaves the file of a socket behind, and nobody can listen there; one that somebody answers at is in use.
+async function removeStale(path: string): Promise<void> {
+  const there = await Deno.lstat(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  if (!there.isSocket) throw new Error(`Cannot listen on "${path}": it is there, and no socket`);
+  const answers = await Deno.connect({ transport: "unix", path }).then(
+    (connection) => {
+      connection.close();
+      return true;
+    },
+    () => false,
+  );
+  if (answers) throw new Error(`Cannot listen on "${path}": another process does`);
+  await Deno.remove(path);
 }
 
 function newEpoch(): string {

@@ -43,7 +43,7 @@ export interface Edge {
  * @throws {Error} If the log, the pages or the port can't be used.
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
-  const { host, port, origins, trustProxy, limits } = settings;
+  const { host, port, tls, unix, origins, trustProxy, limits } = settings;
   const { bus, clock, reusePort } = place;
   using stack = new DisposableStack();
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
@@ -57,7 +57,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const server = new EdgeServer(
     { hub, bus, access, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {
-      ...{ host, port, origins, trustProxy, pages, reusePort },
+      ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
       metrics: place.metrics,
       open: settings.access.open,
     },

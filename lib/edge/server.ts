@@ -27,6 +27,8 @@ export const SUBPROTOCOL = "fanfare.v1";
 /** How an edge serves. */
 export interface ServeOptions extends DoorSettings {
   readonly port: number;
+  /** A socket in the file system, in the place of the port. */
+  readonly unix: string | undefined;
   readonly pages: Pages;
   /** Whether other isolates listen on the same port. */
   readonly reusePort: boolean;
@@ -56,7 +58,7 @@ export class EdgeServer {
   readonly #edge: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
   readonly #sockets: Sockets;
   readonly #door: Door;
   // Routes are asked with a request alone; who brought it is kept beside.
@@ -77,20 +79,23 @@ export class EdgeServer {
     this.#sockets = new Sockets(edge);
     this.#door = new Door(options);
     const routed = route(this.#routes(), () => this.#notFound());
-    this.#server = Deno.serve({
-      hostname: options.host,
-      port: options.port,
-      reusePort: options.reusePort,
+    const { unix, host: hostname, port, reusePort, tls } = options;
+    const both = {
       onListen: () => {},
-      onError: (error) => {
+      onError: (error: unknown) => {
         log.error("request.failed", { error: String(error) });
         return problem(refuse("internal", "The server couldn't answer"));
       },
-    }, (request, { remoteAddr }) => this.#guard(request, routed, remoteAddr));
+    };
+    const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
+      this.#guard(request, routed, remoteAddr);
+    this.#server = unix === undefined
+      ? Deno.serve({ ...both, ...tls, hostname, port, reusePort }, handle)
+      : Deno.serve({ ...both, path: unix }, handle);
   }
 
   /** Where it listens. */
-  get address(): Deno.NetAddr {
+  get address(): Deno.NetAddr | Deno.UnixAddr {
     return this.#server.addr;
   }
 

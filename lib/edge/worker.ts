@@ -56,7 +56,8 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
   };
   const beat = setInterval(() => tell({ kind: "beat", counts: counts() }), BEAT);
   begin(edge);
-  tell({ kind: "serving", port: edge.server.address.port });
+  const { address } = edge.server;
+  tell({ kind: "serving", port: "port" in address ? address.port : 0 });
 }
 
 // Whoever imports the types of this module isn't an edge.

@@ -6,7 +6,7 @@
  */
 import { readConfig } from "../../lib/config.ts";
 import { startLogging } from "../../lib/logger.ts";
-import { serve, urlOf } from "../../lib/serve.ts";
+import { serve } from "../../lib/serve.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
 if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
@@ -15,4 +15,4 @@ const worker = new URL("./faulty_worker.ts?lossy", import.meta.url);
 const running = await serve(config, { worker });
 Deno.addSignalListener("SIGTERM", () => void running.stop().then(() => Deno.exit(0)));
 Deno.addSignalListener("SIGHUP", () => void running.replaceEdges());
-console.log(`Fanfare listens on ${urlOf(running.address)}`);
+console.log(`Fanfare listens on ${running.url}`);
