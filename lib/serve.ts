@@ -6,6 +6,7 @@ import { Counters, type Counts, LoopLag } from "./counters.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
+import type { OlderKey } from "./access.ts";
 import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
@@ -64,6 +65,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     log: path,
     access: {
       key: await secret(join(config.data, "cookie.key"), 32),
+      older: await olderKeys(config.data, clock()),
       adminToken: await adminToken(config),
       open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
     },
@@ -274,6 +276,20 @@ async function removeStale(path: string): Promise<void> {
 
 function newEpoch(): string {
   return crypto.randomUUID();
+}
+
+const DAY = 86_400_000;
+const OLDER_KEY = /^cookie\.key-(\d{4}-\d{2}-\d{2})$/;
+
+// Such as `cookie.key-2026-12-24`: a key that was the one of cookies, with the last day on which those are good.
+async function olderKeys(data: string, now: number): Promise<OlderKey[]> {
+  const keys: OlderKey[] = [];
+  for await (const { name } of Deno.readDir(data)) {
+    const day = Date.parse(OLDER_KEY.exec(name)?.[1] ?? "");
+    if (Number.isNaN(day) || day + DAY < now) continue;
+    keys.push({ key: await secret(join(data, name), 32), until: day + DAY });
+  }
+  return keys;
 }
 
 async function adminToken({ adminTokenFile, data }: Config): Promise<string> {

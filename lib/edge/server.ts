@@ -308,8 +308,9 @@ export class EdgeServer {
   ): Promise<Response> {
     const response = await serve();
     const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-    if (html && response.ok && who.account === null) {
-      await this.#edge.access.give(response.headers, this.#newAccount(), secure);
+    if (html && response.ok && (who.account === null || who.renew)) {
+      const account = who.account ?? this.#newAccount();
+      await this.#edge.access.give(response.headers, account, secure);
     }
     return response;
   }
