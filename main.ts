@@ -4,7 +4,14 @@ import denoJson from "./deno.json" with { type: "json" };
 import { helpOf, isRequest, readRequest } from "./lib/cli/options.ts";
 import { speak } from "./lib/cli/speak.ts";
 import { Terminal } from "./lib/cli/terminal.ts";
-import { type Config, ConfigError, HELP, readConfig } from "./lib/config.ts";
+import {
+  type Config,
+  ConfigError,
+  HELP,
+  readConfig,
+  readSettings,
+  settingsFile,
+} from "./lib/config.ts";
 import { backup } from "./lib/log/backup.ts";
 import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
@@ -23,7 +30,7 @@ async function main(): Promise<void> {
     // Nothing that is left over shall hold it up.
     Deno.exit(await speak(request, terminal));
   }
-  const config = readConfig(Deno.args, env);
+  const config = await configOf(env);
   if (config === "help") return console.log(HELP);
   if (config === "version") return console.log(`fanfare ${denoJson.version}`);
   await startLogging(config.logLevel);
@@ -40,6 +47,30 @@ async function main(): Promise<void> {
 async function runBackup(config: Config, file: string): Promise<void> {
   const { seq, bytes } = await backup(logPath(config.data), file);
   console.log(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+}
+
+// Flags before the environment, that before the file.
+async function configOf(
+  env: (name: string) => string | undefined,
+): Promise<ReturnType<typeof readConfig>> {
+  const file = settingsFile(Deno.args, env);
+  const settings = file === undefined
+    ? new Map<string, string>()
+    : readSettings(await Deno.readTextFile(file), file);
+  return readConfig(Deno.args, (name) => env(name) || settings.get(name));
+}
+
+async function renew(running: Running): Promise<void> {
+  try {
+    const config = await configOf((name) => Deno.env.get(name));
+    if (typeof config === "string") return;
+    await running.renew(config);
+    log.info("settings.read", { logLevel: config.logLevel });
+  } catch (error) {
+    // What was read before goes on.
+    const sentence = error instanceof Error ? error.message : String(error);
+    log.error("settings.refused", { error: sentence });
+  }
 }
 
 function runCheck(config: Config, terminal: Terminal): void {
@@ -61,6 +92,11 @@ async function runServer(config: Config): Promise<void> {
   // Before the line is out: whoever reads it may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => void end(running, signal));
+  }
+  if (Deno.build.os !== "windows") {
+    // One after the other: each may replace edges.
+    let last = Promise.resolve();
+    Deno.addSignalListener("SIGHUP", () => void (last = last.then(() => renew(running))));
   }
   console.log(`Fanfare listens on ${running.url}`);
 }

@@ -139,6 +139,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "0",
     text: "how large the log may be, like 10G: the oldest goes first; 0: any size",
   },
+  settings: {
+    value: "FILE",
+    fallback: "",
+    text: "lines like FANFARE_RATE=50, weaker than the environment; SIGHUP reads them again",
+  },
   "log-level": { value: "LEVEL", fallback: "info", text: LEVELS.join(", ") },
   help: { fallback: "", text: "show this" },
   version: { fallback: "", text: "show the version" },
@@ -168,6 +173,43 @@ export const HELP = [
   `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line; 69 a server couldn't be reached in
 time; 70 an isolate hung: start the server again.`,
 ].join("\n");
+
+/**
+ * Reads a file of settings, as systemd has them: a variable a line.
+ *
+ * @param text The file's.
+ * @param file Its name, for errors.
+ * @returns The variables.
+ * @throws {ConfigError} If a line is none, or names nothing that there is.
+ */
+export function readSettings(text: string, file: string): Map<string, string> {
+  const known = new Set(Object.keys(FLAGS).map(variable));
+  const settings = new Map<string, string>();
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    if (/^\s*(?:[#;].*)?$/.test(line)) continue;
+    const [, name = "", value = ""] = /^\s*([A-Z_]+)=(.*?)\s*$/.exec(line) ?? [];
+    if (!known.has(name)) {
+      throw new ConfigError(`Line ${i + 1} of "${file}" is no setting of FANFARE_…=…`);
+    }
+    settings.set(name, value.replace(/^(["'])(.*)\1$/, "$2"));
+  }
+  return settings;
+}
+
+/**
+ * Tells which file of settings was named, if any.
+ *
+ * @param args The command line.
+ * @param env Tells an environment variable.
+ * @returns The file.
+ */
+export function settingsFile(
+  args: string[],
+  env: (name: string) => string | undefined,
+): string | undefined {
+  const named = readArguments(args).flags.get("settings")?.at(-1) ?? env(variable("settings"));
+  return named === "" ? undefined : named;
+}
 
 /**
  * Reads flags and environment; a flag wins.

@@ -66,5 +66,6 @@ export type FromWorker =
 export type ToWorker =
   | { readonly kind: "bus"; readonly message: Downward }
   | { readonly kind: "metrics"; readonly id: number; readonly text: string }
+  | { readonly kind: "level"; readonly level: Level }
   | { readonly kind: "refuse" }
   | { readonly kind: "leave"; readonly farewell: Farewell };

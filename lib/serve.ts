@@ -10,10 +10,10 @@ import type { OlderKey } from "./access.ts";
 import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
-import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
+import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
 import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
-import { loggingLevel } from "./logger.ts";
+import { loggingLevel, startLogging } from "./logger.ts";
 import { lagOf, Metrics } from "./metrics.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
@@ -28,6 +28,14 @@ export interface Running {
   readonly replacements: number;
   /** Puts other isolates in the place of those that serve, one after the other; clients come back and lose nothing. */
   replaceEdges(): Promise<void>;
+  /**
+   * Goes by other settings from now on: level, origins, limits, retention, tokens, certificate. Where edges have to, they are
+   * replaced one after the other: clients come back and lose nothing. What it listens on and its folders stay.
+   *
+   * @param config What it is told now.
+   * @throws {Error} If a file can't be read; then nothing is changed.
+   */
+  renew(config: Config): Promise<void>;
   /** Finishes what was accepted, says goodbye to everyone, and ends; within 10 s. */
   stop(): Promise<void>;
 }
@@ -61,25 +69,9 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const lock = stack.use(FolderLock.take(config.data));
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
-  const settings: EdgeSettings = {
-    log: path,
-    access: {
-      key: await secret(join(config.data, "cookie.key"), 32),
-      older: await olderKeys(config.data, clock()),
-      adminToken: await adminToken(config),
-      open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
-    },
-    limits: config.limits,
-    host: config.host,
-    port: config.port,
-    tls: await certificate(config),
-    unix: config.unix,
-    origins: config.origins,
-    trustProxy: config.trustProxy,
-    pages: config.pages,
-  };
-  const counters = new Counters();
+  const settings = await settingsOf(config, clock());
   if (config.unix !== undefined) await removeStale(config.unix);
+  const counters = new Counters();
   const sequencer = counted(localSequencer(log, clock), counters);
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
@@ -105,6 +97,13 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       return edges.replacements();
     },
     replaceEdges: () => edges.replace(),
+    async renew(next) {
+      const { data, host, port, unix, pages } = config;
+      const fresh = await settingsOf({ ...next, data, host, port, unix, pages }, clock());
+      if (loggingLevel() !== undefined) await startLogging(next.logLevel);
+      edges.core.renew({ limits: next.limits, retention: next.retention });
+      await edges.renew(fresh);
+    },
     async stop() {
       edges.refuseNew();
       await edges.core.settle();
@@ -115,12 +114,28 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   };
 }
 
+async function settingsOf(config: Config, now: number): Promise<EdgeSettings> {
+  const { data, host, port, unix, limits, origins, trustProxy, pages } = config;
+  return {
+    log: logPath(data),
+    access: {
+      key: await secret(join(data, "cookie.key"), 32),
+      older: await olderKeys(data, now),
+      adminToken: await adminToken(config),
+      open: config.open || (isLoopback(host) && config.adminTokenFile === undefined),
+    },
+    tls: await certificate(config),
+    ...{ limits, host, port, unix, origins, trustProxy, pages },
+  };
+}
+
 /** The edges of a server, wherever they are. */
 interface Edges {
   readonly core: Core;
   readonly address: Deno.NetAddr | Deno.UnixAddr;
   replacements(): number;
   replace(): Promise<void>;
+  renew(settings: EdgeSettings): Promise<void>;
   refuseNew(): void;
   leave(): Promise<void>;
 }
@@ -139,20 +154,46 @@ async function openOne(
 ): Promise<Edges> {
   const bus = directBus();
   const core = openCore(bus.core);
-  const edge = await startEdge(settings, {
-    ...{ bus: bus.edge, seq: log.seq, clock, reusePort: false, name: "core" },
+  const place = {
+    ...{ bus: bus.edge, clock, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(metrics.text()),
-  });
-  const { server } = stack.adopt(edge, (edge) => edge.close());
+  };
+  let edge = await startEdge(settings, { ...place, seq: log.seq });
+  stack.defer(() => edge.close());
   metrics.source(() => edge.counts());
+  const { address } = edge.server;
+  const again = async (next: EdgeSettings) => {
+    const old = edge;
+    await old.server.leave(LEAVE_ONE);
+    const { port } = "port" in address ? address : settings;
+    edge = await startEdge({ ...next, port }, { ...place, seq: log.seq });
+    metrics.take(0, old.counts());
+    metrics.drop(0);
+    old.close();
+  };
+  let told = settings;
   return {
     core,
-    address: server.address,
+    address,
     replacements: () => 0,
     replace: () => Promise.resolve(),
-    refuseNew: () => server.refuseNew(),
-    leave: () => server.leave(LEAVE_ALL),
+    async renew(next) {
+      if (isSame(told, next)) return;
+      await again(told = next);
+    },
+    refuseNew: () => edge.server.refuseNew(),
+    leave: () => edge.server.leave(LEAVE_ALL),
   };
+}
+
+// What edges are told is plain data, keys aside.
+function isSame(one: EdgeSettings, other: EdgeSettings): boolean {
+  const written = (settings: EdgeSettings) =>
+    JSON.stringify(
+      settings,
+      (_, value: unknown) => value instanceof Uint8Array ? value.toHex() : value,
+    );
+  return written(one) === written(other);
 }
 
 async function openMany(
@@ -192,12 +233,20 @@ async function openMany(
     totals: { replacements_total: supervisor.replacements },
     gauges: lagOf("core", lag.seconds),
   }));
+  const replace = async () => {
+    for (const edge of supervisor.edges) await supervisor.replace(edge);
+  };
+  let told = settings;
   return {
     core,
     address: supervisor.address,
     replacements: () => supervisor.replacements,
-    async replace() {
-      for (const edge of supervisor.edges) await supervisor.replace(edge);
+    replace,
+    async renew(next) {
+      supervisor.renew(next, loggingLevel());
+      if (isSame(told, next)) return;
+      told = next;
+      await replace();
     },
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),

@@ -68,7 +68,7 @@ interface Isolate {
 
 /** Watches over the isolates that serve. */
 export class Supervisor {
-  readonly #parts: SupervisorParts;
+  #parts: SupervisorParts;
   readonly #isolates = new Map<number, Isolate>();
   readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
   #edges = 0;
@@ -140,6 +140,20 @@ export class Supervisor {
     log.info("edge.replaced", { edge, by: next.edge });
     await Promise.race([next.served.promise, next.ended.promise]);
     await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
+  }
+
+  /**
+   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started.
+   *
+   * @param settings What edges are told.
+   * @param logLevel The least that is logged.
+   */
+  renew(settings: EdgeSettings, logLevel: Level | undefined): void {
+    this.#parts = { ...this.#parts, settings, logLevel };
+    if (logLevel === undefined) return;
+    for (const isolate of this.#isolates.values()) {
+      this.#tell(isolate, { kind: "level", level: logLevel });
+    }
   }
 
   /** Has all edges refuse new work. */

@@ -153,7 +153,10 @@ export class EdgeServer {
     if (status >= 400) {
       const { address } = caller;
       this.#edge.counters.refused("request", status);
-      log.info("request.refused", { method: request.method, status, address });
+      // Whoever was refused can name it, and an operator finds it.
+      const id = requestId();
+      log.info("request.refused", { request: id, method: request.method, status, address });
+      response.headers.set("x-request-id", id);
     }
     return status === 101 ? response : harden(response);
   }
@@ -389,6 +392,10 @@ function sayGoodbye(connection: Connection, retry: number): void {
 
 function bearerIn(headers: Headers): string | undefined {
   return /^bearer\b(.*)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+}
+
+function requestId(): string {
+  return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
 function unauthorized(sentence: string): Response {

@@ -32,6 +32,8 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
       case "metrics":
         asked.get(message.id)?.(message.text);
         return void asked.delete(message.id);
+      case "level":
+        return void startLogging(message.level);
       case "refuse":
         return edge.server.refuseNew();
       case "leave":
