@@ -28,6 +28,8 @@ export interface Config {
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
   readonly logLevel: Level;
+  /** Whether the runtime exports what OpenTelemetry is told. */
+  readonly tracing: boolean;
 }
 
 /** A flag or a value that is wrong; its message is the line to show. */
@@ -260,6 +262,8 @@ export function readConfig(
       keepBytes: scaled("keep-bytes", one("keep-bytes"), SIZES),
     },
     logLevel: level,
+    // The runtime's own variable.
+    tracing: /^(?:true|1)$/.test(env("OTEL_DENO") ?? ""),
   };
 }
 

@@ -115,7 +115,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
 }
 
 async function settingsOf(config: Config, now: number): Promise<EdgeSettings> {
-  const { data, host, port, unix, limits, origins, trustProxy, pages } = config;
+  const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
   return {
     log: logPath(data),
     access: {
@@ -125,7 +125,7 @@ async function settingsOf(config: Config, now: number): Promise<EdgeSettings> {
       open: config.open || (isLoopback(host) && config.adminTokenFile === undefined),
     },
     tls: await certificate(config),
-    ...{ limits, host, port, unix, origins, trustProxy, pages },
+    ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
   };
 }
 

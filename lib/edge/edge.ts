@@ -9,6 +9,7 @@ import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
 import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
+import { traced } from "./trace.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {
@@ -44,7 +45,8 @@ export interface Edge {
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
   const { host, port, tls, unix, origins, trustProxy, limits } = settings;
-  const { bus, clock, reusePort } = place;
+  const { clock, reusePort } = place;
+  const bus = settings.tracing ? traced(place.bus) : place.bus;
   using stack = new DisposableStack();
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
   const [pages, access] = await Promise.all([

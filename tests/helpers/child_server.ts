@@ -11,6 +11,8 @@ export interface ChildOptions {
   readonly program?: string;
   /** The compiled program, to run in the place of the source: in an empty folder and with an empty environment. */
   readonly binary?: string;
+  /** More of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** What it is started by, such as `["unshare", …]`; the command line of the server follows. */
   readonly by?: readonly string[];
 }
@@ -56,7 +58,7 @@ export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
   const [program = "", ...before] = [...options.by ?? [], binary ?? Deno.execPath()];
   const command = new Deno.Command(program, {
     args: [...before, ...args],
-    ...binary === undefined ? { cwd: ROOT, env: UNBOUNDED } : bare(binary),
+    ...binary === undefined ? { cwd: ROOT, env: { ...UNBOUNDED, ...options.env } } : bare(binary),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
