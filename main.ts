@@ -1,17 +1,36 @@
 /** Fanfare's command line: arguments in, exit code out. */
 import process from "node:process";
 import denoJson from "./deno.json" with { type: "json" };
-import { type Config, ConfigError, HELP, readConfig } from "./lib/config.ts";
+import { helpOf, isRequest, readRequest } from "./lib/cli/options.ts";
+import { speak } from "./lib/cli/speak.ts";
+import { Terminal } from "./lib/cli/terminal.ts";
+import {
+  type Config,
+  ConfigError,
+  HELP,
+  readConfig,
+  readSettings,
+  settingsFile,
+} from "./lib/config.ts";
 import { backup } from "./lib/log/backup.ts";
 import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
-import { logPath, type Running, serve, urlOf } from "./lib/serve.ts";
+import { logPath, type Running, serve } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
 
 async function main(): Promise<void> {
-  const config = readConfig(Deno.args, (name) => Deno.env.get(name));
+  const env = (name: string) => Deno.env.get(name);
+  const terminal = new Terminal(env("NO_COLOR"));
+  const [command, ...args] = Deno.args;
+  if (isRequest(command)) {
+    const request = readRequest(command, args, env);
+    if (request === "help") return terminal.line(helpOf(command));
+    // Nothing that is left over shall hold it up.
+    Deno.exit(await speak(request, terminal));
+  }
+  const config = await configOf(env);
   if (config === "help") return console.log(HELP);
   if (config === "version") return console.log(`fanfare ${denoJson.version}`);
   await startLogging(config.logLevel);
@@ -19,7 +38,7 @@ async function main(): Promise<void> {
     case "backup":
       return await runBackup(config, config.command.file);
     case "check":
-      return runCheck(config);
+      return runCheck(config, terminal);
     case "serve":
       return await runServer(config);
   }
@@ -30,11 +49,39 @@ async function runBackup(config: Config, file: string): Promise<void> {
   console.log(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
 }
 
-function runCheck(config: Config): void {
-  const { messages, faults } = check(logPath(config.data));
+// Flags before the environment, that before the file.
+async function configOf(
+  env: (name: string) => string | undefined,
+): Promise<ReturnType<typeof readConfig>> {
+  const file = settingsFile(Deno.args, env);
+  const settings = file === undefined
+    ? new Map<string, string>()
+    : readSettings(await Deno.readTextFile(file), file);
+  return readConfig(Deno.args, (name) => env(name) || settings.get(name));
+}
+
+async function renew(running: Running): Promise<void> {
+  try {
+    const config = await configOf((name) => Deno.env.get(name));
+    if (typeof config === "string") return;
+    await running.renew(config);
+    log.info("settings.read", { logLevel: config.logLevel });
+  } catch (error) {
+    // What was read before goes on.
+    const sentence = error instanceof Error ? error.message : String(error);
+    log.error("settings.refused", { error: sentence });
+  }
+}
+
+function runCheck(config: Config, terminal: Terminal): void {
+  const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
+  const { messages, sizes, faults } = check(logPath(config.data), progress);
   for (const fault of faults) console.error(fault);
+  const { file, wal, data, channels, accounts, seq } = sizes;
   const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
-  console.log(`Read ${messages} messages, found ${found}`);
+  terminal.line(`Read ${messages} messages, found ${found}`);
+  terminal.line(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
+  terminal.line(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
   if (faults.length > 0) Deno.exit(1);
 }
 
@@ -46,7 +93,12 @@ async function runServer(config: Config): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => void end(running, signal));
   }
-  console.log(`Fanfare listens on ${urlOf(running.address)}`);
+  if (Deno.build.os !== "windows") {
+    // One after the other: each may replace edges.
+    let last = Promise.resolve();
+    Deno.addSignalListener("SIGHUP", () => void (last = last.then(() => renew(running))));
+  }
+  console.log(`Fanfare listens on ${running.url}`);
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.

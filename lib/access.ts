@@ -14,6 +14,8 @@ export interface Who {
   readonly account: string | null;
   /** Whether the admin token was shown, now or when the browser was given a cookie for it. */
   readonly admin: boolean;
+  /** Whether the account's cookie is signed by an older key: the next page gives it a new one. */
+  readonly renew?: boolean;
 }
 
 /** Someone without an account. */
@@ -22,10 +24,19 @@ export const NOBODY: Who = { account: null, admin: false };
 /** What may be done in a channel. */
 export type Action = "read" | "publish";
 
+/** A key that cookies were signed with before. */
+export interface OlderKey {
+  readonly key: Uint8Array<ArrayBuffer>;
+  /** Until when its cookies are good, in milliseconds since 1970. */
+  readonly until: number;
+}
+
 /** What decides about access. */
 export interface AccessSettings {
   /** At least 32 random bytes: the key that cookies are signed with. */
   readonly key: Uint8Array<ArrayBuffer>;
+  /** Keys that were it before: their cookies are good for some time. */
+  readonly older?: readonly OlderKey[];
   readonly adminToken: string;
   /** Whether anyone may push. */
   readonly open: boolean;
@@ -41,6 +52,8 @@ const ACCOUNT = /^[0-9a-f]{8}$/;
 export class Access {
   readonly #settings: AccessSettings;
   readonly #key: CryptoKey;
+  // Each finds the cookies of one older key.
+  readonly #older: { readonly access: Access; readonly until: number }[] = [];
   readonly #mark: string;
   readonly #tokenHash: Uint8Array;
   // Names the token in cookies, and tells nothing of it.
@@ -66,7 +79,12 @@ export class Access {
     const key = await crypto.subtle.importKey("raw", settings.key, hmac, false, ["sign", "verify"]);
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", settings.key));
     // Cookies don't know ports: two servers on one host need two names.
-    return new Access(settings, key, hash.toHex().slice(0, 4));
+    const access = new Access(settings, key, hash.toHex().slice(0, 4));
+    for (const { key, until } of settings.older ?? []) {
+      const older = await Access.create({ ...settings, key, older: [] });
+      access.#older.push({ access: older, until });
+    }
+    return access;
   }
 
   /**
@@ -77,6 +95,17 @@ export class Access {
    * @returns Its account and whether it showed the admin token; nobody without a cookie of ours that is whole.
    */
   async browser(headers: Headers, secure: boolean): Promise<Who> {
+    const who = await this.#browser(headers, secure);
+    if (who.account !== null) return who;
+    for (const { access, until } of this.#older) {
+      if (Date.now() > until) continue;
+      const { account } = await access.#browser(headers, secure);
+      if (account !== null) return { ...who, account, renew: true };
+    }
+    return who;
+  }
+
+  async #browser(headers: Headers, secure: boolean): Promise<Who> {
     const account = await this.#read(
       headers,
       this.#cookie("", secure),

@@ -19,11 +19,17 @@ export interface Config {
   readonly origins: readonly string[];
   readonly open: boolean;
   readonly pages: string | undefined;
+  /** The files of the certificate and its key, in PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A socket in the file system, in the place of a port. */
+  readonly unix: string | undefined;
   readonly adminTokenFile: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
   readonly logLevel: Level;
+  /** Whether the runtime exports what OpenTelemetry is told. */
+  readonly tracing: boolean;
 }
 
 /** A flag or a value that is wrong; its message is the line to show. */
@@ -77,6 +83,13 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "",
     text: "the admin token; closes the server unless --open",
   },
+  cert: { value: "FILE", fallback: "", text: "serve over TLS: the certificate, in PEM" },
+  key: { value: "FILE", fallback: "", text: "and its private key" },
+  unix: {
+    value: "PATH",
+    fallback: "",
+    text: "listen on a socket in the file system, not on a port; with --workers 0",
+  },
   "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
   rate: {
     value: "N",
@@ -128,6 +141,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "0",
     text: "how large the log may be, like 10G: the oldest goes first; 0: any size",
   },
+  settings: {
+    value: "FILE",
+    fallback: "",
+    text: "lines like FANFARE_RATE=50, weaker than the environment; SIGHUP reads them again",
+  },
   "log-level": { value: "LEVEL", fallback: "info", text: LEVELS.join(", ") },
   help: { fallback: "", text: "show this" },
   version: { fallback: "", text: "show the version" },
@@ -137,9 +155,15 @@ const FLAGS: Readonly<Record<string, Flag>> = {
 export const HELP = [
   "Fanfare: push messages and chat rooms for browsers.",
   "",
-  "Usage: deno task start [--flag value …]        serve",
-  "       deno task backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
-  "       deno task check:log [--data DIR]        read all of the log and look for damage",
+  "Usage: fanfare [serve] [--flag value …]      serve",
+  "       fanfare publish CHANNEL [TEXT|-]      publish a text, or standard input",
+  "       fanfare subscribe CHANNEL…            write messages as they come, one JSON a line",
+  "       fanfare history CHANNEL               write messages of the past",
+  "       fanfare backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
+  "       fanfare check [--data DIR]            read all of the log and look for damage",
+  "Without the binary `fanfare` is `deno task start`. COMMAND --help tells of one command.",
+  "",
+  "Flags of serve; backup and check take --data:",
   "",
   ...Object.entries(FLAGS).map(([name, { value, fallback, text }]) => {
     const left = `  --${name}${value === undefined ? "" : ` ${value}`}`.padEnd(28);
@@ -147,7 +171,47 @@ export const HELP = [
   }),
   "",
   "Each flag has an environment variable: --log-level is FANFARE_LOG_LEVEL; lists are separated by spaces.",
+  "",
+  `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line; 69 a server couldn't be reached in
+time; 70 an isolate hung: start the server again.`,
 ].join("\n");
+
+/**
+ * Reads a file of settings, as systemd has them: a variable a line.
+ *
+ * @param text The file's.
+ * @param file Its name, for errors.
+ * @returns The variables.
+ * @throws {ConfigError} If a line is none, or names nothing that there is.
+ */
+export function readSettings(text: string, file: string): Map<string, string> {
+  const known = new Set(Object.keys(FLAGS).map(variable));
+  const settings = new Map<string, string>();
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    if (/^\s*(?:[#;].*)?$/.test(line)) continue;
+    const [, name = "", value = ""] = /^\s*([A-Z_]+)=(.*?)\s*$/.exec(line) ?? [];
+    if (!known.has(name)) {
+      throw new ConfigError(`Line ${i + 1} of "${file}" is no setting of FANFARE_…=…`);
+    }
+    settings.set(name, value.replace(/^(["'])(.*)\1$/, "$2"));
+  }
+  return settings;
+}
+
+/**
+ * Tells which file of settings was named, if any.
+ *
+ * @param args The command line.
+ * @param env Tells an environment variable.
+ * @returns The file.
+ */
+export function settingsFile(
+  args: string[],
+  env: (name: string) => string | undefined,
+): string | undefined {
+  const named = readArguments(args).flags.get("settings")?.at(-1) ?? env(variable("settings"));
+  return named === "" ? undefined : named;
+}
 
 /**
  * Reads flags and environment; a flag wins.
@@ -183,10 +247,12 @@ export function readConfig(
     port: whole("port", one("port"), 0, 65_535),
     host: one("host"),
     data: one("data"),
-    workers: whole("workers", one("workers"), 0, MAX_WORKERS),
+    workers: workers(one, given.has("workers")),
     origins: (given.get("origin") ?? []).map(origin),
     open: given.has("open"),
     pages: optional("pages"),
+    tls: certificate(optional("cert"), optional("key"), optional("unix")),
+    unix: optional("unix"),
     adminTokenFile: optional("admin-token-file"),
     trustProxy: given.has("trust-proxy"),
     limits: limits(one),
@@ -196,6 +262,8 @@ export function readConfig(
       keepBytes: scaled("keep-bytes", one("keep-bytes"), SIZES),
     },
     logLevel: level,
+    // The runtime's own variable.
+    tracing: /^(?:true|1)$/.test(env("OTEL_DENO") ?? ""),
   };
 }
 
@@ -231,6 +299,23 @@ function readArguments(args: string[]): { flags: Map<string, string[]>; words: s
     else flags.set(token.name, [token.value ?? ""]);
   }
   return { flags, words };
+}
+
+// Isolates can share a port, but no socket in the file system.
+function workers(one: (name: string) => string, given: boolean): number {
+  const count = whole("workers", one("workers"), 0, MAX_WORKERS);
+  if (one("unix") === "") return count;
+  if (!given || count === 0) return 0;
+  throw new ConfigError("The flag --unix needs --workers 0: isolates can't share a socket file");
+}
+
+function certificate(cert?: string, key?: string, unix?: string): Config["tls"] {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new ConfigError("The flags --cert and --key need each other");
+  }
+  if (unix !== undefined) throw new ConfigError("The flag --unix goes without --cert and --key");
+  return { cert, key };
 }
 
 function limits(one: (name: string) => string): Limits {

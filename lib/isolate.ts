@@ -1,6 +1,7 @@
 /** What an edge is told, and what goes between its isolate and its supervisor. */
 import type { AccessSettings } from "./access.ts";
 import type { Downward, Upward } from "./bus.ts";
+import type { Counts } from "./counters.ts";
 import type { Limits } from "./limits.ts";
 import type { Level } from "./logger.ts";
 
@@ -12,8 +13,14 @@ export interface EdgeSettings {
   readonly limits: Limits;
   readonly host: string;
   readonly port: number;
+  /** The certificate and its key, in PEM. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A socket in the file system, in the place of the port. */
+  readonly unix: string | undefined;
   readonly origins: readonly string[];
   readonly trustProxy: boolean;
+  /** Whether publications have spans of OpenTelemetry. */
+  readonly tracing: boolean;
   /** A folder of the user's pages. */
   readonly pages: string | undefined;
 }
@@ -40,6 +47,8 @@ export interface WorkerStart {
   /** The last post and the last record before it took part. */
   readonly number: number;
   readonly seq: number;
+  /** Which edge it is. */
+  readonly edge: number;
   /** The least that is logged; nothing where it isn't given. */
   readonly logLevel: Level | undefined;
 }
@@ -48,12 +57,17 @@ export interface WorkerStart {
 export type FromWorker =
   | { readonly kind: "bus"; readonly message: Upward }
   | { readonly kind: "serving"; readonly port: number }
-  | { readonly kind: "beat" | "left" }
+  | { readonly kind: "beat"; readonly counts: Counts }
+  /** Somebody asks it for the numbers of the whole process. */
+  | { readonly kind: "metrics"; readonly id: number }
+  | { readonly kind: "left" }
   /** It can't serve; it ends by itself. */
   | { readonly kind: "failed"; readonly sentence: string };
 
 /** What its supervisor posts to it. */
 export type ToWorker =
   | { readonly kind: "bus"; readonly message: Downward }
+  | { readonly kind: "metrics"; readonly id: number; readonly text: string }
+  | { readonly kind: "level"; readonly level: Level }
   | { readonly kind: "refuse" }
   | { readonly kind: "leave"; readonly farewell: Farewell };

@@ -2,27 +2,40 @@
 import { join } from "node:path";
 import { type CoreEnd, directBus } from "./bus.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { Counters, type Counts, LoopLag } from "./counters.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
-import { localSequencer } from "./core/sequencer.ts";
+import { counted, localSequencer } from "./core/sequencer.ts";
+import type { OlderKey } from "./access.ts";
 import { isLoopback } from "./address.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
-import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
-import { FolderLock } from "./lock.ts";
+import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
+import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
-import { loggingLevel } from "./logger.ts";
+import { loggingLevel, startLogging } from "./logger.ts";
+import { lagOf, Metrics } from "./metrics.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
 
 /** A server that runs. */
 export interface Running {
   /** Where it listens. */
-  readonly address: Deno.NetAddr;
+  readonly address: Deno.NetAddr | Deno.UnixAddr;
+  /** What people open; a socket in the file system as `unix:PATH`. */
+  readonly url: string;
   /** How many isolates took the place of another. */
   readonly replacements: number;
   /** Puts other isolates in the place of those that serve, one after the other; clients come back and lose nothing. */
   replaceEdges(): Promise<void>;
+  /**
+   * Goes by other settings from now on: level, origins, limits, retention, tokens, certificate. Where edges have to, they are
+   * replaced one after the other: clients come back and lose nothing. What it listens on and its folders stay.
+   *
+   * @param config What it is told now.
+   * @throws {Error} If a file can't be read; then nothing is changed.
+   */
+  renew(config: Config): Promise<void>;
   /** Finishes what was accepted, says goodbye to everyone, and ends; within 10 s. */
   stop(): Promise<void>;
 }
@@ -56,21 +69,12 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const lock = stack.use(FolderLock.take(config.data));
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
-  const settings: EdgeSettings = {
-    log: path,
-    access: {
-      key: await secret(join(config.data, "cookie.key"), 32),
-      adminToken: await adminToken(config),
-      open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
-    },
-    limits: config.limits,
-    host: config.host,
-    port: config.port,
-    origins: config.origins,
-    trustProxy: config.trustProxy,
-    pages: config.pages,
-  };
-  const sequencer = localSequencer(log, clock);
+  const settings = await settingsOf(config, clock());
+  if (config.unix !== undefined) await removeStale(config.unix);
+  const counters = new Counters();
+  const sequencer = counted(localSequencer(log, clock), counters);
+  const metrics = new Metrics();
+  metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
@@ -78,16 +82,28 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
-    ? await openOne(settings, openCore, { log, clock, stack })
-    : await openMany(settings, openCore, { log, stack, config, parts: { ...parts, exit } });
-  lock.tell(urlOf(edges.address));
+    ? await openOne(settings, openCore, { log, clock, stack, metrics })
+    : await openMany(settings, openCore, {
+      ...{ log, stack, config, metrics },
+      parts: { ...parts, exit },
+    });
+  const url = urlOf(edges.address, config.tls !== undefined);
+  lock.tell(url);
   const held = stack.move();
   return {
     address: edges.address,
+    url,
     get replacements() {
       return edges.replacements();
     },
     replaceEdges: () => edges.replace(),
+    async renew(next) {
+      const { data, host, port, unix, pages } = config;
+      const fresh = await settingsOf({ ...next, data, host, port, unix, pages }, clock());
+      if (loggingLevel() !== undefined) await startLogging(next.logLevel);
+      edges.core.renew({ limits: next.limits, retention: next.retention });
+      await edges.renew(fresh);
+    },
     async stop() {
       edges.refuseNew();
       await edges.core.settle();
@@ -98,12 +114,28 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   };
 }
 
+async function settingsOf(config: Config, now: number): Promise<EdgeSettings> {
+  const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
+  return {
+    log: logPath(data),
+    access: {
+      key: await secret(join(data, "cookie.key"), 32),
+      older: await olderKeys(data, now),
+      adminToken: await adminToken(config),
+      open: config.open || (isLoopback(host) && config.adminTokenFile === undefined),
+    },
+    tls: await certificate(config),
+    ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
+  };
+}
+
 /** The edges of a server, wherever they are. */
 interface Edges {
   readonly core: Core;
-  readonly address: Deno.NetAddr;
+  readonly address: Deno.NetAddr | Deno.UnixAddr;
   replacements(): number;
   replace(): Promise<void>;
+  renew(settings: EdgeSettings): Promise<void>;
   refuseNew(): void;
   leave(): Promise<void>;
 }
@@ -113,29 +145,65 @@ type OpenCore = (bus: CoreEnd) => Core;
 async function openOne(
   settings: EdgeSettings,
   openCore: OpenCore,
-  { log, clock, stack }: { log: Log; clock: () => number; stack: AsyncDisposableStack },
+  { log, clock, stack, metrics }: {
+    log: Log;
+    clock: () => number;
+    stack: AsyncDisposableStack;
+    metrics: Metrics;
+  },
 ): Promise<Edges> {
   const bus = directBus();
   const core = openCore(bus.core);
-  const place = { bus: bus.edge, seq: log.seq, clock, reusePort: false };
-  const { server } = stack.adopt(await startEdge(settings, place), (edge) => edge.close());
+  const place = {
+    ...{ bus: bus.edge, clock, reusePort: false, name: "core" },
+    metrics: () => Promise.resolve(metrics.text()),
+  };
+  let edge = await startEdge(settings, { ...place, seq: log.seq });
+  stack.defer(() => edge.close());
+  metrics.source(() => edge.counts());
+  const { address } = edge.server;
+  const again = async (next: EdgeSettings) => {
+    const old = edge;
+    await old.server.leave(LEAVE_ONE);
+    const { port } = "port" in address ? address : settings;
+    edge = await startEdge({ ...next, port }, { ...place, seq: log.seq });
+    metrics.take(0, old.counts());
+    metrics.drop(0);
+    old.close();
+  };
+  let told = settings;
   return {
     core,
-    address: server.address,
+    address,
     replacements: () => 0,
     replace: () => Promise.resolve(),
-    refuseNew: () => server.refuseNew(),
-    leave: () => server.leave(LEAVE_ALL),
+    async renew(next) {
+      if (isSame(told, next)) return;
+      await again(told = next);
+    },
+    refuseNew: () => edge.server.refuseNew(),
+    leave: () => edge.server.leave(LEAVE_ALL),
   };
+}
+
+// What edges are told is plain data, keys aside.
+function isSame(one: EdgeSettings, other: EdgeSettings): boolean {
+  const written = (settings: EdgeSettings) =>
+    JSON.stringify(
+      settings,
+      (_, value: unknown) => value instanceof Uint8Array ? value.toHex() : value,
+    );
+  return written(one) === written(other);
 }
 
 async function openMany(
   settings: EdgeSettings,
   openCore: OpenCore,
-  { log, stack, config, parts }: {
+  { log, stack, config, metrics, parts }: {
     log: Log;
     stack: AsyncDisposableStack;
     config: Config;
+    metrics: Metrics;
     parts: ServeParts & { exit: (code: number) => void };
   },
 ): Promise<Edges> {
@@ -150,8 +218,10 @@ async function openMany(
     await Promise.race([core.settle(), late]);
     parts.exit(code);
   };
+  const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const supervisor = await Supervisor.start({
     bus,
+    metrics,
     channel,
     settings,
     count: config.workers,
@@ -159,16 +229,48 @@ async function openMany(
     entry: parts.worker ?? WORKER,
     giveUp: (code) => void giveUp(code),
   });
+  metrics.source((): Counts => ({
+    totals: { replacements_total: supervisor.replacements },
+    gauges: lagOf("core", lag.seconds),
+  }));
+  const replace = async () => {
+    for (const edge of supervisor.edges) await supervisor.replace(edge);
+  };
+  let told = settings;
   return {
     core,
     address: supervisor.address,
     replacements: () => supervisor.replacements,
-    async replace() {
-      for (const edge of supervisor.edges) await supervisor.replace(edge);
+    replace,
+    async renew(next) {
+      supervisor.renew(next, loggingLevel());
+      if (isSame(told, next)) return;
+      told = next;
+      await replace();
     },
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),
   };
+}
+
+const STARTED = performance.timeOrigin / 1000;
+
+function gaugesOf(log: Log, path: string): Record<string, number> {
+  return {
+    log_seq: log.seq,
+    log_bytes: sizeOf(path) + sizeOf(`${path}-wal`),
+    process_resident_memory_bytes: Deno.memoryUsage().rss,
+    process_start_time_seconds: STARTED,
+  };
+}
+
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch {
+    // Another is in its place or on its way: that is told elsewhere.
+    return 0;
+  }
 }
 
 /**
@@ -185,14 +287,58 @@ export function logPath(data: string): string {
  * Writes an address as people open it.
  *
  * @param address Where a server listens.
+ * @param secure Whether by TLS.
  * @returns `http://host:port/`.
  */
-export function urlOf({ hostname, port }: Deno.NetAddr): string {
-  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
+  if (!("port" in address)) return `unix:${address.path}`;
+  const { hostname, port } = address;
+  return `http${secure ? "s" : ""}://${
+    hostname.includes(":") ? `[${hostname}]` : hostname
+  }:${port}/`;
+}
+
+async function certificate({ tls }: Config): Promise<EdgeSettings["tls"]> {
+  if (tls === undefined) return undefined;
+  const [cert, key] = await Promise.all([Deno.readTextFile(tls.cert), Deno.readTextFile(tls.key)]);
+  return { cert, key };
+}
+
+// A kill leaves the file of a socket behind, and nobody can listen there; one that somebody answers at is in use.
+async function removeStale(path: string): Promise<void> {
+  const there = await Deno.lstat(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  if (!there.isSocket) throw new Error(`Cannot listen on "${path}": it is there, and no socket`);
+  const answers = await Deno.connect({ transport: "unix", path }).then(
+    (connection) => {
+      connection.close();
+      return true;
+    },
+    () => false,
+  );
+  if (answers) throw new Error(`Cannot listen on "${path}": another process does`);
+  await Deno.remove(path);
 }
 
 function newEpoch(): string {
   return crypto.randomUUID();
+}
+
+const DAY = 86_400_000;
+const OLDER_KEY = /^cookie\.key-(\d{4}-\d{2}-\d{2})$/;
+
+// Such as `cookie.key-2026-12-24`: a key that was the one of cookies, with the last day on which those are good.
+async function olderKeys(data: string, now: number): Promise<OlderKey[]> {
+  const keys: OlderKey[] = [];
+  for await (const { name } of Deno.readDir(data)) {
+    const day = Date.parse(OLDER_KEY.exec(name)?.[1] ?? "");
+    if (Number.isNaN(day) || day + DAY < now) continue;
+    keys.push({ key: await secret(join(data, name), 32), until: day + DAY });
+  }
+  return keys;
 }
 
 async function adminToken({ adminTokenFile, data }: Config): Promise<string> {

@@ -65,6 +65,8 @@ export class Client {
   account = undefined;
   /** One's own display name. @type {string | undefined} */
   name = undefined;
+  /** Names the server's log, once it was greeted: seqs of two can't be compared. @type {string | undefined} */
+  epoch = undefined;
   /** @type {(typeof State)[keyof typeof State]} */
   state = State.connecting;
   /** @type {(typeof Reason)[keyof typeof Reason]} */
@@ -305,6 +307,7 @@ export class Client {
     if (connection !== this.#connection) return;
     this.#attempt = 0;
     connection.greeted(hello.ping, hello.limits.pending);
+    this.epoch = hello.epoch;
     this.#known(hello.account, hello.name);
     this.#to(State.open, Reason.greeted);
     for (const subscription of [...this.#subscriptions.values()]) {

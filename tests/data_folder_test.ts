@@ -236,7 +236,11 @@ Deno.test("check tells what it found, and ends with 1 where that is damage", asy
   log.apply([{ ...record, seq: 1 }, { ...record, seq: 2 }]);
   log.close();
   const whole = await runProgram(["check", "--data", folder.path]);
-  assertEquals([whole.code, whole.stdout], [0, "Read 2 messages, found no fault\n"]);
+  assertEquals(whole.code, 0);
+  assertMatch(
+    whole.stdout,
+    /^Read 2 messages, found no fault\nThe log has \d{5} bytes and its WAL 0, of which messages are \d\d\nIt has 1 channels and 1 accounts, and ends with seq 2\n$/,
+  );
   const bytes = Deno.readFileSync(path);
   const place = new TextDecoder("latin1").decode(bytes).indexOf("somewhere");
   bytes[place] = (bytes[place] ?? 0) ^ 1;

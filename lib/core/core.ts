@@ -57,7 +57,7 @@ interface Waiting {
 
 /** Takes what edges send, commits it in batches, and tells every edge. */
 export class Core {
-  readonly #parts: CoreParts;
+  #parts: CoreParts;
   readonly #presence = new Presence();
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
@@ -110,6 +110,16 @@ export class Core {
   /** Waits until all that was taken is committed and told. */
   async settle(): Promise<void> {
     while (this.#turn !== undefined) await this.#turn;
+  }
+
+  /**
+   * Goes by other settings from now on.
+   *
+   * @param settings What bounds clients, and what the log keeps.
+   */
+  renew(settings: Pick<CoreParts, "limits" | "retention">): void {
+    this.#parts = { ...this.#parts, ...settings };
+    this.#quotas.renew(settings.limits);
   }
 
   /** Stops its timers; it takes nothing more in, and tells nothing more. */

@@ -22,15 +22,15 @@ interface Held {
 
 /** Connections, publications, new accounts and guesses: how many of each, by account and by address. */
 export class Quotas {
-  readonly #limits: Limits;
+  #limits: Limits;
   // Each edge's own, so that all of them go with it.
   readonly #held = new Map<number, Map<string, Held>>();
   readonly #ofAddress = new Map<string, number>();
   readonly #ofAccount = new Map<string, number>();
   #connections = 0;
-  readonly #published: Buckets;
-  readonly #publishedFrom: Buckets;
-  readonly #created: Buckets;
+  #published: Buckets;
+  #publishedFrom: Buckets;
+  #created: Buckets;
   readonly #guessed: Buckets;
 
   /** @param limits The limits in force. */
@@ -42,6 +42,22 @@ export class Quotas {
     this.#publishedFrom = buckets(rate * ADDRESS_FACTOR, burst * ADDRESS_FACTOR);
     this.#created = buckets(newAccounts / 60, newAccounts);
     this.#guessed = buckets(GUESSES / 60, GUESSES);
+  }
+
+  /**
+   * Goes by other limits from now on; who is in stays in.
+   *
+   * @param limits The limits in force.
+   */
+  renew(limits: Limits): void {
+    const { rate, newAccounts } = this.#limits;
+    const fresh = new Quotas(limits);
+    this.#limits = limits;
+    // Nobody is given more by a reading that changed nothing.
+    if (limits.rate !== rate) {
+      [this.#published, this.#publishedFrom] = [fresh.#published, fresh.#publishedFrom];
+    }
+    if (limits.newAccounts !== newAccounts) this.#created = fresh.#created;
   }
 
   /** How many connections there are. */

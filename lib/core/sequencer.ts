@@ -1,4 +1,5 @@
 /** Puts proposals in order: gives each its seq and time, and has them applied to the log. */
+import { type Counters, seriesName } from "../counters.ts";
 import type { Applied, Log } from "../log/log.ts";
 import type { Proposal } from "../protocol/message.ts";
 
@@ -12,6 +13,37 @@ export interface Sequencer {
    * @throws {Error} If the log refuses; then nothing of the batch is in it.
    */
   sequence(batch: readonly Proposal[]): Promise<Applied>;
+}
+
+const KINDS = ["push", "room", "dm"];
+
+/**
+ * Counts what a sequencer does.
+ *
+ * @param sequencer The sequencer.
+ * @param counters What counts.
+ * @returns The same, counted.
+ */
+export function counted(sequencer: Sequencer, counters: Counters): Sequencer {
+  for (const kind of KINDS) counters.add(seriesName("publications_total", { kind }), 0);
+  return {
+    async sequence(batch) {
+      const start = performance.now();
+      const applied = await sequencer.sequence(batch);
+      counters.observe("commit_seconds", (performance.now() - start) / 1000);
+      const kinds = new Map<string, number>();
+      for (const { channel } of applied.messages) {
+        const kind = channel.slice(0, channel.indexOf(":"));
+        kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      }
+      for (const [kind, count] of kinds) {
+        counters.add(seriesName("publications_total", { kind }), count);
+      }
+      const duplicates = applied.outcomes.filter(({ duplicate }) => duplicate).length;
+      if (duplicates > 0) counters.add("duplicates_total", duplicates);
+      return applied;
+    },
+  };
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   type WorkerStart,
 } from "../isolate.ts";
 import { type Level, log } from "../logger.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
@@ -44,6 +45,8 @@ export interface SupervisorParts {
   /** How many edges there are to be. */
   readonly count: number;
   readonly logLevel: Level | undefined;
+  /** Takes what the edges count. */
+  readonly metrics: Metrics;
   /** The module that an edge's isolate runs. */
   readonly entry: URL;
   /** Ends the process: nothing less helps. */
@@ -65,7 +68,7 @@ interface Isolate {
 
 /** Watches over the isolates that serve. */
 export class Supervisor {
-  readonly #parts: SupervisorParts;
+  #parts: SupervisorParts;
   readonly #isolates = new Map<number, Isolate>();
   readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
   #edges = 0;
@@ -139,6 +142,20 @@ export class Supervisor {
     await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
   }
 
+  /**
+   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started.
+   *
+   * @param settings What edges are told.
+   * @param logLevel The least that is logged.
+   */
+  renew(settings: EdgeSettings, logLevel: Level | undefined): void {
+    this.#parts = { ...this.#parts, settings, logLevel };
+    if (logLevel === undefined) return;
+    for (const isolate of this.#isolates.values()) {
+      this.#tell(isolate, { kind: "level", level: logLevel });
+    }
+  }
+
   /** Has all edges refuse new work. */
   refuseNew(): void {
     this.#stopping = true;
@@ -179,6 +196,7 @@ export class Supervisor {
       channel,
       number,
       seq,
+      edge,
       logLevel,
     };
     const now = performance.now();
@@ -217,6 +235,15 @@ export class Supervisor {
           ms: Math.round(performance.now() - isolate.since),
         });
         return;
+      case "beat":
+        if (this.#isolates.has(isolate.edge)) {
+          this.#parts.metrics.take(isolate.edge, message.counts);
+        }
+        return;
+      case "metrics": {
+        const text = this.#parts.metrics.text();
+        return this.#tell(isolate, { kind: "metrics", id: message.id, text });
+      }
       case "left":
         return isolate.ended.resolve();
       case "failed":
@@ -246,6 +273,7 @@ export class Supervisor {
     isolate.ended.resolve();
     if (!this.#isolates.delete(isolate.edge)) return false;
     this.#parts.bus.detach(isolate.edge);
+    this.#parts.metrics.drop(isolate.edge);
     return true;
   }
 

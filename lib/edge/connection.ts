@@ -273,6 +273,7 @@ export class Connection implements Subscriber {
     this.#unsent = unsent;
     if (unsent < UNSENT) return true;
     if (now - this.#progress > NO_PROGRESS) {
+      this.#hub.counters.add("slow_closed_total");
       log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
@@ -437,6 +438,7 @@ export class Connection implements Subscriber {
         subscription.place = message.seq;
         this.#note(message);
       }
+      this.#hub.counters.delivered(page.messages.length);
       if (page.more) continue;
       subscription.place = until;
       delete subscription.until;
@@ -453,15 +455,17 @@ export class Connection implements Subscriber {
         parts.push(entry.line(this.codec));
         this.#note(entry.message);
       }
+      this.#hub.counters.delivered(entries.length, entries[0]?.message.time);
       this.#advance(cursor);
       return;
     }
     const made = this.#hub.shared(`${this.#signature}@${this.#cursor}`, () => {
       const { entries, cursor, whole } = this.#collect();
       const frame = entries.map((entry) => entry.line(this.codec)).join("\n");
-      return { frame, cursor, whole };
+      return { frame, cursor, whole, count: entries.length, time: entries[0]?.message.time };
     });
     if (made.frame !== "") parts.push(made.frame);
+    this.#hub.counters.delivered(made.count, made.time);
     this.#advance(made.cursor);
   }
 

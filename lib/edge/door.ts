@@ -1,5 +1,6 @@
 /** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
 import { plainAddress } from "../address.ts";
+import type { EdgeSettings } from "../isolate.ts";
 import { refuse } from "../protocol/codes.ts";
 import { problem } from "./http.ts";
 
@@ -19,6 +20,8 @@ export interface DoorSettings {
   readonly origins: readonly string[];
   /** Whether what comes is from a proxy of ours, whose `X-Forwarded-*` are true. */
   readonly trustProxy: boolean;
+  /** Our own end of TLS, where there is one. */
+  readonly tls: EdgeSettings["tls"];
 }
 
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/;
@@ -45,13 +48,17 @@ export class Door {
    * @returns Its caller.
    */
   caller(headers: Headers, remote: Deno.Addr): Caller {
-    const peer = "hostname" in remote ? plainAddress(remote.hostname) ?? remote.hostname : "";
-    if (!this.#settings.trustProxy) return { address: peer, secure: false };
+    // Whoever comes by a socket in the file system is on this machine.
+    const peer = "hostname" in remote
+      ? plainAddress(remote.hostname) ?? remote.hostname
+      : "127.0.0.1";
+    const secure = this.#settings.tls !== undefined;
+    if (!this.#settings.trustProxy) return { address: peer, secure };
     const seen = lastOf(headers, "x-forwarded-for")?.replace(/^\[(.*)\](?::\d+)?$/, "$1")
       .replace(/^([\d.]+):\d+$/, "$1");
     const address = seen === undefined ? undefined : plainAddress(seen);
-    const secure = lastOf(headers, "x-forwarded-proto") === "https";
-    return { address: address ?? peer, secure };
+    const told = lastOf(headers, "x-forwarded-proto");
+    return { address: address ?? peer, secure: told === undefined ? secure : told === "https" };
   }
 
   /**

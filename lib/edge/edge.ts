@@ -1,13 +1,15 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
 import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
-import { Counters } from "../counters.ts";
+import { Counters, type Counts, LoopLag } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { Reader } from "../log/reader.ts";
+import { lagOf } from "../metrics.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
 import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
+import { traced } from "./trace.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {
@@ -18,11 +20,17 @@ export interface EdgePlace {
   readonly clock: () => number;
   /** Whether other isolates listen on the same port. */
   readonly reusePort: boolean;
+  /** Its name among the isolates. */
+  readonly name: string | number;
+  /** Tells the numbers of the whole process, in Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
 }
 
 /** An edge that serves. */
 export interface Edge {
   readonly server: EdgeServer;
+  /** Tells what it counted, for the sum of all isolates. */
+  counts(): Counts;
   /** Gives back what it holds, once it has left. */
   close(): void;
 }
@@ -36,20 +44,33 @@ export interface Edge {
  * @throws {Error} If the log, the pages or the port can't be used.
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
-  const { host, port, origins, trustProxy, limits } = settings;
-  const { bus, clock, reusePort } = place;
+  const { host, port, tls, unix, origins, trustProxy, limits } = settings;
+  const { clock, reusePort } = place;
+  const bus = settings.tracing ? traced(place.bus) : place.bus;
   using stack = new DisposableStack();
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
   const [pages, access] = await Promise.all([
     Pages.open(settings.pages),
     Access.create(settings.access),
   ]);
-  const hub = new Hub(bus, reader, place.seq);
   const counters = new Counters();
+  const hub = new Hub(bus, reader, place.seq, undefined, counters);
+  const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const server = new EdgeServer(
     { hub, bus, access, limits, counters, clock, ping: IDLE_SECONDS * 500 },
-    { host, port, origins, trustProxy, pages, reusePort },
+    {
+      ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
+      metrics: place.metrics,
+      open: settings.access.open,
+    },
   );
   const parts = stack.move();
-  return { server, close: () => parts.dispose() };
+  return {
+    server,
+    counts: () => ({
+      totals: counters.totals,
+      gauges: { ...server.gauges, ...lagOf(place.name, lag.seconds), isolates: 1 },
+    }),
+    close: () => parts.dispose(),
+  };
 }

@@ -1,6 +1,7 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Receiver } from "../bus.ts";
+import { Counters } from "../counters.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -61,6 +62,10 @@ export interface Frame {
   readonly cursor: number;
   /** Whether it stays what it is when more is published. */
   readonly whole: boolean;
+  /** How many messages are in it. */
+  readonly count: number;
+  /** When the oldest of them was committed, in milliseconds since 1970. */
+  readonly time: number | undefined;
 }
 
 /** A feed that someone here reads. */
@@ -100,12 +105,14 @@ export class Hub implements Receiver {
    * @param reader The log, for those who fell behind.
    * @param seq The log's last record.
    * @param now Milliseconds that never go back.
+   * @param counters Of this isolate.
    */
   constructor(
     readonly bus: EdgeEnd,
     readonly reader: Reader,
     seq: number,
     readonly now: () => number = () => performance.now(),
+    readonly counters: Counters = new Counters(),
   ) {
     this.#seq = seq;
     bus.listen(this);
@@ -114,6 +121,11 @@ export class Hub implements Receiver {
   /** The last record that this edge has taken in. */
   get seq(): number {
     return this.#seq;
+  }
+
+  /** How many connections wait for room in their sockets. */
+  get waiting(): number {
+    return this.#full.size;
   }
 
   /** Whether publications are taken now. */

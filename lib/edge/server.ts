@@ -1,8 +1,11 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
 import type { Who } from "../access.ts";
+import { isLoopback } from "../address.ts";
+import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
 import { log } from "../logger.ts";
+import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { showToken } from "./ask.ts";
@@ -25,9 +28,15 @@ export const SUBPROTOCOL = "fanfare.v1";
 /** How an edge serves. */
 export interface ServeOptions extends DoorSettings {
   readonly port: number;
+  /** A socket in the file system, in the place of the port. */
+  readonly unix: string | undefined;
   readonly pages: Pages;
   /** Whether other isolates listen on the same port. */
   readonly reusePort: boolean;
+  /** Tells the numbers of the whole process, in Prometheus' text format. */
+  readonly metrics: () => Promise<string>;
+  /** Whether this machine's own programs may read them without the admin token. */
+  readonly open: boolean;
 }
 
 const LEAVE_GRACE = 1500;
@@ -50,7 +59,7 @@ export class EdgeServer {
   readonly #edge: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
   readonly #sockets: Sockets;
   readonly #door: Door;
   readonly #gate: Gate;
@@ -73,21 +82,29 @@ export class EdgeServer {
     this.#door = new Door(options);
     this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
-    this.#server = Deno.serve({
-      hostname: options.host,
-      port: options.port,
-      reusePort: options.reusePort,
+    const { unix, host: hostname, port, reusePort, tls } = options;
+    const both = {
       onListen: () => {},
-      onError: (error) => {
+      onError: (error: unknown) => {
         log.error("request.failed", { error: String(error) });
         return problem(refuse("internal", "The server couldn't answer"));
       },
-    }, (request, { remoteAddr }) => this.#guard(request, routed, remoteAddr));
+    };
+    const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
+      this.#guard(request, routed, remoteAddr);
+    this.#server = unix === undefined
+      ? Deno.serve({ ...both, ...tls, hostname, port, reusePort }, handle)
+      : Deno.serve({ ...both, path: unix }, handle);
   }
 
   /** Where it listens. */
-  get address(): Deno.NetAddr {
+  get address(): Deno.NetAddr | Deno.UnixAddr {
     return this.#server.addr;
+  }
+
+  /** What is so now, for whoever watches. */
+  get gauges(): Series {
+    return this.#sockets.gauges;
   }
 
   /** Refuses new work from now on; what was accepted goes on. */
@@ -141,8 +158,11 @@ export class EdgeServer {
     const { status } = response;
     if (status >= 400) {
       const { address } = caller;
-      this.#edge.counters.add(`request_${status}`);
-      log.info("request.refused", { method: request.method, status, address });
+      this.#edge.counters.refused("request", status);
+      // Whoever was refused can name it, and an operator finds it.
+      const id = requestId();
+      log.info("request.refused", { request: id, method: request.method, status, address });
+      response.headers.set("x-request-id", id);
     }
     return status === 101 ? response : harden(response);
   }
@@ -211,6 +231,11 @@ export class EdgeServer {
       },
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
+      {
+        path: "/metrics",
+        methods: read,
+        handle: (_, who, caller) => this.#metrics(who, caller),
+      },
     ];
     return points.map(({ path, methods, handle }) => ({
       pattern: new URLPattern({ pathname: path }),
@@ -271,6 +296,15 @@ export class EdgeServer {
       : problem(refuse("unavailable", "The log can't be written now"));
   }
 
+  // What a proxy brings has its visitor's address: only who is on this machine needs no token.
+  async #metrics({ admin }: Who, { address }: Caller): Promise<Response> {
+    if (!admin && !(this.#options.open && isLoopback(address))) {
+      return unauthorized("The metrics need the admin token");
+    }
+    const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
+    return new Response(await this.#options.metrics(), { headers });
+  }
+
   #notFound(): Response {
     return problem(refuse("not_found", "There is nothing at this address"));
   }
@@ -283,8 +317,9 @@ export class EdgeServer {
   ): Promise<Response> {
     const response = await serve();
     const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-    if (html && response.ok && who.account === null) {
-      await this.#edge.access.give(response.headers, this.#newAccount(), secure);
+    if (html && response.ok && (who.account === null || who.renew)) {
+      const account = who.account ?? this.#newAccount();
+      await this.#edge.access.give(response.headers, account, secure);
     }
     return response;
   }
@@ -363,6 +398,10 @@ function sayGoodbye(connection: Connection, retry: number): void {
 
 function bearerIn(headers: Headers): string | undefined {
   return /^bearer\b(.*)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+}
+
+function requestId(): string {
+  return crypto.getRandomValues(new Uint8Array(6)).toHex();
 }
 
 function unauthorized(sentence: string): Response {

@@ -7,7 +7,7 @@ import { Bucket, BURST_FACTOR, type Limits, toldLimits } from "../limits.ts";
 import { log } from "../logger.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import { type BadCommand, type Body, type Command } from "../protocol/command.ts";
+import type { BadCommand, Body, Command } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Roster } from "../protocol/presence.ts";
 import { propose, showToken, UNANSWERED } from "./ask.ts";
@@ -133,7 +133,7 @@ export class NativeSession implements Session {
   }
 
   #ban(reason: string): void {
-    this.#edge.counters.add("banned");
+    this.#edge.counters.add("banned_total");
     log.info("connection.banned", { ...this.#connection.origin, reason });
     this.#connection.close(CLOSE.policy, reason);
   }
@@ -421,7 +421,7 @@ export class NativeSession implements Session {
       return errorLine(id, refusal);
     });
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
-    this.#edge.counters.add(`command_${refusal.code}`);
+    this.#edge.counters.refused("command", refusal.code);
     if (!this.#logged.has(refusal.code)) {
       this.#logged.add(refusal.code);
       log.info("command.refused", { ...this.#connection.origin, code: refusal.code });

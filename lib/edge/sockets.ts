@@ -1,5 +1,6 @@
 /** The sockets of an edge: from the handshake that is let in to the end of the last one. */
 import { generate as connectionId } from "@std/uuid/v7";
+import type { Series } from "../counters.ts";
 import { log } from "../logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -54,6 +55,16 @@ export class Sockets {
   /** How many of them we closed and whose clients don't go. */
   get closing(): number {
     return this.connections.filter(({ open }) => !open).length;
+  }
+
+  /** What is so now, for whoever watches. */
+  get gauges(): Series {
+    const { closing } = this;
+    return {
+      connections: this.size - closing,
+      stuck_sockets: closing,
+      slow_readers: this.#edge.hub.waiting,
+    };
   }
 
   /**
@@ -126,6 +137,7 @@ export class Sockets {
       shaken();
       connection = new Connection(id, socket, codec, this.#edge.hub, address);
       this.#connections.add(connection);
+      this.#edge.counters.add("connections_total");
       session = begin(connection);
       log.debug("connection.open", { connection: id, codec: codec.name, address });
     };

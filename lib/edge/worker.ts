@@ -22,24 +22,44 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
     bus.close();
     channel.close();
     edge.close();
+    tell({ kind: "beat", counts: counts() });
     tell({ kind: "left" });
   };
   const take = (edge: Edge, message: ToWorker) => {
     switch (message.kind) {
       case "bus":
         return bus.receive(message.message);
+      case "metrics":
+        asked.get(message.id)?.(message.text);
+        return void asked.delete(message.id);
+      case "level":
+        return void startLogging(message.level);
       case "refuse":
         return edge.server.refuseNew();
       case "leave":
         return void leave(edge, message.farewell);
     }
   };
+  const asked = new Map<number, (text: string) => void>();
+  let questions = 0;
+  const metrics = () =>
+    new Promise<string>((resolve) => {
+      const id = ++questions;
+      asked.set(id, resolve);
+      tell({ kind: "metrics", id });
+    });
   if (start.logLevel !== undefined) await startLogging(start.logLevel);
-  const place = { bus, seq: start.seq, clock: Date.now, reusePort: true };
+  const { seq, edge: name } = start;
+  const place = { bus, seq, clock: Date.now, reusePort: true, name, metrics };
   const edge = await startEdge(start.settings, place);
-  const beat = setInterval(() => tell({ kind: "beat" }), BEAT);
+  const counts = () => {
+    const { totals, gauges } = edge.counts();
+    return { totals: { ...totals, bus_holes_total: bus.holes }, gauges };
+  };
+  const beat = setInterval(() => tell({ kind: "beat", counts: counts() }), BEAT);
   begin(edge);
-  tell({ kind: "serving", port: edge.server.address.port });
+  const { address } = edge.server;
+  tell({ kind: "serving", port: "port" in address ? address.port : 0 });
 }
 
 // Whoever imports the types of this module isn't an edge.

@@ -6,10 +6,24 @@ import { keptIn } from "./feeds.ts";
 import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
 import { isWholeSchema } from "./schema.ts";
 
+/** How large a log is. */
+export interface Sizes {
+  /** Bytes of its file and of its WAL. */
+  readonly file: number;
+  readonly wal: number;
+  /** Bytes of all that was written in messages. */
+  readonly data: number;
+  readonly channels: number;
+  readonly accounts: number;
+  /** The newest record's seq. */
+  readonly seq: number;
+}
+
 /** What was found. */
 export interface Checked {
   /** Messages that were read. */
   readonly messages: number;
+  readonly sizes: Sizes;
   /** A sentence for each fault, at most {@linkcode MAX_FAULTS}. */
   readonly faults: readonly string[];
 }
@@ -24,22 +38,30 @@ const STEP = 1000;
  * only reads; a server may be writing.
  *
  * @param path The log's file.
+ * @param progress Told how many messages were read, of how many about.
  * @returns What was found.
  * @throws {LogDamaged} If it can't be opened at all.
  * @throws {Error} If there is no log.
  */
-export function check(path: string): Checked {
+export function check(
+  path: string,
+  progress: (done: number, all: number) => void = () => {},
+): Checked {
   examineBeside(path);
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
   const faults: string[] = [];
   let messages = 0;
+  let sizes = { file: sizeOf(path), wal: sizeOf(`${path}-wal`), ...NO_SIZES };
   try {
+    sizes = { ...sizes, ...measure(db) };
+    const all = Number(db.prepare("SELECT count(*) AS n FROM messages").get()?.n);
     for (const row of db.prepare(`PRAGMA integrity_check(${MAX_FAULTS})`).all()) {
       if (row.integrity_check !== "ok") faults.push(String(row.integrity_check));
     }
     if (!isWholeSchema(db)) faults.push("Its tables aren't those of this version");
     for (const { seq, found } of readAll(db)) {
       messages += 1;
+      if (messages % STEP === 0) progress(messages, all);
       for (const sentence of found) faults.push(`Message ${seq}: ${sentence}`);
       if (faults.length >= MAX_FAULTS) break;
     }
@@ -50,7 +72,34 @@ export function check(path: string): Checked {
   } finally {
     db.close();
   }
-  return { messages, faults: faults.slice(0, MAX_FAULTS) };
+  return { messages, sizes, faults: faults.slice(0, MAX_FAULTS) };
+}
+
+const NO_SIZES = { data: 0, channels: 0, accounts: 0, seq: 0 };
+
+function measure(db: DatabaseSync): typeof NO_SIZES {
+  const row = db.prepare(
+    `SELECT (SELECT coalesce(sum(octet_length(data)), 0) FROM messages) AS data,
+      (SELECT count(DISTINCT channel) FROM messages) AS channels,
+      (SELECT count(*) FROM accounts) AS accounts, (SELECT seq FROM log) AS seq`,
+  ).get();
+  const number = (name: keyof typeof NO_SIZES) => Number(row?.[name]);
+  return {
+    data: number("data"),
+    channels: number("channels"),
+    accounts: number("accounts"),
+    seq: number("seq"),
+  };
+}
+
+// A log that was closed in order has no WAL.
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
 }
 
 const ORPHANS =

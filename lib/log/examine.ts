@@ -1,7 +1,7 @@
 /** Looks at a log before it is opened: SQLite opens a cut, emptied or half-deleted one without a word (hostile.md L5). */
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { FolderLock } from "../lock.ts";
+import { FolderLock } from "./lock.ts";
 import { LogDamaged } from "./damage.ts";
 import { type Marked, markPath, readMark } from "./mark.ts";
 import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "./schema.ts";

@@ -30,6 +30,7 @@ import { Code, PASSING, RETRY, safely } from "./codes.js";
  * What a subscription asks for, and who is told.
  *
  * @typedef {object} SubscribeOptions
+ * @property {{epoch: string, seq: number}} [since] The place to begin with, such as that of an earlier run: what follows it is told.
  * @property {number} [history] How many of the newest messages to begin with, 0 to 200.
  * @property {(messages: Message[], gap: boolean, reset: boolean) => void} [onMessages] New messages, each once and in order; with `gap`, some before them are missing; with `reset`, the server has another log and what was shown before has no place in it.
  * @property {() => void} [onReady] The subscription stands, after each connection: what was there by now was told, what follows is new.
@@ -73,6 +74,7 @@ export class Subscription {
     this.channel = channel;
     /** What it asks for. */
     this.options = options;
+    this.#place = options.since;
     this.#clock = clock;
     this.#end = end;
   }

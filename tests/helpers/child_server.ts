@@ -9,6 +9,10 @@ export interface ChildOptions {
   readonly flags?: readonly string[];
   /** What is run. @default {"main.ts"} */
   readonly program?: string;
+  /** The compiled program, to run in the place of the source: in an empty folder and with an empty environment. */
+  readonly binary?: string;
+  /** More of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** What it is started by, such as `["unshare", …]`; the command line of the server follows. */
   readonly by?: readonly string[];
 }
@@ -48,13 +52,13 @@ const UNBOUNDED = { FANFARE_RATE: "0", FANFARE_MAX_PER_ADDRESS: "0", FANFARE_MAX
  * @returns The child, at once.
  */
 export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
-  const args = [...await startArguments(options.program), "--data", options.data];
-  args.push("--port", String(options.port ?? 0), ...options.flags ?? []);
-  const [program = "", ...before] = [...options.by ?? [], Deno.execPath()];
+  const { binary } = options;
+  const args = binary === undefined ? await startArguments(options.program) : [];
+  args.push("--data", options.data, "--port", String(options.port ?? 0), ...options.flags ?? []);
+  const [program = "", ...before] = [...options.by ?? [], binary ?? Deno.execPath()];
   const command = new Deno.Command(program, {
     args: [...before, ...args],
-    cwd: ROOT,
-    env: UNBOUNDED,
+    ...binary === undefined ? { cwd: ROOT, env: { ...UNBOUNDED, ...options.env } } : bare(binary),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -131,17 +135,42 @@ export function pause(ms: number): Promise<void> {
  * Runs the program to its end, such as for `backup`.
  *
  * @param args Its command line.
+ * @param binary The compiled program, where it isn't the source that is run.
  * @returns Its exit code and what it wrote.
  */
 export async function runProgram(
   args: readonly string[],
+  binary?: string,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...await startArguments(), ...args],
-    cwd: ROOT,
-  }).output();
+  const { code, stdout, stderr } = await (await programCommand(args, {}, binary)).output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/**
+ * Prepares the program with a command line.
+ *
+ * @param args The command line.
+ * @param pipes What is piped.
+ * @param binary The compiled program, where it isn't the source that is run.
+ * @returns The command, to be spawned.
+ */
+export async function programCommand(
+  args: readonly string[],
+  pipes: Pick<Deno.CommandOptions, "stdin" | "stdout" | "stderr"> = {},
+  binary?: string,
+): Promise<Deno.Command> {
+  return new Deno.Command(binary ?? Deno.execPath(), {
+    args: binary === undefined ? [...await startArguments(), ...args] : [...args],
+    ...binary === undefined ? { cwd: ROOT } : bare(binary),
+    ...pipes,
+  });
+}
+
+function bare(binary: string): { cwd: string; clearEnv: true } {
+  const cwd = `${binary}-empty`;
+  Deno.mkdirSync(cwd, { recursive: true });
+  return { cwd, clearEnv: true };
 }
 
 async function startArguments(program = "main.ts"): Promise<string[]> {

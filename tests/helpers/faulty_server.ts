@@ -6,7 +6,7 @@
  */
 import { readConfig } from "../../lib/config.ts";
 import { log, startLogging } from "../../lib/logger.ts";
-import { serve, urlOf } from "../../lib/serve.ts";
+import { serve } from "../../lib/serve.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
 if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
@@ -17,4 +17,4 @@ Deno.addSignalListener("SIGTERM", () => void running.stop().then(() => Deno.exit
 Deno.addSignalListener("SIGHUP", () => {
   void running.replaceEdges().then(() => log.info("edges.replaced"));
 });
-console.log(`Fanfare listens on ${urlOf(running.address)}`);
+console.log(`Fanfare listens on ${running.url}`);

@@ -64,8 +64,8 @@ export async function startServer(
   const limits = { ...UNBOUNDED, ...changes.limits };
   const whole = { ...config, workers: isolates, ...changes, data, limits };
   let running = await serve({ ...whole, port: changes.port ?? 0 }, parts);
-  const host = `127.0.0.1:${running.address.port}`;
-  const { port } = running.address;
+  const { port } = new URL(running.url);
+  const host = `127.0.0.1:${port}`;
   return {
     host,
     url: `http://${host}`,
@@ -74,7 +74,7 @@ export async function startServer(
     replacements: () => running.replacements,
     async restart() {
       await running.stop();
-      running = await serve({ ...whole, port }, parts);
+      running = await serve({ ...whole, port: Number(port) }, parts);
     },
     async [Symbol.asyncDispose]() {
       await running.stop();

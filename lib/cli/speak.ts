@@ -1,0 +1,317 @@
+/** The commands that speak to a server, by the client library of the pages. */
+import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
+import type { Range, Reading, Request, Sending, Server } from "./options.ts";
+import { plain, type Terminal } from "./terminal.ts";
+
+/** Exit code where no server could be reached in time (EX_UNAVAILABLE of sysexits.h). */
+export const EXIT_UNREACHED = 69;
+
+type Client = ReturnType<typeof connect>;
+
+interface Message {
+  readonly channel: string;
+  readonly seq: number;
+  readonly time: number;
+  readonly from: string | null;
+  readonly name?: string;
+  readonly data: unknown;
+}
+
+// Messages on their way at once: the outbox has room for a thousand.
+const ON_THE_WAY = 500;
+const PAGE = 200;
+
+/** No server answered in time. */
+class Unreached extends Error {}
+
+/**
+ * Does what a command asks for.
+ *
+ * @param request The command.
+ * @param terminal Where it writes.
+ * @returns The exit code.
+ * @throws {Error} If the server refuses, or a file can't be read.
+ */
+export async function speak(request: Request, terminal: Terminal): Promise<number> {
+  try {
+    switch (request.name) {
+      case "publish":
+        return await publish(request, terminal);
+      case "subscribe":
+        return await subscribe(request, terminal);
+      case "history":
+        return await history(request, terminal);
+    }
+  } catch (error) {
+    if (!(error instanceof Unreached)) throw error;
+    terminal.tell(error.message);
+    return EXIT_UNREACHED;
+  }
+}
+
+type Publish = Extract<Request, { name: "publish" }>;
+
+async function publish(request: Publish, terminal: Terminal): Promise<number> {
+  const { channel, key, timeout } = request;
+  const texts = request.lines ? linesOf(Deno.stdin.readable) : [await wholeText(request.text)];
+  const client = await open(request, timeout);
+  let sent = 0;
+  let failed: unknown;
+  const going = new Set<Promise<void>>();
+  try {
+    for await (const text of texts) {
+      if (failed !== undefined) break;
+      const publication = client.publish(
+        channel,
+        dataOf(text, request),
+        key === undefined ? {} : { key },
+      );
+      const one = within(publication, timeout, request.url).then((place) => {
+        sent += 1;
+        terminal.progress(sent, undefined, "messages");
+        terminal.line(JSON.stringify(place));
+      }).catch((error) => void (failed ??= error)).finally(() => going.delete(one));
+      going.add(one);
+      if (going.size >= ON_THE_WAY) await Promise.race(going);
+    }
+    await Promise.all(going);
+  } finally {
+    client.close();
+  }
+  if (failed !== undefined) throw failed;
+  return 0;
+}
+
+async function wholeText(text: string): Promise<string> {
+  if (text !== "-") return text;
+  const whole = await new Response(Deno.stdin.readable).text();
+  // The end of a line ends the line, not the message.
+  return whole.replace(/\r?\n$/, "");
+}
+
+async function* linesOf(input: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of input.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
+}
+
+function dataOf(text: string, { data }: Sending): unknown {
+  if (!data) return { text };
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`Cannot publish ${JSON.stringify(text.slice(0, 60))}: it isn't JSON`);
+  }
+}
+
+type Subscribe = Extract<Request, { name: "subscribe" }>;
+
+async function subscribe(request: Subscribe, terminal: Terminal): Promise<number> {
+  const { channels, count } = request;
+  // It waits for its server as long as it takes: that is what it is for.
+  const client = await open(request, Infinity, (sentence) => terminal.tell(sentence));
+  const since = placeOf(request, client);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let written = 0;
+  const write = (messages: readonly Message[], gap: boolean, channel: string) => {
+    if (gap) terminal.tell(`Messages of ${channel} are missing here: they are no longer kept`);
+    for (const message of messages) {
+      if (count > 0 && written === count) return;
+      terminal.line(shown(message, request, terminal));
+      written += 1;
+      if (written === count) resolve(0);
+    }
+  };
+  client.on("state", () => {
+    if (client.state === State.waiting) terminal.tell("The connection is lost, it is made anew");
+    if (client.state === State.closed) reject(new Error("The server refuses this client"));
+  });
+  for (const channel of channels) {
+    client.subscribe(channel, {
+      ...(since === undefined ? {} : { since }),
+      ...(request.history === 0 ? {} : { history: request.history }),
+      onMessages: (messages, gap) => write(messages, gap, channel),
+      onError: ({ message }) => reject(new Error(`Cannot read ${channel}: ${message}`)),
+    });
+  }
+  const stop = () => resolve(0);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, stop);
+  try {
+    return await promise;
+  } finally {
+    client.close();
+  }
+}
+
+function placeOf(
+  { since }: Reading,
+  { epoch }: Client,
+): { epoch: string; seq: number } | undefined {
+  return since && { epoch: since.epoch ?? epoch ?? "", seq: since.seq };
+}
+
+type History = Extract<Request, { name: "history" }>;
+
+async function history(request: History, terminal: Terminal): Promise<number> {
+  const client = await open(request, request.timeout);
+  try {
+    const { after, limit } = request;
+    // What comes oldest first needn't be held; the newest are read backwards.
+    const pages = after === undefined
+      ? await backwards(client, request)
+      : forwards(client, request);
+    let written = 0;
+    for await (const messages of pages) {
+      for (const message of messages) terminal.line(shown(message, request, terminal));
+      written += messages.length;
+      terminal.progress(written, limit === 0 ? undefined : limit, "messages");
+    }
+    return 0;
+  } finally {
+    client.close();
+  }
+}
+
+async function* forwards(client: Client, request: History): AsyncGenerator<Message[]> {
+  const { channel, timeout, url } = request;
+  let left = request.limit || Infinity;
+  for (let after = request.after ?? 0; left > 0;) {
+    const limit = Math.min(PAGE, left);
+    const { messages, more } = await within(
+      client.history(channel, { after, limit }),
+      timeout,
+      url,
+    );
+    yield messages;
+    left -= messages.length;
+    after = messages.at(-1)?.seq ?? after;
+    if (!more) return;
+  }
+}
+
+// All of a channel is read from its beginning on.
+async function backwards(
+  client: Client,
+  request: History & Range,
+): Promise<AsyncIterable<Message[]> | Message[][]> {
+  const { channel, limit, timeout, url } = request;
+  if (limit === 0 && request.before === undefined) {
+    return forwards(client, { ...request, after: 0 });
+  }
+  const pages: Message[][] = [];
+  let left = limit || Infinity;
+  for (let before = request.before; left > 0;) {
+    const range = { ...(before === undefined ? {} : { before }), limit: Math.min(PAGE, left) };
+    const { messages, more } = await within(client.history(channel, range), timeout, url);
+    pages.unshift(messages);
+    left -= messages.length;
+    before = messages[0]?.seq;
+    if (!more || before === undefined) break;
+  }
+  return pages;
+}
+
+function shown(message: Message, { json }: Server, terminal: Terminal): string {
+  if (json || !terminal.people) return JSON.stringify(message);
+  const { channel, time, from, name, data } = message;
+  const text = typeof data === "object" && data !== null && "text" in data ? data.text : data;
+  const when = new Date(time).toLocaleTimeString();
+  const who = name ?? from ?? "";
+  const said = typeof text === "string" ? text : JSON.stringify(text);
+  return [
+    terminal.colour(2, when),
+    terminal.colour(36, plain(channel)),
+    ...(who === "" ? [] : [terminal.colour(1, plain(who))]),
+    plain(said),
+  ].join(" ");
+}
+
+// Without a token a program is a browser: it has the account that the server gives it, over all of its connections.
+async function open(
+  { url, tokenFile }: Server,
+  timeout: number,
+  tell: (sentence: string) => void = () => {},
+): Promise<Client> {
+  const token = tokenFile === undefined ? undefined : (await Deno.readTextFile(tokenFile)).trim();
+  const deadline = performance.now() + timeout;
+  const headers = token === undefined ? await cookieFrom(url, deadline, tell) : {};
+  const client = connect({
+    url,
+    store: memoryStore(),
+    ...(token === undefined ? {} : { token }),
+    // Browsers' sockets take no headers, Deno's do.
+    WebSocket: new Proxy(WebSocket, {
+      construct: (target, [to, protocols]) =>
+        Reflect.construct(target, [to, { protocols, headers }]),
+    }),
+  });
+  await new Promise<void>((resolve, reject) => {
+    const left = deadline - performance.now();
+    const timer = left === Infinity
+      ? undefined
+      : setTimeout(() => fail(new Unreached(`No server answers at ${url}`)), Math.max(0, left));
+    const fail = (error: Error) => {
+      client.close();
+      reject(error);
+    };
+    const look = () => {
+      if (client.state === State.closed) {
+        reject(new Error(`The server at ${url} refuses this client`));
+      } else if (client.state !== State.open) return;
+      clearTimeout(timer);
+      off();
+      resolve();
+    };
+    const off = client.on("state", look);
+    look();
+  });
+  return client;
+}
+
+const RETRY = 500;
+const LONGEST_TRY = 10_000;
+
+async function cookieFrom(
+  url: string,
+  deadline: number,
+  tell: (sentence: string) => void,
+): Promise<Record<string, string>> {
+  const page = new URL("/to_chat/", url);
+  page.protocol = page.protocol.replace("ws", "http");
+  for (let told = false;; told = true) {
+    const left = Math.min(deadline - performance.now(), LONGEST_TRY);
+    if (left <= 0) throw new Unreached(`No server answers at ${url}`);
+    try {
+      const response = await fetch(page, { signal: AbortSignal.timeout(left) });
+      await response.body?.cancel();
+      const [cookie] = response.headers.getSetCookie();
+      if (cookie !== undefined) return { cookie: cookie.split(";", 1)[0] ?? "" };
+      if (response.ok) return {};
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+    }
+    if (!told) tell(`No server answers at ${url}, it is tried again`);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY, left)));
+  }
+}
+
+async function within<T>(promise: Promise<T>, timeout: number, url: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Unreached(`The server at ${url} took too long to answer`);
+    timer = setTimeout(() => reject(error), timeout);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } catch (error) {
+    // The program's line says what the server said.
+    if (error instanceof FanfareError) throw new Error(error.message);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,93 @@
+/** What a command writes: results on standard output, everything else on standard error; colours and progress on terminals. */
+
+const encoder = new TextEncoder();
+
+/** Where a command writes to. */
+export class Terminal {
+  /** Whether people look at the results. */
+  readonly people: boolean;
+  readonly #colours: boolean;
+  readonly #progress: boolean;
+  #drawn = false;
+  #next = 0;
+
+  /** @param noColor What the environment says of colours: `NO_COLOR`. */
+  constructor(noColor: string | undefined) {
+    this.people = Deno.stdout.isTerminal();
+    this.#colours = this.people && (noColor === undefined || noColor === "");
+    // Where the results are looked at too, they show how far it is.
+    this.#progress = Deno.stderr.isTerminal() && !this.people;
+  }
+
+  /**
+   * Writes a line of the results. Where nobody reads them any more, such as behind `head`, the program has done its work.
+   *
+   * @param line Without its end.
+   */
+  line(line: string): void {
+    this.#clear();
+    try {
+      let rest = encoder.encode(`${line}\n`);
+      while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
+      throw error;
+    }
+  }
+
+  /**
+   * Tells something beside the results.
+   *
+   * @param sentence What.
+   */
+  tell(sentence: string): void {
+    this.#clear();
+    Deno.stderr.writeSync(encoder.encode(`fanfare: ${sentence}\n`));
+  }
+
+  /**
+   * Shows how far something is, on a terminal, ten times a second.
+   *
+   * @param done How much is done.
+   * @param all Of how much; undefined where that isn't known.
+   * @param what Of what.
+   */
+  progress(done: number, all: number | undefined, what: string): void {
+    const now = performance.now();
+    if (!this.#progress || (now < this.#next && done !== all)) return;
+    this.#next = now + 100;
+    this.#drawn = true;
+    const share = all === undefined || all === 0 ? undefined : Math.min(1, done / all);
+    const bar = share === undefined ? "" : `${"█".repeat(Math.round(30 * share)).padEnd(30, "░")} `;
+    const of = all === undefined ? "" : ` of ${all}`;
+    Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${bar}${done}${of} ${what}`));
+  }
+
+  /**
+   * Colours a text for people.
+   *
+   * @param code Of SGR, such as 2 for faint.
+   * @param text The text.
+   * @returns It, coloured where that shows.
+   */
+  colour(code: number, text: string): string {
+    return this.#colours ? `\x1b[${code}m${text}\x1b[0m` : text;
+  }
+
+  #clear(): void {
+    if (!this.#drawn) return;
+    this.#drawn = false;
+    Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+  }
+}
+
+/**
+ * Makes a text harmless on a terminal: what people write may hold sequences that move its cursor or change its title.
+ *
+ * @param text Whatever somebody wrote.
+ * @returns It, with its control characters shown.
+ */
+export function plain(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+}

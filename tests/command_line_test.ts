@@ -1,0 +1,133 @@
+/** The commands that speak to a server: what they write, what they end with, and how they come through a restart. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { helpOf } from "../lib/cli/options.ts";
+import { plain } from "../lib/cli/terminal.ts";
+import { programCommand, runProgram, spawnServer, within } from "./helpers/child_server.ts";
+import { tempFolder } from "./helpers/log.ts";
+import { startServer } from "./helpers/server.ts";
+
+interface Told {
+  readonly code: number;
+  readonly lines: string[];
+  readonly stderr: string;
+}
+
+/** Runs a command with something on its standard input. */
+async function run(args: readonly string[], input = ""): Promise<Told> {
+  const child = (await programCommand(args, { stdin: "piped", stdout: "piped", stderr: "piped" }))
+    .spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await within(child.output(), 20_000, args.join(" "));
+  const text = new TextDecoder();
+  const lines = text.decode(stdout).split("\n").filter((line) => line !== "");
+  return { code, lines, stderr: text.decode(stderr) };
+}
+
+const textOf = (line: string) => JSON.parse(line).data.text;
+
+Deno.test("what is published comes back: a text, standard input, each of its lines; one JSON a line, no colours", async () => {
+  await using server = await startServer();
+  const to = ["--url", server.url];
+  const first = await run(["publish", "push:all", "Backup done", ...to]);
+  assertEquals([first.code, first.stderr, first.lines.length], [0, "", 1]);
+  const { channel, seq } = JSON.parse(first.lines[0] ?? "");
+  assertEquals([channel, typeof seq], ["push:all", "number"]);
+  await run(["publish", "push:all", "-", ...to], "two\nlines\n");
+  const many = Array.from({ length: 1200 }, (_, i) => `line ${i}`);
+  const lines = await run(["publish", "push:all", "--lines", ...to], many.join("\n"));
+  assertEquals([lines.code, lines.stderr, lines.lines.length], [0, "", 1200]);
+  const key = ["--key", "once", "--data", ...to];
+  const again = await run(["publish", "push:all", `{"a":1}`, ...key]);
+  const repeat = await run(["publish", "push:all", `{"a":2}`, ...key]);
+  // Without a token each run is another browser, whose keys are its own.
+  assertEquals([again.code, repeat.code], [0, 0]);
+  const all = await run(["history", "push:all", "--limit", "0", ...to]);
+  assertEquals(all.lines.slice(0, 2).map(textOf), ["Backup done", "two\nlines"]);
+  assertEquals(all.lines.slice(2, 1202).map(textOf), many);
+  assertEquals(JSON.parse(all.lines[1202] ?? "").data, { a: 1 });
+  const newest = await run(["history", "push:all", "--limit", "203", ...to]);
+  assertEquals(newest.lines, all.lines.slice(-203));
+  const after = await run(["history", "push:all", "--after", String(seq), "--limit", "2", ...to]);
+  assertEquals(after.lines, all.lines.slice(1, 3));
+});
+
+Deno.test("subscribe goes on where it was over a kill of the server, and from a place of an earlier run", async () => {
+  using folder = tempFolder("disk");
+  const options = { data: `${folder.path}/data` };
+  const first = await spawnServer(options);
+  const port = await first.listening;
+  const to = ["--url", `http://127.0.0.1:${port}`];
+  const publish = (text: string) => run(["publish", "push:all", text, ...to]);
+  const { seq } = JSON.parse((await publish("before")).lines[0] ?? "");
+  const reading = run(["subscribe", "push:all", "--since", String(seq), "--count", "2", ...to]);
+  await publish("one");
+  await first[Symbol.asyncDispose]();
+  await using second = await spawnServer({ ...options, port });
+  await second.listening;
+  await publish("two");
+  const read = await reading;
+  assertEquals([read.code, read.lines.map(textOf)], [0, ["one", "two"]]);
+  const since = ["--since", String(seq), "--count", "2"];
+  assertEquals((await run(["subscribe", "push:all", ...since, ...to])).lines, read.lines);
+  const gap = ["--since", "anotherlog:1", "--count", "1", ...to];
+  assertStringIncludes((await run(["subscribe", "push:all", ...gap])).stderr, "are missing here");
+});
+
+Deno.test("each end has its code and its sentence", async () => {
+  await using server = await startServer();
+  const to = ["--url", server.url];
+  const cases: [string[], number, RegExp][] = [
+    [["publish", "dm:a.b", "x", ...to], 1, /may not publish in dm:a\.b/],
+    [["subscribe", "dm:a.b", ...to], 1, /Cannot read dm:a\.b/],
+    [["publish", "push:a", "no json", "--data", ...to], 1, /isn't JSON/],
+    [["publish", "nowhere", "x"], 2, /"nowhere" is no channel/],
+    [["publish"], 2, /Name a channel/],
+    [["history", "push:a", "--limit", "x"], 2, /--limit is "x"/],
+    [["history", "push:a", "--before", "1", "--after", "1"], 2, /not both/],
+    [["subscribe", "push:a", "--since", "x:y"], 2, /--since/],
+    [["publish", "push:a", "x", "--timeout", "soon"], 2, /--timeout/],
+    [["history", "push:a", "--url", "nowhere"], 2, /address/],
+    [
+      ["publish", "push:a", "x", "--url", "http://127.0.0.1:1", "--timeout", "300ms"],
+      69,
+      /No server/,
+    ],
+  ];
+  for (const [args, code, sentence] of cases) {
+    const told = await run(args);
+    assertEquals([told.code, told.lines], [code, []], args.join(" "));
+    assertMatch(told.stderr, sentence);
+    assertMatch(told.stderr, /^fanfare: [^\n]+\n$/);
+  }
+});
+
+Deno.test("a reader that has enough, such as head, ends a command without an error", async () => {
+  await using server = await startServer();
+  const lines = Array.from({ length: 2000 }, (_, i) => `${i} ${"x".repeat(200)}`).join("\n");
+  await run(["publish", "push:all", "--lines", "--url", server.url], lines);
+  const args = ["history", "push:all", "--limit", "0", "--url", server.url];
+  const child = (await programCommand(args, { stdout: "piped", stderr: "piped" })).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  const stderr = await new Response(child.stderr).text();
+  assertEquals([(await within(child.status, 10_000, "the end")).code, stderr], [0, ""]);
+});
+
+Deno.test("every command has a help; the program's names the commands", async () => {
+  for (const name of ["publish", "subscribe", "history"] as const) {
+    const { code, stdout } = await runProgram([name, "--help"]);
+    assertEquals([code, stdout], [0, `${helpOf(name)}\n`]);
+    assertStringIncludes((await runProgram(["--help"])).stdout, `fanfare ${name} `);
+  }
+});
+
+Deno.test("what people write moves no cursor and turns no line around", () => {
+  assertEquals(
+    plain("a\x1b]0;title\x07b\x9bc\u202ed\te\n"),
+    "a\ufffd]0;title\ufffdb\ufffdc\ufffdd\te\n",
+  );
+  assertEquals(plain("你好 👋🏽 é"), "你好 👋🏽 é");
+});

@@ -1,0 +1,141 @@
+/** The compiled program: all that the source does, in one file. */
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import { type Binary, canCompile, compile } from "./helpers/binary.ts";
+import {
+  type ChildServer,
+  cookieFrom,
+  runProgram,
+  spawnServer,
+  within,
+} from "./helpers/child_server.ts";
+import { tempFolder } from "./helpers/log.ts";
+import { NativeClient, startServer, TestSocket } from "./helpers/server.ts";
+
+const STATIC = new URL("../static/", import.meta.url);
+const PAGES = ["/", "/to_recmsg/", "/to_sendmsg/", "/to_chat/"];
+
+const ignore = !await canCompile();
+let binary: Binary | undefined;
+
+function testBinary(name: string, test: (path: string) => Promise<void>): void {
+  Deno.test({ name: `compiled: ${name}`, ignore, fn: () => test(binary?.path ?? "") });
+}
+
+// One for all of the tests below: it takes some seconds.
+Deno.test.beforeAll(async () => {
+  if (!ignore) binary = await compile();
+});
+Deno.test.afterAll(() => binary?.[Symbol.dispose]());
+
+async function* files(folder: URL, path = ""): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(path, folder))) {
+    if (isDirectory) yield* files(folder, `${path}${name}/`);
+    else yield path + name;
+  }
+}
+
+async function text(url: string): Promise<string> {
+  const response = await fetch(url);
+  const body = await response.text();
+  assertEquals(response.status, 200, `${url}: ${body}`);
+  return body;
+}
+
+function post(url: string, fields: Record<string, string>, cookie = ""): Promise<string> {
+  const init = { method: "POST", body: new URLSearchParams(fields), headers: { cookie } };
+  return fetch(url, init).then((response) => response.text());
+}
+
+async function end(child: ChildServer): Promise<void> {
+  child.signal("SIGTERM");
+  assertEquals((await within(child.ended, 10_000, "the end")).code, 0);
+  assertEquals(child.troubles, []);
+}
+
+testBinary("it tells its flags and its version, and refuses a wrong flag", async (path) => {
+  const help = await runProgram(["--help"], path);
+  assertEquals([help.code, help.stderr], [0, ""]);
+  assertMatch(help.stdout, /--data DIR/);
+  assertMatch((await runProgram(["--version"], path)).stdout, /^fanfare \d+\.\d+\.\d+\n$/);
+  const wrong = await runProgram(["--prot", "1"], path);
+  assertEquals(wrong.code, 2);
+  assertMatch(wrong.stderr, /^fanfare: Unknown flag "--prot"; see --help\n$/);
+});
+
+testBinary("every page and asset comes out of it, as the source serves it", async (path) => {
+  using folder = tempFolder("disk");
+  await using child = await spawnServer({ data: `${folder.path}/data`, binary: path });
+  const url = `http://127.0.0.1:${await child.listening}`;
+  await using source = await startServer();
+  const libraries = new Set<string>();
+  for (const page of PAGES) {
+    const html = await text(url + page);
+    const [, map = ""] = /<script type="importmap">(.*?)<\/script>/.exec(html) ?? [];
+    const { imports }: { imports: Record<string, string> } = JSON.parse(map);
+    for (const library of Object.values(imports)) libraries.add(library);
+  }
+  assertLess(4, libraries.size);
+  for (const library of libraries) assertMatch(await text(url + library), /export|import/);
+  let assets = 0;
+  for await (const file of files(STATIC)) {
+    if (!/\.(?:js|css|svg)$/.test(file)) continue;
+    assets += 1;
+    assertEquals(await text(`${url}/static/${file}`), await text(`${source.url}/static/${file}`));
+  }
+  assertLess(20, assets);
+  // What the service worker keeps, each with its hash.
+  assertEquals(await text(`${url}/sw.js`), await text(`${source.url}/sw.js`));
+  await end(child);
+});
+
+for (const workers of ["0", "2"]) {
+  testBinary(`push, chat, history and a restart, with ${workers} isolates`, async (path) => {
+    using folder = tempFolder("disk");
+    const options = {
+      data: `${folder.path}/data`,
+      binary: path,
+      flags: ["--workers", workers],
+    };
+    await using child = await spawnServer(options);
+    let serving = 0;
+    child.onLog = ({ message }) => serving += message === "edge.serving" ? 1 : 0;
+    const host = `127.0.0.1:${await child.listening}`;
+    const url = `http://${host}`;
+
+    await using link = await TestSocket.open(`ws://${host}/link/`);
+    link.send("test");
+    // It is sent everything from the moment on that it is open.
+    assertMatch(await post(`${url}/send/`, { msg: "Backup done" }), /success/);
+    assertEquals(await link.next(), "Backup done");
+
+    const cookie = await cookieFrom(url);
+    await using chat = await TestSocket.open(`ws://${host}/chat/`, { headers: { cookie } });
+    chat.send("test");
+    const { userid } = JSON.parse(await chat.until((frame) => frame.includes("userid")));
+    const said = { type: "1", txt: "hello", userfrom: userid, userto: "" };
+    assertMatch(await post(`${url}/msg_send/`, said, cookie), /success/);
+    const frame = await chat.until((frame) => frame.includes(`"type":1`));
+    assertEquals(JSON.parse(frame), { type: 1, data: { msg: "hello", user: userid } });
+
+    const ada = await NativeClient.open({ host });
+    const { seq } = await ada.do("publish", { channel: "room:lobby", data: { text: "again" } });
+    assertEquals(serving, Number(workers));
+    const told = await runProgram(["publish", "push:all", "by hand", "--url", url], path);
+    assertEquals([told.code, told.stderr], [0, ""]);
+    assertEquals(await link.next(), "by hand");
+    child.signal("SIGKILL");
+    await child.ended;
+    await ada.socket.closed;
+
+    await using second = await spawnServer(options);
+    await using bob = await NativeClient.open({ host: `127.0.0.1:${await second.listening}` });
+    const { messages } = await bob.do("history", { channel: "room:lobby" });
+    assertEquals(Array.isArray(messages) && messages.map(({ data }) => data.text), [
+      "hello",
+      "again",
+    ]);
+    assertEquals(Array.isArray(messages) && messages.at(-1).seq, seq);
+    await bob.socket.close();
+    await end(second);
+  });
+}

@@ -1,0 +1,48 @@
+/** Data folders as earlier programs left them: made by those, and opened by this one. */
+import { assertEquals } from "@std/assert";
+import { check } from "../lib/log/check.ts";
+import { NEWEST_SCHEMA } from "../lib/log/schema.ts";
+import { runProgram } from "./helpers/child_server.ts";
+import { tempFolder } from "./helpers/log.ts";
+import { NativeClient, startServer } from "./helpers/server.ts";
+
+const FIXTURES = new URL("fixtures/logs/", import.meta.url);
+
+// Where SQLite keeps `user_version`.
+const VERSION_AT = 60;
+
+for (let version = 1; version <= NEWEST_SCHEMA; version++) {
+  Deno.test(`a data folder of schema ${version} opens with all that is in it, and goes on`, async () => {
+    using folder = tempFolder("disk");
+    const from = new URL(`v${version}/`, FIXTURES);
+    for (const { name } of Deno.readDirSync(from)) {
+      Deno.copyFileSync(new URL(name, from), `${folder.path}/${name}`);
+    }
+    const header = new DataView(Deno.readFileSync(`${folder.path}/fanfare.db`).buffer);
+    assertEquals(header.getUint32(VERSION_AT), version);
+    {
+      // Whatever day it is.
+      const retention = { keep: 0, keepPush: 0, keepBytes: 0 };
+      await using server = await startServer({ data: folder.path, retention });
+      await using client = await NativeClient.open(server);
+      const { epoch, seq } = await client.do("hello", {});
+      // Whoever was greeted is a record.
+      assertEquals([epoch, seq], ["an-epoch-of-then", 6]);
+      const of = async (channel: string) => (await client.do("history", { channel })).messages;
+      const time = 1790000000000;
+      assertEquals(await of("push:all"), [
+        { channel: "push:all", seq: 3, time: time + 2, from: null, data: { text: "Backup done" } },
+      ]);
+      const said = { from: "1f0c9a2b", name: "Ada", key: "k1", data: { text: "你好" } };
+      assertEquals(await of("room:lobby"), [
+        { channel: "room:lobby", seq: 4, time: time + 3, ...said },
+      ]);
+      const next = await client.do("publish", { channel: "room:lobby", data: "now" });
+      assertEquals(next.seq, 7);
+    }
+    const { messages, faults } = check(`${folder.path}/fanfare.db`);
+    assertEquals([messages, faults], [4, []]);
+    const told = await runProgram(["check", "--data", folder.path]);
+    assertEquals([told.code, told.stderr], [0, ""]);
+  });
+}
