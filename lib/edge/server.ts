@@ -15,11 +15,12 @@ import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
+import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem } from "./http.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import { type EdgeParts, NativeSession } from "./session.ts";
-import { Sockets } from "./sockets.ts";
+import { CROWDED, Sockets } from "./sockets.ts";
 
 /** The native subprotocol. */
 export const SUBPROTOCOL = "fanfare.v1";
@@ -61,6 +62,7 @@ export class EdgeServer {
   readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
   readonly #sockets: Sockets;
   readonly #door: Door;
+  readonly #gate: Gate;
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
@@ -78,6 +80,7 @@ export class EdgeServer {
     this.#online = new OnlineList(edge);
     this.#sockets = new Sockets(edge);
     this.#door = new Door(options);
+    this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
     const { unix, host: hostname, port, reusePort, tls } = options;
     const both = {
@@ -144,7 +147,10 @@ export class EdgeServer {
     this.#callers.set(request, caller);
     let response: Response;
     try {
-      response = this.#door.refusal(request, caller) ?? await routed(request);
+      const refusal = this.#door.refusal(request, caller);
+      const waits = refusal === undefined && request.headers.has("upgrade");
+      if (waits && !await this.#gate.enter()) response = problem(CROWDED);
+      else response = refusal ?? await routed(request);
     } catch (error) {
       if (!(error instanceof HttpRefused)) throw error;
       response = problem(error.refusal, error.status);
