@@ -63,6 +63,12 @@ export interface Receiver {
    */
   repair(seq: number): void;
   /**
+   * Hears whether publications are taken.
+   *
+   * @param writable Whether they are.
+   */
+  hearWritable(writable: boolean): void;
+  /**
    * Deltas that were lost with posts.
    *
    * @param deltas All of them, in order; undefined where nobody has them any more.
@@ -140,14 +146,15 @@ export interface NumberedPost extends Post {
   readonly after: number;
 }
 
-/** What a quiet bus repeats, so that the loss of a last post is seen within {@linkcode BEAT}. */
+/** What the bus repeats, so that the loss of a last post is seen within {@linkcode BEAT}. */
 export interface Beat {
   readonly number: number;
   readonly seq: number;
+  readonly writable: boolean;
   readonly beat: true;
 }
 
-/** How often a quiet bus repeats its last number, and an edge says that it lives; in milliseconds. */
+/** How often the bus repeats its last number, and an edge says that it lives; in milliseconds. */
 export const BEAT = 1000;
 
 /** What an edge's isolate posts up: what was sent in one turn, or a question for the deltas of posts that it lost. */

@@ -222,6 +222,10 @@ Deno.test("the demo's private messages that waited are brought again where the c
     away.socket.stall();
     await new Promise((resolve) => setTimeout(resolve, 12));
     assertEquals([away.connection.taken, taken], [0, []]);
+    // Lost now, it would not be taken either.
+    away.socket.readyState = WebSocket.CLOSED;
+    assertEquals(away.connection.taken, 0);
+    away.socket.readyState = WebSocket.OPEN;
     away.socket.read();
     away.socket.flow();
     await new Promise((resolve) => setTimeout(resolve, 12));

@@ -84,6 +84,19 @@ Deno.test("isolates that are replaced on purpose say so, with a short retry, and
   });
 });
 
+Deno.test("where another can't start the old isolate stays, with all its clients", async () => {
+  await using server = await startServer({ workers: 1 }, { worker: WORKER });
+  await using client = await NativeClient.open(server);
+  await Deno.writeTextFile(join(server.data, "nostart"), "");
+  await server.replaceEdges();
+  await Deno.remove(join(server.data, "nostart"));
+  assertEquals(server.replacements(), 0);
+  assertEquals("publish" in await client.ask("publish", { channel: "room:a", data: 1 }), true);
+  // It is one of those that serve as before, and can be replaced.
+  await server.replaceEdges();
+  assertEquals([server.replacements(), await client.socket.closed], [1, 1001]);
+});
+
 Deno.test("two servers don't share a port by accident, with isolates or without", async () => {
   for (const [one, other] of [[2, 2], [0, 2], [2, 0]] as const) {
     await using server = await startServer({ workers: one });

@@ -67,7 +67,6 @@ export class Broadcast implements CoreEnd {
   #number = 0;
   #seq: number;
   #writable = true;
-  #quiet = true;
   #recent: Told[] = [];
   #recentMembers = 0;
   #forgotten = 0;
@@ -79,7 +78,7 @@ export class Broadcast implements CoreEnd {
   constructor(channel: Channel, seq: number) {
     this.#channel = channel;
     this.#seq = seq;
-    this.#beat = setInterval(() => this.#lookQuiet(), BEAT);
+    this.#beat = setInterval(() => this.repeat(), BEAT);
   }
 
   /**
@@ -94,7 +93,6 @@ export class Broadcast implements CoreEnd {
     const numbered: NumberedPost = { ...post, number: ++this.#number, after: this.#seq };
     this.#seq = seq;
     this.#writable = writable;
-    this.#quiet = false;
     this.#remember(presence);
     this.#channel.postMessage(numbered);
   }
@@ -144,9 +142,10 @@ export class Broadcast implements CoreEnd {
     if (this.#lanes.delete(edge)) this.#gone?.(edge);
   }
 
-  /** Tells the last number once more, for those that lost the last post; by itself on a quiet bus. */
+  /** Tells the last number once more, for those that lost the last post; by itself once a second. */
   repeat(): void {
-    const beat: Beat = { beat: true, number: this.#number, seq: this.#seq };
+    const { seq, writable } = { seq: this.#seq, writable: this.#writable };
+    const beat: Beat = { beat: true, number: this.#number, seq, writable };
     this.#channel.postMessage(beat);
   }
 
@@ -181,11 +180,6 @@ export class Broadcast implements CoreEnd {
     if (done.length === 0) return;
     const answers = done.map((post) => post.answers);
     lane.port.postMessage({ kind: "answers", answers, seq: this.#seq });
-  }
-
-  #lookQuiet(): void {
-    if (this.#quiet) this.repeat();
-    this.#quiet = true;
   }
 
   #remember(deltas: readonly PresenceDelta[]): void {

@@ -71,6 +71,8 @@ export class Supervisor {
   #parts: SupervisorParts;
   readonly #isolates = new Map<number, Isolate>();
   readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
+  // Edges for which another is being started.
+  readonly #replaced = new Set<number>();
   #edges = 0;
   #port: number;
   #failures = 0;
@@ -127,19 +129,32 @@ export class Supervisor {
   }
 
   /**
-   * Puts another in the place of an edge: the new one first, then the old one sends its clients over.
+   * Puts another in the place of an edge: the new one first, then the old one sends its clients over. Where the new one can't
+   * start the old one stays.
    *
    * @param edge Which.
    */
   async replace(edge: number): Promise<void> {
     const old = this.#isolates.get(edge);
-    if (old === undefined || old.leaving) return;
-    old.leaving = true;
-    this.#replacements += 1;
+    if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
+    this.#replaced.add(edge);
     const next = this.#open();
-    log.info("edge.replaced", { edge, by: next.edge });
-    await Promise.race([next.served.promise, next.ended.promise]);
-    await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
+    // It isn't one of those that have to be there before it serves: where it can't, the old one goes on.
+    next.leaving = true;
+    try {
+      await next.served.promise;
+      next.leaving = false;
+      this.#replacements += 1;
+      log.info("edge.replaced", { edge, by: next.edge });
+      await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
+    } catch (error) {
+      log.error("edge.stays", { edge, error: String(error) });
+      await next.worker.terminate();
+      this.#forget(next);
+      if (!this.#isolates.has(edge) && !this.#stopping) this.#open();
+    } finally {
+      this.#replaced.delete(edge);
+    }
   }
 
   /**
@@ -255,14 +270,17 @@ export class Supervisor {
 
   // An isolate tells its end once or twice: what threw, then its exit.
   #ended(isolate: Isolate, why: string): void {
-    if (!this.#forget(isolate) || isolate.leaving || this.#stopping) return;
     isolate.served.reject(new Error(`An edge ended: ${why}`));
+    if (!this.#forget(isolate) || isolate.leaving || this.#stopping) return;
     const now = performance.now();
     this.#failures = now - isolate.since > STEADY ? 0 : this.#failures + 1;
     const pause = PAUSES[Math.min(Math.max(0, this.#failures - 1), PAUSES.length - 1)] ?? 0;
     log.error("edge.ended", { edge: isolate.edge, why, pause });
+    // Another is on its way already.
+    if (this.#replaced.has(isolate.edge)) return;
     const timer = setTimeout(() => {
       this.#pauses.delete(timer);
+      if (this.#stopping) return;
       this.#replacements += 1;
       this.#open();
     }, pause);
@@ -298,6 +316,7 @@ export class Supervisor {
   async #terminateAll(): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#watch);
+    for (const pause of this.#pauses) clearTimeout(pause);
     for (const isolate of [...this.#isolates.values()]) {
       await isolate.worker.terminate();
       this.#forget(isolate);

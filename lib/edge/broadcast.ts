@@ -92,6 +92,7 @@ export class EdgeBroadcast implements EdgeEnd {
    * @param post A post, or a word of a quiet bus.
    */
   hear(post: NumberedPost | Beat): void {
+    if ("beat" in post) this.#receiver?.hearWritable(post.writable);
     if (post.number <= this.#number) return;
     if ("beat" in post) this.#repair(post.number, post.seq);
     else {

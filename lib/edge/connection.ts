@@ -144,7 +144,9 @@ export class Connection implements Subscriber {
   /** Up to which seq the network took everything of the feed that is tracked; undefined where none is. */
   get taken(): number | undefined {
     if (this.#tracked === undefined) return undefined;
-    return this.#socket.bufferedAmount === 0 ? this.place(this.#tracked.feed) : this.#tracked.taken;
+    // A socket that was lost says that nothing is unsent.
+    const all = this.#socket.readyState === WebSocket.OPEN && this.#socket.bufferedAmount === 0;
+    return all ? this.place(this.#tracked.feed) : this.#tracked.taken;
   }
 
   /**
@@ -255,6 +257,8 @@ export class Connection implements Subscriber {
     const { channel } = delta;
     const version = this.#watched.get(channel);
     if (version === undefined || delta.version <= version) return;
+    // One that comes late, after a loss on the bus, is no news any more: the client saw the hole and asks for the whole.
+    this.#watched.set(channel, delta.version);
     this.onPresence?.(delta);
     const text = line(this.codec);
     if (text === undefined) return;
@@ -378,9 +382,11 @@ export class Connection implements Subscriber {
     let first = seq + 1;
     for (const { feed, place, until } of this.#subscriptions.values()) {
       const after = Math.max(this.#cursor, until ?? place);
-      const next = after >= feed.ring.floor
+      let next = after >= feed.ring.floor
         ? feed.ring.after(after, 0).entries[0]?.message.seq
         : reader.after(feed.name, after, seq, 1).messages[0]?.seq;
+      // What retention took from it is owed too: it has to be told of the gap.
+      if (after < feed.ring.floor && reader.trimmed(feed.name) > after) next = after + 1;
       if (next !== undefined) first = Math.min(first, next);
     }
     return first;

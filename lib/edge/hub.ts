@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Receiver } from "../bus.ts";
 import { Counters } from "../counters.ts";
+import { log } from "../logger.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
@@ -293,15 +294,29 @@ export class Hub implements Receiver {
    * Takes in from the log what was lost on the bus.
    *
    * @param seq Up to which record.
-   * @throws {Error} If the log can't be read.
    */
   repair(seq: number): void {
-    for (let pages = 0; this.#seq < seq; pages++) {
-      if (pages === REPAIR_PAGES) return this.#skip(seq);
-      const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);
-      this.#takeAll(messages);
-      this.#seq = more ? messages.at(-1)?.seq ?? seq : seq;
+    try {
+      for (let pages = 0; this.#seq < seq; pages++) {
+        if (pages === REPAIR_PAGES) return this.#skip(seq);
+        const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);
+        this.#takeAll(messages);
+        this.#seq = more ? messages.at(-1)?.seq ?? seq : seq;
+      }
+    } catch (error) {
+      // A damaged record is the trouble of those to whom it is due, each by itself.
+      log.error("log.unreadable", { error: String(error) });
+      this.#skip(seq);
     }
+  }
+
+  /**
+   * Hears whether publications are taken.
+   *
+   * @param writable Whether they are.
+   */
+  hearWritable(writable: boolean): void {
+    this.#writable = writable;
   }
 
   /**

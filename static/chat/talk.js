@@ -68,7 +68,9 @@ export function find(said, seq) {
  */
 export function add(talk, messages, gap) {
   const fresh = messages.filter(({ seq }) => find(talk.said, seq) === undefined);
-  const end = talk.said.at(-1)?.seq;
+  // One's own may be here before what was missed: the hole is before that, not at the end.
+  const start = messages[0]?.seq ?? Infinity;
+  const end = talk.said[indexOf(talk.said, start) - 1]?.seq;
   const holes = gap && end !== undefined && !talk.holes.includes(end)
     ? [...talk.holes, end]
     : talk.holes;

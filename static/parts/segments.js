@@ -113,12 +113,12 @@ function isWhole(text, index, match) {
 // A sentence's end isn't the address's; a bracket is where it was opened in it.
 /** @param {string} link As it was found. @returns {string} Without what follows it. */
 function trimmed(link) {
-  for (let shown = link;;) {
-    const last = shown.at(-1) ?? "";
-    const opens = shown.split("(").length - 1;
-    const closes = shown.split(")").length - 1;
-    if (!/[.,:;!?*_~\]}|]/.test(last) && !(last === ")" && closes > opens)) return shown;
-    shown = shown.slice(0, -1);
+  // Counted once: a link may be a whole message of brackets.
+  let spare = link.split(")").length - link.split("(").length;
+  for (let end = link.length;; end -= 1) {
+    const last = link[end - 1] ?? "";
+    if (last === ")" && spare > 0) spare -= 1;
+    else if (!/[.,:;!?*_~\]}|]/.test(last)) return link.slice(0, end);
   }
 }
 

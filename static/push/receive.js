@@ -22,6 +22,11 @@ client.on("state", () => dispatch({ type: "connection", state: client.state }));
 client.subscribe(channel, {
   history: PAGE,
   onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
+  onReady: () => {
+    // A page of large pushes is full before it has as many as were asked for.
+    const { messages, more } = state.value;
+    if (more === undefined && messages.length < PAGE) older();
+  },
 });
 
 async function older() {
@@ -43,8 +48,7 @@ async function older() {
 
 function Receive() {
   const { messages, connection, more, loading } = state.value;
-  // Fewer than were asked for are all that there are.
-  const rest = more !== false && messages.length >= PAGE && messages.length < KEPT;
+  const rest = (more ?? messages.length >= PAGE) && messages.length < KEPT;
   return html`
     <${Header} page="receive" />
     <${Connection} state=${connection} />

@@ -12,6 +12,16 @@ export type Fault = "throw" | "reject" | "heap" | "exit" | "hang";
 const LOOK = 5;
 const folder = join(workerData.settings.log, "..");
 
+if (isThere("nostart")) throw new Error("An isolate can't start");
+
+function isThere(name: string): boolean {
+  try {
+    return Deno.statSync(join(folder, name)).isFile;
+  } catch {
+    return false;
+  }
+}
+
 function goWrong(fault: string): void {
   const hoard: number[][] = [];
   switch (fault) {

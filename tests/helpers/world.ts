@@ -29,6 +29,8 @@ export class FakeSocket implements Socket {
   #stalled = false;
 
   get bufferedAmount(): number {
+    // As Deno's: a socket that is gone tells nothing of what was unsent.
+    if (this.readyState !== WebSocket.OPEN) return 0;
     const unread = this.#frames.reduce((sum, { length }) => sum + WEIGHT * length, 0);
     return this.#stalled ? Math.max(UNSENT, unread) : unread;
   }

@@ -75,7 +75,7 @@ async function enter(job: Broadcast, crowd: Crowd): Promise<Reader[]> {
 }
 
 async function broadcast(job: Broadcast): Promise<Broadcasted> {
-  const most = Math.ceil(Math.max(job.rate, 50_000) * job.seconds);
+  const most = Math.ceil(Math.max(job.rate, 200_000) * job.seconds);
   const crowd = new Crowd(SPEECHES[job.speech], most);
   if (job.trace) crowd.trace = [];
   using watch = new Watch(job.pid);
