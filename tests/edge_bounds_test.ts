@@ -222,14 +222,30 @@ Deno.test("the demo's private messages that waited are brought again where the c
     away.socket.stall();
     await new Promise((resolve) => setTimeout(resolve, 12));
     assertEquals([away.connection.taken, taken], [0, []]);
-    // Lost now, it would not be taken either.
-    away.socket.readyState = WebSocket.CLOSED;
-    assertEquals(away.connection.taken, 0);
-    away.socket.readyState = WebSocket.OPEN;
     away.socket.read();
     away.socket.flow();
     await new Promise((resolve) => setTimeout(resolve, 12));
     assertEquals(taken, [sent]);
+  });
+});
+
+Deno.test("what a socket that was lost had unsent isn't taken", async () => {
+  await withWorld(async (world) => {
+    const bob = world.connect("bob");
+    send(bob, { id: 1, publish: { channel: "room:a", data: 1 } });
+    await world.settle();
+    const away = world.connect("bob");
+    send(world.connect("ada"), { id: 1, publish: { channel: "dm:ada.bob", data: "waits" } });
+    await world.settle();
+    away.connection.subscribe("dm:*bob", 0, world.edge.hub.seq);
+    away.connection.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"));
+    await Promise.resolve();
+    const seen: unknown[] = [];
+    away.connection.onEnd = () => seen.push(away.connection.taken);
+    // As Deno has it: then nothing is said to be unsent.
+    away.socket.readyState = WebSocket.CLOSED;
+    away.connection.end(true);
+    assertEquals(seen, [0]);
   });
 });
 

@@ -65,6 +65,7 @@ export class Connection implements Subscriber {
   #unsent = 0;
   #progress: number;
   #open = true;
+  #lost = false;
   #farewell: (() => void) | undefined;
   #tracked: Tracked | undefined;
   // The newest delta of each watched channel that was dropped: told when there is room, its version shows the hole.
@@ -145,7 +146,7 @@ export class Connection implements Subscriber {
   get taken(): number | undefined {
     if (this.#tracked === undefined) return undefined;
     // A socket that was lost says that nothing is unsent.
-    const all = this.#socket.readyState === WebSocket.OPEN && this.#socket.bufferedAmount === 0;
+    const all = !this.#lost && this.#socket.bufferedAmount === 0;
     return all ? this.place(this.#tracked.feed) : this.#tracked.taken;
   }
 
@@ -351,9 +352,14 @@ export class Connection implements Subscriber {
     return this.#farewell !== undefined;
   }
 
-  /** The socket is gone: forgets everything. */
-  end(): void {
+  /**
+   * The socket is gone: forgets everything.
+   *
+   * @param lost Whether it went without a close frame, with whatever was unsent.
+   */
+  end(lost = false): void {
     if (!this.#open) return;
+    this.#lost = lost;
     this.#open = false;
     try {
       this.onEnd?.();

@@ -118,13 +118,14 @@ export class Sockets {
     let session: Session | undefined;
     let counted = true;
     const shaken = once(() => this.#handshakes -= 1);
+    let lost = true;
     const end = once(() => {
       counted = false;
       clearTimeout(late);
       shaken();
       gone();
       if (connection === undefined) return;
-      connection.end();
+      connection.end(lost);
       this.#connections.delete(connection);
     });
     const late = setTimeout(() => {
@@ -153,10 +154,12 @@ export class Sockets {
       }
     };
     socket.onclose = ({ code }) => {
+      // Without a close frame Deno says 0.
+      lost = code === 0;
       end();
       log.debug("connection.closed", { connection: id, code, address });
     };
-    socket.onerror = () => connection?.end();
+    socket.onerror = () => connection?.end(true);
   }
 }
 

@@ -68,8 +68,7 @@ function Quote({ channel, seq, quote, act }) {
   }, [quote === undefined, channel, seq]);
   if (quote === undefined) return html`<p class="quote gone">${t("quoteLoading")}</p>`;
   if (quote === null) return html`<p class="quote gone">${t("quoteGone")}</p>`;
-  return html`<button type="button" class="quote" onClick=${() =>
-    act.jump(channel, seq)}>
+  return html`<button type="button" class="quote" onClick=${() => act.jump(channel, seq)}>
     <${Icon} name="reply" /><bdi class="name">${quote.name ?? quote.from ?? "–"}</bdi>
     <span class="excerpt" dir="auto">${excerpt(quote.text)}</span>
   </button>`;
