@@ -20,6 +20,12 @@ export interface Config {
   readonly open: boolean;
   readonly pages: string | undefined;
   readonly adminTokenFile: string | undefined;
+  /** What tokens of programs are signed with. */
+  readonly jwtSecretFile: string | undefined;
+  /** A file or an address with public keys. */
+  readonly jwks: string | undefined;
+  readonly accountClaim: string;
+  readonly jwtAudience: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
@@ -76,6 +82,22 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     value: "FILE",
     fallback: "",
     text: "the admin token; closes the server unless --open",
+  },
+  "jwt-secret-file": {
+    value: "FILE",
+    fallback: "",
+    text: "the secret that programs sign their tokens with (HS256)",
+  },
+  jwks: {
+    value: "FILE|URL",
+    fallback: "",
+    text: "public keys of tokens (RS256, ES256, EdDSA)",
+  },
+  "account-claim": { value: "NAME", fallback: "sub", text: "the claim that names the account" },
+  "jwt-audience": {
+    value: "NAME",
+    fallback: "",
+    text: 'what a token\'s "aud" must hold; where not said, it may be absent or fanfare',
   },
   "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
   rate: {
@@ -188,6 +210,10 @@ export function readConfig(
     open: given.has("open"),
     pages: optional("pages"),
     adminTokenFile: optional("admin-token-file"),
+    jwtSecretFile: optional("jwt-secret-file"),
+    jwks: optional("jwks"),
+    accountClaim: one("account-claim"),
+    jwtAudience: optional("jwt-audience"),
     trustProxy: given.has("trust-proxy"),
     limits: limits(one),
     retention: {

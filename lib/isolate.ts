@@ -1,6 +1,6 @@
 /** What an edge is told, and what goes between its isolate and its supervisor. */
 import type { AccessSettings } from "./access.ts";
-import type { Downward, Upward } from "./bus.ts";
+import type { Downward, Readers, Upward } from "./bus.ts";
 import type { Limits } from "./limits.ts";
 import type { Level } from "./logger.ts";
 
@@ -49,6 +49,7 @@ export type FromWorker =
   | { readonly kind: "bus"; readonly message: Upward }
   | { readonly kind: "serving"; readonly port: number }
   | { readonly kind: "beat" | "left" }
+  | { readonly kind: "readers"; readonly ask: number; readonly readers: Readers }
   /** It can't serve; it ends by itself. */
   | { readonly kind: "failed"; readonly sentence: string };
 
@@ -56,4 +57,7 @@ export type FromWorker =
 export type ToWorker =
   | { readonly kind: "bus"; readonly message: Downward }
   | { readonly kind: "refuse" }
+  /** Asks for the channels that are read there. */
+  | { readonly kind: "readers"; readonly ask: number }
+  | { readonly kind: "renew"; readonly access: AccessSettings }
   | { readonly kind: "leave"; readonly farewell: Farewell };

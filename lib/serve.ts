@@ -1,17 +1,19 @@
 /** Puts a server together out of its parts, and takes it apart again. */
 import { join } from "node:path";
-import { type CoreEnd, directBus } from "./bus.ts";
-import { type Config, ConfigError } from "./config.ts";
+import { type CoreEnd, directBus, type Readers } from "./bus.ts";
+import type { AccessSettings } from "./access.ts";
+import type { Config } from "./config.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { localSequencer } from "./core/sequencer.ts";
-import { isLoopback } from "./address.ts";
+import { Credentials } from "./credentials.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
 import { type EdgeSettings, LEAVE_ALL } from "./isolate.ts";
 import { FolderLock } from "./lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel } from "./logger.ts";
+import type { Withdrawal } from "./tokens.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
 
@@ -56,13 +58,10 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const lock = stack.use(FolderLock.take(config.data));
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
+  const credentials = stack.adopt(await Credentials.open(config), (held) => held.close());
   const settings: EdgeSettings = {
     log: path,
-    access: {
-      key: await secret(join(config.data, "cookie.key"), 32),
-      adminToken: await adminToken(config),
-      open: config.open || (isLoopback(config.host) && config.adminTokenFile === undefined),
-    },
+    access: credentials.settings,
     limits: config.limits,
     host: config.host,
     port: config.port,
@@ -71,15 +70,29 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     pages: config.pages,
   };
   const sequencer = localSequencer(log, clock);
+  let readers = (): Promise<Readers> => Promise.resolve([]);
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
-    const core = new Core({ bus, log, sequencer, now, limits, retention, clock });
+    const withdraw = (tokens: Withdrawal) => credentials.withdraw(tokens);
+    const core = new Core({
+      bus,
+      log,
+      sequencer,
+      now,
+      limits,
+      retention,
+      clock,
+      withdraw,
+      readers: () => readers(),
+    });
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
     ? await openOne(settings, openCore, { log, clock, stack })
     : await openMany(settings, openCore, { log, stack, config, parts: { ...parts, exit } });
+  readers = () => edges.readers();
+  credentials.watch((access) => edges.renew(access));
   lock.tell(urlOf(edges.address));
   const held = stack.move();
   return {
@@ -104,6 +117,8 @@ interface Edges {
   readonly address: Deno.NetAddr;
   replacements(): number;
   replace(): Promise<void>;
+  readers(): Promise<Readers>;
+  renew(access: AccessSettings): void;
   refuseNew(): void;
   leave(): Promise<void>;
 }
@@ -124,6 +139,8 @@ async function openOne(
     address: server.address,
     replacements: () => 0,
     replace: () => Promise.resolve(),
+    readers: () => Promise.resolve(server.readers),
+    renew: (access) => server.renew(access),
     refuseNew: () => server.refuseNew(),
     leave: () => server.leave(LEAVE_ALL),
   };
@@ -166,6 +183,8 @@ async function openMany(
     async replace() {
       for (const edge of supervisor.edges) await supervisor.replace(edge);
     },
+    readers: () => supervisor.readers(),
+    renew: (access) => supervisor.renew(access),
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),
   };
@@ -193,37 +212,4 @@ export function urlOf({ hostname, port }: Deno.NetAddr): string {
 
 function newEpoch(): string {
   return crypto.randomUUID();
-}
-
-async function adminToken({ adminTokenFile, data }: Config): Promise<string> {
-  if (adminTokenFile === undefined) return (await secret(join(data, "admin.token"), 24)).toBase64();
-  const token = (await Deno.readTextFile(adminTokenFile)).trim();
-  if (token.length >= 16) return token;
-  throw new ConfigError(`The token in "${adminTokenFile}" must have at least 16 characters`);
-}
-
-// Kept as base64, so that an operator can read it out of the file.
-async function secret(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const known = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (known !== undefined) {
-    const key = Uint8Array.fromBase64(known.trim());
-    if (key.length === bytes) return key;
-    throw new Error(`Cannot use "${path}": it must hold ${bytes} bytes in base64`);
-  }
-  const fresh = crypto.getRandomValues(new Uint8Array(bytes));
-  // There whole or not at all: a kill in between must not leave an empty one. The folder is ours alone.
-  const unfinished = `${path}-new`;
-  using file = await Deno.open(unfinished, {
-    create: true,
-    truncate: true,
-    write: true,
-    mode: 0o600,
-  });
-  await file.write(new TextEncoder().encode(`${fresh.toBase64()}\n`));
-  await file.sync();
-  await Deno.rename(unfinished, path);
-  return fresh;
 }

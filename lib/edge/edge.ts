@@ -4,9 +4,10 @@ import type { EdgeEnd } from "../bus.ts";
 import { Counters } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { Reader } from "../log/reader.ts";
+import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
-import { EdgeServer } from "./server.ts";
+import { EdgeServer, lastLine } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 
 /** How an edge takes part. */
@@ -42,12 +43,13 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
   const [pages, access] = await Promise.all([
     Pages.open(settings.pages),
-    Access.create(settings.access),
+    Access.create(settings.access, clock),
   ]);
   const hub = new Hub(bus, reader, place.seq);
   const counters = new Counters();
+  const grants = new Grants(access, clock, lastLine);
   const server = new EdgeServer(
-    { hub, bus, access, limits, counters, clock, ping: IDLE_SECONDS * 500 },
+    { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     { host, port, origins, trustProxy, pages, reusePort },
   );
   const parts = stack.move();

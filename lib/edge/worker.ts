@@ -30,6 +30,10 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
         return bus.receive(message.message);
       case "refuse":
         return edge.server.refuseNew();
+      case "readers":
+        return tell({ kind: "readers", ask: message.ask, readers: edge.server.readers });
+      case "renew":
+        return edge.server.renew(message.access);
       case "leave":
         return void leave(edge, message.farewell);
     }
