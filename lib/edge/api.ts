@@ -277,6 +277,8 @@ export function needsAccount(
   channel: string,
 ): Response | undefined {
   if (who.account !== null || who.admin || access.may(who, action, channel)) return undefined;
+  // What isn't a channel needs nobody: that is said later.
+  if (channel !== ALL_DIRECT && parseChannel(channel) === undefined) return undefined;
   return unauthorized(NEEDS_ACCOUNT);
 }
 

@@ -47,7 +47,7 @@ export function eventPoints(edge: EdgeParts, sockets: Sockets): Point[] {
     return await sockets.stream(caller, {
       codec,
       who,
-      idle: { word: COMMENT, pause: SILENCE },
+      idle: { word: () => COMMENT, pause: SILENCE },
       headers: HEADERS,
       begin: (connection) => begin(edge, connection, { channels, who, since }),
     });

@@ -114,7 +114,10 @@ export async function tagged(
   if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
     return new Response(null, { status: 304, headers });
   }
-  if (body.length < LEAST_PACKED || acceptsEncodings(request, "gzip", "identity") !== "gzip") {
+  // Who names none may well read none.
+  const packs = request.headers.has("accept-encoding") &&
+    acceptsEncodings(request, "gzip", "identity") === "gzip";
+  if (body.length < LEAST_PACKED || !packs) {
     return new Response(body, { headers });
   }
   headers["content-encoding"] = "gzip";

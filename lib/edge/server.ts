@@ -20,6 +20,7 @@ import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, NativeSession } from "./session.ts";
+import { pushPoints } from "./push.ts";
 import { Sockets } from "./sockets.ts";
 import { ending } from "./sse.ts";
 
@@ -216,6 +217,7 @@ export class EdgeServer {
       },
       ...apiPoints(this.#edge),
       ...eventPoints(this.#edge, this.#sockets),
+      ...pushPoints(this.#edge, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
     ];

@@ -38,7 +38,7 @@ export interface Source {
   /** Whose it is. */
   readonly who: Who;
   /** What is said when nothing else is, and after how many milliseconds. */
-  readonly idle: { readonly word: string; readonly pause: number };
+  readonly idle: { readonly word: () => string; readonly pause: number };
   /** Of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   /** Begins to read. */
@@ -140,7 +140,7 @@ export class Sockets {
       log.debug("connection.closed", { connection: id, address });
     });
     const connection = new Connection(id, socket, codec, this.#edge.hub, address);
-    const beat = setInterval(() => connection.tell(idle.word), idle.pause);
+    const beat = setInterval(() => connection.tell(idle.word()), idle.pause);
     this.#connections.add(connection);
     this.#edge.grants.hold(connection, who);
     log.debug("connection.open", { connection: id, codec: codec.name, address });

@@ -83,8 +83,8 @@ export function readBodyAs<T>(schema: v.GenericSchema<unknown, T>, json: string)
   } catch {
     return bad("The body isn't JSON");
   }
-  // Around `data` there are an array and an object at most.
-  const fault = faultIn(value, MAX_DEPTH + 2);
+  // Around `data` there is an object, and where many come together an array.
+  const fault = faultIn(value, MAX_DEPTH + (Array.isArray(value) ? 2 : 1));
   return fault === undefined ? check(schema, value, "the body") : bad(`The body ${fault}`);
 }
 
