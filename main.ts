@@ -5,13 +5,18 @@ import { type Config, ConfigError, HELP, readConfig } from "./lib/config.ts";
 import { backup } from "./lib/log/backup.ts";
 import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
+import { makeToken } from "./lib/token_command.ts";
 import { logPath, type Running, serve, urlOf } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
 
 async function main(): Promise<void> {
-  const config = readConfig(Deno.args, (name) => Deno.env.get(name));
+  const env = (name: string) => Deno.env.get(name);
+  if (Deno.args[0] === "token") {
+    return console.log(await makeToken(Deno.args.slice(1), env, Math.floor(Date.now() / 1000)));
+  }
+  const config = readConfig(Deno.args, env);
   if (config === "help") return console.log(HELP);
   if (config === "version") return console.log(`fanfare ${denoJson.version}`);
   await startLogging(config.logLevel);

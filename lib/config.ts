@@ -161,6 +161,7 @@ export const HELP = [
   "",
   "Usage: deno task start [--flag value …]        serve",
   "       deno task backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
+  "       deno task token --sub ACCOUNT …         make a token for a program, see token --help",
   "       deno task check:log [--data DIR]        read all of the log and look for damage",
   "",
   ...Object.entries(FLAGS).map(([name, { value, fallback, text }]) => {

@@ -303,3 +303,35 @@ Deno.test("I2: a token in `hello` and one in the header of a handshake are looke
   const { error } = await client.ask("hello", { token: expired });
   assertEquals(Object(error).code, "unauthorized");
 });
+
+Deno.test("the token command makes one that the server takes, and says what is wrong with its flags", async () => {
+  const file = await fileWith(`${SECRET}\n`);
+  const token = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-read", "--allow-env", "main.ts", "token", ...args],
+      cwd: new URL("..", import.meta.url),
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, out: decoder.decode(stdout).trim(), error: decoder.decode(stderr).trim() };
+  };
+  const secret = ["--jwt-secret-file", file];
+  const made = await token("--sub", "ci", "--publish", "push:*", "--expires", "1h", ...secret);
+  await using server = await closed();
+  assertEquals((await meOf(server, made.out)).body, { account: "ci" });
+  const path = "/api/channels/push:a/messages";
+  assertEquals(
+    (await http(server, path, { headers: bearer(made.out), json: { data: 1 } })).status,
+    201,
+  );
+  for (
+    const [args, sentence] of [
+      [["--sub", "a b", ...secret], "--sub must be an account"],
+      [["--sub", "ci"], "--jwt-secret-file is missing"],
+      [["--sub", "ci", "--expires", "soon", ...secret], '--expires is "soon"'],
+      [["--sub", "ci", "--unknown"], "--unknown"],
+    ] as const
+  ) {
+    const { code, error } = await token(...args);
+    assertEquals([code, error.includes(sentence), error.split("\n").length], [2, true, 1], error);
+  }
+});
