@@ -118,6 +118,11 @@ export class Client {
     return this.#outbox.items;
   }
 
+  /** Whether what is in the outbox outlives this page: not where the browser has no IndexedDB or refuses it. */
+  get keeps() {
+    return this.#store.lasting;
+  }
+
   /**
    * Listens.
    *

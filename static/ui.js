@@ -1,8 +1,8 @@
 // @ts-check
 /** The one import of the libraries that draw. */
 import { h, render } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { effect, signal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { computed, effect, signal } from "@preact/signals";
 import htm from "htm";
 
 // htm's types describe CommonJS, what is served is its module.
@@ -18,11 +18,14 @@ export const html = bound.bind(h);
  * @template S, A
  * @param {(state: S, action: A) => S} reduce Makes the next state.
  * @param {S} initial The first.
- * @returns {{state: import("@preact/signals").Signal<S>, dispatch: (action: A) => void}} The state and what changes it.
+ * @returns {{state: import("@preact/signals").Signal<S>, dispatch: (...actions: A[]) => void}} The state and what changes it; several actions are drawn once.
  */
 export function store(reduce, initial) {
   const state = signal(initial);
-  return { state, dispatch: (action) => void (state.value = reduce(state.value, action)) };
+  return {
+    state,
+    dispatch: (...actions) => void (state.value = actions.reduce(reduce, state.value)),
+  };
 }
 
-export { effect, render, signal, useEffect, useLayoutEffect, useRef, useState };
+export { computed, effect, render, signal, useEffect, useLayoutEffect, useMemo, useRef, useState };

@@ -171,7 +171,7 @@ Deno.test("a reader that retention overtook is closed, and comes back to a gap",
   ada.socket.read();
   ada.socket.stall();
   const data = "x".repeat(60_000);
-  for (let id = 1; id <= 40; id++) {
+  for (let id = 1; id <= 160; id++) {
     bob.session.receive(JSON.stringify({ id, publish: { channel: "room:a", data } }));
   }
   await world.settle();

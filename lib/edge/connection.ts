@@ -14,10 +14,13 @@ import { Entry } from "./ring.ts";
 export const UNSENT = 65_536;
 
 /** Where a frame is cut, in characters. */
-export const FRAME_CUT = 262_144;
+export const FRAME_CUT = 131_072;
 
 /** How long a client may take nothing before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
+
+// How often a byte ends a frame, in 65,536ths.
+const MARKS = 2 * 65_536 / FRAME_CUT;
 
 // How long the answers of one connection may take before the others have their turn, in milliseconds.
 const ANSWER_TURN = 5;
@@ -305,7 +308,7 @@ export class Connection implements Subscriber {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
     if (this.#unsent === 0) this.#settle();
-    const parts = this.#takeAnswers();
+    const parts = this.#answers.length === 0 ? [] : this.#takeAnswers();
     if (this.#answers.length > 0) {
       // What isn't kept never overtakes the answer that it belongs to.
       this.#hub.wake(this);
@@ -385,7 +388,7 @@ export class Connection implements Subscriber {
     for (const { feed, place, until } of this.#subscriptions.values()) {
       const after = Math.max(this.#cursor, until ?? place);
       const next = after >= feed.ring.floor
-        ? feed.ring.after(after)[0]?.message.seq
+        ? feed.ring.after(after, 0).entries[0]?.message.seq
         : reader.after(feed.name, after, seq, 1).messages[0]?.seq;
       if (next !== undefined) first = Math.min(first, next);
     }
@@ -404,6 +407,7 @@ export class Connection implements Subscriber {
   }
 
   #takeWords(parts: string[]): void {
+    if (this.#words.length === 0 && this.#missed.size === 0) return;
     for (const line of this.#missed.values()) parts.push(line);
     for (const word of this.#words) parts.push(word);
     this.#missed.clear();
@@ -453,8 +457,7 @@ export class Connection implements Subscriber {
 
   #takeLive(parts: string[]): void {
     if (this.#cursor === this.#hub.seq) return;
-    const fresh = [...this.#subscriptions.values()].some(({ place }) => place > this.#cursor);
-    if (fresh || !this.codec.joins) {
+    if (!this.codec.joins || this.#isFresh()) {
       const { entries, cursor } = this.#collect();
       for (const entry of entries) {
         parts.push(entry.line(this.codec));
@@ -464,11 +467,18 @@ export class Connection implements Subscriber {
       return;
     }
     const made = this.#hub.shared(`${this.#signature}@${this.#cursor}`, () => {
-      const { entries, cursor } = this.#collect();
-      return { frame: entries.map((entry) => entry.line(this.codec)).join("\n"), cursor };
+      const { entries, cursor, whole } = this.#collect();
+      const frame = entries.map((entry) => entry.line(this.codec)).join("\n");
+      return { frame, cursor, whole };
     });
     if (made.frame !== "") parts.push(made.frame);
     this.#advance(made.cursor);
+  }
+
+  // Whether a subscription began after the cursor: then its place differs from that of all others with the same feeds.
+  #isFresh(): boolean {
+    for (const { place } of this.#subscriptions.values()) if (place > this.#cursor) return true;
+    return false;
   }
 
   #note(message: Message): void {
@@ -481,29 +491,29 @@ export class Connection implements Subscriber {
   }
 
   // What its feeds have from the cursor on, merged by seq: from the rings, or for a feed that it fell out of from the log.
-  #collect(): { entries: Entry[]; cursor: number } {
+  #collect(): { entries: Entry[]; cursor: number; whole: boolean } {
     let upTo = this.#hub.seq;
     const found = new Map<number, Entry>();
     for (const { feed, place } of this.#subscriptions.values()) {
-      const after = Math.max(this.#cursor, place);
-      if (after >= feed.ring.floor) {
-        for (const entry of feed.ring.after(after)) found.set(entry.message.seq, entry);
-        continue;
-      }
-      const page = this.#read(feed, after, upTo);
-      for (const message of page.messages) found.set(message.seq, new Entry(message));
-      const last = page.messages.at(-1);
-      if (page.more && last !== undefined) upTo = last.seq;
+      const { entries, more } = this.#next(feed, Math.max(this.#cursor, place), upTo);
+      for (const entry of entries) found.set(entry.message.seq, entry);
+      const last = entries.at(-1);
+      if (more && last !== undefined) upTo = Math.min(upTo, last.message.seq);
     }
-    const entries: Entry[] = [];
-    let size = 0;
-    for (const entry of [...found.values()].sort((a, b) => a.message.seq - b.message.seq)) {
-      if (entry.message.seq > upTo) break;
-      entries.push(entry);
-      size += entry.line(this.codec).length;
-      if (size >= FRAME_CUT) return { entries, cursor: entry.message.seq };
+    const due = [...found.values()].filter(({ message }) => message.seq <= upTo);
+    if (this.#subscriptions.size > 1) due.sort((a, b) => a.message.seq - b.message.seq);
+    const end = cutOf(due, this.codec, upTo < this.#hub.seq);
+    const last = due[end - 1];
+    if (end === due.length || last === undefined) {
+      return { entries: due, cursor: upTo, whole: upTo < this.#hub.seq };
     }
-    return { entries, cursor: upTo };
+    return { entries: due.slice(0, end), cursor: last.message.seq, whole: true };
+  }
+
+  #next(feed: Feed, after: number, upTo: number): { entries: Entry[]; more: boolean } {
+    if (after >= feed.ring.floor) return feed.ring.after(after, FRAME_CUT);
+    const { messages, more } = this.#read(feed, after, upTo);
+    return { entries: messages.map((message) => new Entry(message)), more };
   }
 
   // Retention may have taken what was due: then the client has to come back, to be told of the gap.
@@ -527,4 +537,22 @@ export class Connection implements Subscriber {
     const ids = [...this.#subscriptions.values()].map(({ feed }) => feed.id).sort((a, b) => a - b);
     this.#signature = `${this.codec.index}:${ids.join(",")}`;
   }
+}
+
+/**
+ * Finds where a frame ends. What is more than a frame is cut where the entries themselves say so, whatever it began with: so
+ * those who fell behind at different places are at the same places again after one frame, and share what follows.
+ */
+function cutOf(due: readonly Entry[], codec: Codec, more: boolean): number {
+  let size = 0;
+  let cut = 0;
+  for (const [i, entry] of due.entries()) {
+    const { length } = entry.line(codec);
+    size += length + 1;
+    // On average once in half a frame: the high bits of a multiple of the golden ratio are spread evenly.
+    const mark = Math.imul(entry.message.seq, 0x9e3779b1) >>> 16;
+    if (cut === 0 && mark < length * MARKS) cut = i + 1;
+    if (size >= FRAME_CUT) return cut === 0 ? i + 1 : cut;
+  }
+  return more && cut > 0 ? cut : due.length;
 }

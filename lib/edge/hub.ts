@@ -11,8 +11,11 @@ import { Entry, Ring } from "./ring.ts";
 /** What all rings hold together, in bytes. */
 export const RINGS_BYTES = 64 * 1_048_576;
 
-/** How long one turn sends before the loop runs, in milliseconds; a `send` costs 10 µs (design.md section 3). */
-const TURN = 10;
+/**
+ * How long one turn sends before the loop runs, in milliseconds: what a turn sends is written once the loop runs, so the first of
+ * a thousand needn't wait for the last.
+ */
+const TURN = 2;
 
 /** How soon a connection whose socket was full is looked at again, in milliseconds. */
 const LOOK_AGAIN = 5;
@@ -21,8 +24,8 @@ const LOOK_AGAIN = 5;
 const REPAIR_PAGE = 1000;
 const REPAIR_PAGES = 10;
 
-// With frames of 256 KiB at most this is 16 MiB.
-const SHARED_FRAMES = 64;
+// Of each kind; with frames of 64 KiB that is 16 MiB.
+const SHARED_FRAMES = 256;
 
 /** What the hub needs of a connection. */
 export interface Subscriber {
@@ -37,6 +40,15 @@ export interface Subscriber {
   tell(word: string): boolean;
   /** Tells who came and went, if it was asked for. */
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void;
+}
+
+/** Joined lines. */
+export interface Frame {
+  readonly frame: string;
+  /** The place after it. */
+  readonly cursor: number;
+  /** Whether it stays what it is when more is published. */
+  readonly whole: boolean;
 }
 
 /** A feed that someone here reads. */
@@ -54,13 +66,19 @@ export class Hub implements Receiver {
   // Feeds whose rings hold something, the one that was quiet for longest first: it is the first to give room.
   readonly #filled = new Set<Feed>();
   readonly #watchers = new Map<string, Set<Subscriber>>();
-  readonly #due = new Set<Subscriber>();
+  // Those with an answer are served in this turn, those with messages in the next round.
+  readonly #urgent = new Set<Subscriber>();
+  #due = new Set<Subscriber>();
+  #round = new Set<Subscriber>();
   readonly #full = new Set<Subscriber>();
-  readonly #frames = new Map<string, { frame: string; cursor: number }>();
+  // Frames up to the last record are good until the next one comes, those that were cut for as long as they are kept.
+  readonly #newest = new Map<string, Frame>();
+  readonly #whole = new Map<string, Frame>();
   #seq: number;
   #lastFeed = 0;
   #ringBytes = 0;
-  #flushing = false;
+  #answering = false;
+  #sending = false;
   #looking = false;
   #writable = true;
 
@@ -102,7 +120,9 @@ export class Hub implements Receiver {
    * @param connection The connection.
    */
   remove(connection: Subscriber): void {
+    this.#urgent.delete(connection);
     this.#due.delete(connection);
+    this.#round.delete(connection);
     this.#full.delete(connection);
   }
 
@@ -163,13 +183,13 @@ export class Hub implements Receiver {
   /**
    * Has a connection served at the end of this turn.
    *
-   * @param connection Who has something to be sent.
+   * @param connection Who is answered.
    */
   wake(connection: Subscriber): void {
-    this.#due.add(connection);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(() => this.#flush());
+    this.#urgent.add(connection);
+    if (this.#answering) return;
+    this.#answering = true;
+    queueMicrotask(() => this.#answer());
   }
 
   /**
@@ -188,19 +208,19 @@ export class Hub implements Receiver {
    * Joins lines once for all connections with the same feeds, codec and place.
    *
    * @param signature Feeds, codec and place.
-   * @param make Makes the frame, and tells the place after it.
+   * @param make Makes the frame.
    * @returns The frame.
    */
-  shared(
-    signature: string,
-    make: () => { frame: string; cursor: number },
-  ): { frame: string; cursor: number } {
-    let frame = this.#frames.get(signature);
-    if (frame === undefined) {
-      frame = make();
-      // Laggards at many different places share little; what is kept for them must have an end.
-      if (this.#frames.size >= SHARED_FRAMES) this.#frames.clear();
-      this.#frames.set(signature, frame);
+  shared(signature: string, make: () => Frame): Frame {
+    const known = this.#newest.get(signature) ?? this.#whole.get(signature);
+    if (known !== undefined) return known;
+    const frame = make();
+    const frames = frame.whole ? this.#whole : this.#newest;
+    frames.set(signature, frame);
+    // Laggards at many different places share little; what is kept for them must have an end.
+    for (const oldest of frames.keys()) {
+      if (frames.size <= SHARED_FRAMES) break;
+      frames.delete(oldest);
     }
     return frame;
   }
@@ -211,8 +231,7 @@ export class Hub implements Receiver {
    * @param post The next.
    */
   receive(post: Post): void {
-    this.#frames.clear();
-    for (const message of post.messages) if (message.seq > this.#seq) this.#take(message);
+    this.#takeAll(post.messages);
     this.#seq = Math.max(this.#seq, post.seq);
     this.#writable = post.writable;
     for (const delta of post.presence) this.#tellPresence(delta);
@@ -226,11 +245,10 @@ export class Hub implements Receiver {
    * @throws {Error} If the log can't be read.
    */
   repair(seq: number): void {
-    this.#frames.clear();
     for (let pages = 0; this.#seq < seq; pages++) {
       if (pages === REPAIR_PAGES) return this.#skip(seq);
       const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);
-      for (const message of messages) this.#take(message);
+      this.#takeAll(messages);
       this.#seq = more ? messages.at(-1)?.seq ?? seq : seq;
     }
   }
@@ -261,25 +279,34 @@ export class Hub implements Receiver {
       this.#ringBytes -= feed.ring.bytes;
       feed.ring.skip(seq);
       this.#filled.delete(feed);
-      for (const connection of feed.readers) this.wake(connection);
+      for (const connection of feed.readers) this.#due.add(connection);
     }
+    this.#beginRound();
   }
 
-  #take(message: Message): void {
-    const channel = parseChannel(message.channel);
-    const entry = new Entry(message);
-    for (const name of channel === undefined ? [] : feedsOf(channel)) this.#append(name, entry);
-  }
-
-  #append(name: string, entry: Entry): void {
-    const feed = this.#feeds.get(name);
-    if (feed === undefined) return;
-    const before = feed.ring.bytes;
-    feed.ring.push(entry);
-    this.#ringBytes += feed.ring.bytes - before;
-    this.#filled.delete(feed);
-    this.#filled.add(feed);
-    for (const connection of feed.readers) this.wake(connection);
+  // Readers are woken once, however many messages they are due.
+  #takeAll(messages: readonly Message[]): void {
+    this.#newest.clear();
+    const filled = new Set<Feed>();
+    for (const message of messages) {
+      const channel = parseChannel(message.channel);
+      if (channel === undefined || message.seq <= this.#seq) continue;
+      const entry = new Entry(message);
+      for (const name of feedsOf(channel)) {
+        const feed = this.#feeds.get(name);
+        if (feed === undefined) continue;
+        const before = feed.ring.bytes;
+        feed.ring.push(entry);
+        this.#ringBytes += feed.ring.bytes - before;
+        filled.add(feed);
+      }
+    }
+    for (const feed of filled) {
+      this.#filled.delete(feed);
+      this.#filled.add(feed);
+      for (const connection of feed.readers) this.#due.add(connection);
+    }
+    this.#beginRound();
     for (const quiet of this.#filled) {
       if (this.#ringBytes <= RINGS_BYTES) break;
       this.#ringBytes -= quiet.ring.bytes;
@@ -309,16 +336,38 @@ export class Hub implements Receiver {
     }
   }
 
-  // Sends are bounded in time, so that a flood to many delays these and not commits, answers and pings.
-  #flush(): void {
+  #answer(): void {
     const end = this.now() + TURN;
-    for (const connection of this.#due) {
-      this.#due.delete(connection);
+    for (const connection of this.#urgent) {
+      this.#urgent.delete(connection);
       connection.serve();
       if (this.now() > end) break;
     }
-    this.#flushing = this.#due.size > 0;
-    if (this.#flushing) setImmediate(() => this.#flush());
+    this.#answering = this.#urgent.size > 0;
+    if (this.#answering) setImmediate(() => this.#answer());
+  }
+
+  #beginRound(): void {
+    if (this.#sending || this.#due.size === 0) return;
+    this.#sending = true;
+    [this.#round, this.#due] = [this.#due, this.#round];
+    queueMicrotask(() => this.#send());
+  }
+
+  // Sends are bounded in time, so that a flood to many delays these and not commits, answers and pings. Whoever is due again
+  // meanwhile waits for the next round: the longer one takes, the larger are the frames of the next.
+  #send(): void {
+    const end = this.now() + TURN;
+    for (const connection of this.#round) {
+      this.#round.delete(connection);
+      connection.serve();
+      if (this.now() > end) break;
+    }
+    setImmediate(() => {
+      if (this.#round.size > 0) return this.#send();
+      this.#sending = false;
+      this.#beginRound();
+    });
   }
 
   #look(): void {

@@ -2,7 +2,8 @@
 import { serveFile } from "@std/http/file-server";
 import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
-import { makeShell, type Shell } from "./shell.ts";
+import { Compressed } from "./compressed.ts";
+import { makeShell, modulesOf, type Shell } from "./shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
 
@@ -43,20 +44,21 @@ const PERMISSIONS = [
 /** Serves pages and assets. */
 export class Pages {
   readonly #libraries = new Map<string, string>();
-  readonly #importMap: string;
+  readonly #heads: ReadonlyMap<string, string>;
   readonly #shell: Shell;
   readonly #policy: string;
   readonly #own: string | undefined;
+  readonly #compressed = new Compressed();
 
   private constructor(
     libraries: Map<string, string>,
-    importMap: string,
+    heads: ReadonlyMap<string, string>,
     hash: string,
     shell: Shell,
     own?: string,
   ) {
     this.#libraries = libraries;
-    this.#importMap = importMap;
+    this.#heads = heads;
     this.#shell = shell;
     this.#own = own;
     this.#policy = [
@@ -94,26 +96,27 @@ export class Pages {
     const importMap = JSON.stringify({ imports });
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(importMap));
     const folder = own === undefined ? undefined : await Deno.realPath(own);
-    const shell = await shellOf(libraries, imports, importMap);
-    return new Pages(libraries, importMap, new Uint8Array(digest).toBase64(), shell, folder);
+    const heads = await headsOf(libraries, imports, importMap);
+    const shell = await shellOf(libraries, imports, heads);
+    return new Pages(libraries, heads, new Uint8Array(digest).toBase64(), shell, folder);
   }
 
   /**
    * Serves one of our pages.
    *
+   * @param request A GET or HEAD.
    * @param shell The shell's file, from {@linkcode PAGES}.
    * @returns The page.
    */
-  async page(shell: string): Promise<Response> {
-    return new Response(await pageText(shell, this.#importMap), {
-      headers: {
-        "content-type": "text/html; charset=utf-8",
-        "cache-control": "private, no-cache",
-        "content-security-policy": this.#policy,
-        "fanfare-shell": this.#shell.version,
-        "cross-origin-embedder-policy": "require-corp",
-        "permissions-policy": PERMISSIONS,
-      },
+  async page(request: Request, shell: string): Promise<Response> {
+    const text = await pageText(shell, this.#heads.get(shell));
+    const type = "text/html; charset=utf-8";
+    return withHeaders(await this.#compressed.text(request, shell, text, type), {
+      "cache-control": "private, no-cache",
+      "content-security-policy": this.#policy,
+      "fanfare-shell": this.#shell.version,
+      "cross-origin-embedder-policy": "require-corp",
+      "permissions-policy": PERMISSIONS,
     });
   }
 
@@ -141,15 +144,17 @@ export class Pages {
    */
   async asset(request: Request, path: string): Promise<Response | undefined> {
     const library = this.#libraries.get(path);
+    const file = library ?? fileOf(path);
+    if (file === undefined) return undefined;
+    // Modules may end in .mjs or .js; what they are here is their URL's.
+    const response = await this.#compressed.file(request, path, file, (text) => lean(path, text)) ??
+      await serveFile(request, file);
     if (library !== undefined) {
-      return withHeaders(await serveFile(request, library), {
+      return withHeaders(response, {
         "content-type": "text/javascript; charset=utf-8",
         "cache-control": "public, max-age=31536000, immutable",
       });
     }
-    const file = fileOf(path);
-    if (file === undefined) return undefined;
-    const response = await serveFile(request, file);
     return response.status === 404
       ? undefined
       : withHeaders(response, { "cache-control": "no-cache" });
@@ -190,27 +195,62 @@ function fileOf(path: string): string | undefined {
   return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
 }
 
-async function pageText(shell: string, importMap: string): Promise<string> {
+// A doc comment that has its lines for itself; all together are a third of what a page would load.
+const DOC = /^[ \t]*\/\*\*(?:(?!\*\/)[^])*\*\/[ \t]*$/gm;
+
+/** @returns What a page is given of its scripts: no doc comments, in lines of the same numbers. The library under its own name keeps them. */
+function lean(path: string, text: string): string {
+  const script = path.startsWith("/static/") && path.endsWith(".js");
+  return script ? text.replace(DOC, (comment) => comment.replace(/[^\n]+/g, "")) : text;
+}
+
+async function pageText(shell: string, head = ""): Promise<string> {
   const html = await Deno.readTextFile(join(ROOT, shell));
-  const filled = html.replace(PLACE, () => `<script type="importmap">${importMap}</script>`);
+  const filled = html.replace(PLACE, () => head);
   if (filled !== html) return filled;
   throw new Error(`Cannot serve "${shell}": it has no place for the import map`);
 }
 
+type Names = Readonly<Record<string, string>>;
+
+/** @returns For each shell what stands in its head: the import map, and all modules, so that they are asked for at once. */
+async function headsOf(
+  libraries: ReadonlyMap<string, string>,
+  imports: Names,
+  importMap: string,
+): Promise<Map<string, string>> {
+  const heads = new Map<string, string>();
+  for (const shell of Object.values(PAGES)) {
+    const html = await Deno.readTextFile(join(ROOT, shell));
+    const modules = await modulesOf(html, imports, readServed(libraries));
+    const links = modules.map((url) => `<link rel="modulepreload" href="${url}">`);
+    // A module that is asked for before the import map stands makes older browsers refuse the map.
+    heads.set(shell, [`<script type="importmap">${importMap}</script>`, ...links].join("\n    "));
+  }
+  return heads;
+}
+
+function readServed(
+  libraries: ReadonlyMap<string, string>,
+): (url: string) => Promise<string | undefined> {
+  return async (url) => {
+    const file = libraries.get(url) ?? fileOf(url);
+    const text = file && await Deno.readTextFile(file).catch(() => undefined);
+    return text === undefined ? undefined : lean(url, text);
+  };
+}
+
 async function shellOf(
   libraries: ReadonlyMap<string, string>,
-  imports: Readonly<Record<string, string>>,
-  importMap: string,
+  imports: Names,
+  heads: ReadonlyMap<string, string>,
 ): Promise<Shell> {
   const pages: Record<string, string> = {};
   for (const [path, shell] of Object.entries(PAGES)) {
-    pages[`${path}/`] = await pageText(shell, importMap);
+    pages[`${path}/`] = await pageText(shell, heads.get(shell));
   }
   const worker = await Deno.readTextFile(join(ROOT, "sw.js"));
-  return await makeShell(worker, pages, imports, async (url) => {
-    const file = libraries.get(url) ?? fileOf(url);
-    return file === undefined ? undefined : await Deno.readTextFile(file).catch(() => undefined);
-  });
+  return await makeShell(worker, pages, imports, readServed(libraries));
 }
 
 async function versionOf(file: string): Promise<string> {

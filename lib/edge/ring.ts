@@ -2,8 +2,11 @@
 import type { Codec } from "../protocol/codec.ts";
 import type { Message } from "../protocol/message.ts";
 
-/** How much one ring holds, in bytes of JSON. */
-export const RING_BYTES = 1_048_576;
+/**
+ * How much one ring holds, in bytes of memory; all together are bounded too. At 8,000 messages of 100 bytes a second it is two
+ * seconds: with less those who fall behind for a moment go to the log, and a busy server stays behind.
+ */
+export const RING_BYTES = 8 * 1_048_576;
 
 /** A message with its line for each codec, filled at first use; shared by all rings and connections that it goes to. */
 export class Entry {
@@ -97,9 +100,10 @@ export class Ring {
    * Finds what follows a place.
    *
    * @param seq The place, not below {@linkcode floor}.
-   * @returns The entries after it.
+   * @param chars About how much, in characters of data; one entry at least.
+   * @returns The entries after it, and whether there are more.
    */
-  after(seq: number): Entry[] {
+  after(seq: number, chars: number): { entries: Entry[]; more: boolean } {
     let low = this.#start;
     let high = this.#entries.length;
     while (low < high) {
@@ -107,11 +111,15 @@ export class Ring {
       if ((this.#entries[middle]?.message.seq ?? 0) > seq) high = middle;
       else low = middle + 1;
     }
-    const found: Entry[] = [];
+    const entries: Entry[] = [];
+    let left = chars;
     for (let i = low; i < this.#entries.length; i++) {
       const entry = this.#entries[i];
-      if (entry !== undefined) found.push(entry);
+      if (entry === undefined) continue;
+      if (left < 0) return { entries, more: true };
+      left -= entry.message.data.length;
+      entries.push(entry);
     }
-    return found;
+    return { entries, more: false };
   }
 }

@@ -159,7 +159,8 @@ export class EdgeServer {
     const pages = Object.entries(PAGES).map(([path, shell]): Point => ({
       path: path === "" ? "/" : `${path}{/}?`,
       methods: read,
-      handle: (_, who, caller) => this.#page(who, caller, () => this.#options.pages.page(shell)),
+      handle: (request, who, caller) =>
+        this.#page(who, caller, () => this.#options.pages.page(request, shell)),
     }));
     const asset: Handle = async (request) =>
       await this.#options.pages.asset(request, new URL(request.url).pathname) ?? this.#notFound();

@@ -26,21 +26,7 @@ export async function makeShell(
   names: Readonly<Record<string, string>>,
   read: (url: string) => Promise<string | undefined>,
 ): Promise<Shell> {
-  const files = new Map(Object.entries(pages));
-  for (const [url, text] of files) {
-    for (
-      const name of url.endsWith("/") ? linked(text) : url.endsWith(".js") ? imported(text) : []
-    ) {
-      const target = /^[./]/.test(name)
-        ? new URL(name, `http://shell${url}`).pathname
-        : names[name];
-      if (target === undefined || files.has(target)) continue;
-      const found = await read(target);
-      if (found === undefined) throw new Error(`Cannot find "${target}", which "${url}" loads`);
-      // A map takes what is added while it is gone through.
-      files.set(target, found);
-    }
-  }
+  const files = await follow(pages, names, read);
   const hashed = await Promise.all(
     [...files].sort(([a], [b]) => a < b ? -1 : 1).map(async ([url, text]) =>
       [url, `sha256-${await digest(text)}`] as const
@@ -56,6 +42,48 @@ export async function makeShell(
     worker: worker.replace(PLACES.shell, () => `const SHELL = ${set};`)
       .replace(PLACES.version, () => `const VERSION = "${version}";`),
   };
+}
+
+/**
+ * Follows one page to the modules that it loads, so that it can name them all and none waits for another.
+ *
+ * @param html The page.
+ * @param names What may be imported by name: name → URL.
+ * @param read Reads what is served at a URL; undefined where there is nothing.
+ * @returns Their URLs, those first that the page itself asks for.
+ * @throws {Error} If one isn't there.
+ */
+export async function modulesOf(
+  html: string,
+  names: Readonly<Record<string, string>>,
+  read: (url: string) => Promise<string | undefined>,
+): Promise<string[]> {
+  return [...(await follow({ "/": html }, names, read)).keys()].filter((url) =>
+    url.endsWith(".js")
+  );
+}
+
+async function follow(
+  pages: Readonly<Record<string, string>>,
+  names: Readonly<Record<string, string>>,
+  read: (url: string) => Promise<string | undefined>,
+): Promise<Map<string, string>> {
+  const files = new Map(Object.entries(pages));
+  for (const [url, text] of files) {
+    for (
+      const name of url.endsWith("/") ? linked(text) : url.endsWith(".js") ? imported(text) : []
+    ) {
+      const target = /^[./]/.test(name)
+        ? new URL(name, `http://shell${url}`).pathname
+        : names[name];
+      if (target === undefined || files.has(target)) continue;
+      const found = await read(target);
+      if (found === undefined) throw new Error(`Cannot find "${target}", which "${url}" loads`);
+      // A map takes what is added while it is gone through.
+      files.set(target, found);
+    }
+  }
+  return files;
 }
 
 function linked(html: string): string[] {

@@ -1,83 +1,110 @@
 // @ts-check
-/** The chat page: the lobby, and direct messages beside it. */
-import { html, render, store } from "../ui.js";
-import { Code, connect, FanfareError } from "../fanfare.js";
-import { Connection, Header, reasonOf, toast, Toasts } from "../parts/frame.js";
-import { keepShell } from "../parts/shell.js";
+/** The chat page: rooms, and direct messages beside them. */
+import { computed, html, render, store, useEffect } from "../ui.js";
+import { connect } from "../fanfare.js";
+import { Connection, Header, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
-import { Composer, Me, Members, Timeline } from "./components.js";
-import { channelTo, initial, isHere, reduce } from "./state.js";
+import { keepShell } from "../parts/shell.js";
+import { makeActions } from "./actions.js";
+import { Composer } from "./composer.js";
+import { follow } from "./follow.js";
+import { Head } from "./head.js";
+import { Me } from "./me.js";
+import { Members } from "./people.js";
+import { Receiver } from "./receiver.js";
+import { Conversations } from "./side.js";
+import { initial, nameOf } from "./known.js";
+import { reduce } from "./state.js";
+import { Timeline } from "./timeline.js";
+import { isTalk } from "./channels.js";
 
-const { state, dispatch } = store(reduce, initial);
-const client = connect({ adopts: isHere });
+const chat = store(reduce, initial);
+const client = connect({ adopts: isTalk });
+const act = makeActions(client, chat);
+const { list, announced } = follow(client, chat, act);
 
-client.on("state", () => dispatch({ type: "connection", state: client.state }));
-client.on(
-  "account",
-  ({ account, name }) => typeof account === "string" && dispatch({ type: "me", account, name }),
-);
-client.on("outbox", () => dispatch({ type: "outbox", items: client.outbox }));
-client.on(
-  "sent",
-  (_client, { item, place: { seq, time } }) => dispatch({ type: "sent", item, seq, time }),
-);
-/** @param {string} channel Of a subscription. @returns {NonNullable<import("../fanfare.js").SubscribeOptions["onMessages"]>} What tells it. */
-const listen = (channel) => (messages, gap, reset) =>
-  dispatch({ type: "messages", channel, messages, gap, reset });
-client.subscribe("room:lobby", {
-  history: 100,
-  onMessages: listen("room:lobby"),
-  onPresence: ({ members, count }) => dispatch({ type: "roster", members, count }),
+/** How much was missed: what was for oneself, and what came where one is while one looked elsewhere. */
+const missed = computed(() => {
+  const { talks, open } = chat.state.value;
+  return Object.entries(talks).reduce(
+    (sum, [channel, { unread, called }]) => sum + (channel === open ? unread : called),
+    0,
+  );
 });
-client.subscribe("dm:*", { history: 100, onMessages: listen("dm:*") });
-
-/** @param {string} text What was typed. @returns {Promise<boolean>} Whether the outbox took it. */
-async function send(text) {
-  const { account, to } = state.value;
-  if (account === undefined) return false;
-  try {
-    await client.publish(channelTo(to, account), { text });
-    return true;
-  } catch (error) {
-    if (!(error instanceof FanfareError)) throw error;
-    // What failed stands in the timeline, with its reason; only what isn't kept has to be told.
-    const taken = error.code !== Code.full && error.code !== Code.closed;
-    if (!taken) toast(reasonOf(error), true);
-    return taken;
-  }
-}
-
-/** @param {string | null} name The new one. @returns {Promise<boolean>} Whether it was taken. */
-async function rename(name) {
-  try {
-    await client.rename(name);
-    return true;
-  } catch (error) {
-    toast(error instanceof FanfareError ? reasonOf(error) : String(error), true);
-    return false;
-  }
-}
+const elsewhere = computed(() => {
+  const { talks, open } = chat.state.value;
+  return Object.entries(talks).reduce(
+    (sum, [channel, { unread }]) => sum + (channel === open ? 0 : unread),
+    0,
+  );
+});
 
 function Chat() {
-  const now = state.value;
-  const choose = (/** @type {string} */ account) => dispatch({ type: "to", account });
+  const state = chat.state.value;
+  const { account, name, open, room, rosters, connection, keeps } = state;
+  // Where there is a keyboard one writes at once; on a phone it would cover half of the page.
+  useEffect(() => {
+    const choosing = document.activeElement?.matches(".composer select");
+    if (!list.value && !choosing && matchMedia("(pointer: fine)").matches) act.write();
+  }, [open]);
+  // A phone that shows the list shows no message.
+  useEffect(() => act.look(), [list.value, open]);
+  const roster = rosters[open.startsWith("room:") ? open : room];
   return html`
-    <${Header} page="chat" />
-    <${Connection} state=${now.connection} writes />
-    <main class="chat">
-      <h1>${t("chatHeading")}</h1>
-      <aside aria-label=${t("online")}>
-        <${Me} account=${now.account} name=${now.name} rename=${rename} />
-        <${Members} members=${now.members} count=${now.count} own=${now.account} choose=${choose} />
+    <${Header} page="chat" unread=${missed.value} />
+    <${Connection} state=${connection} writes keeps=${keeps} />
+    <main class=${list.value ? "chat list" : "chat"}>
+      <aside class="side" aria-label=${t("conversations")}>
+        ${list.value && html`<h1>${t("conversations")}</h1>`}
+        <${Conversations} state=${state} join=${(/** @type {string} */ channel) =>
+          act.join(channel)} />
+        <${Me} account=${account} name=${name} rename=${act.rename} />
       </aside>
-      <${Timeline} state=${now} retry=${(/** @type {string} */ id) => client.retry(id)}
-        discard=${(/** @type {string} */ id) => client.discard(id)} />
-      <${Composer} state=${now} choose=${choose} send=${send} />
+      <section class="talk-place" aria-label=${t("timeline")}>
+        <${Head} state=${state} elsewhere=${elsewhere.value} leave=${(
+          /** @type {string} */ channel,
+        ) => act.leave(channel)} />
+        ${Object.hasOwn(state.refused, open) &&
+          html`<p class="refused" role="alert">${
+            t("refusedRoom", { why: state.refused[open] ?? "" })
+          }</p>`}
+        <${Timeline} key=${open} state=${state} act=${act} />
+        <${Typing} state=${state} />
+        <div class="composer">
+          <${Receiver} state=${state} choose=${act.choose} />
+          <${Composer} key=${`write ${open}`} state=${state} act=${act} />
+        </div>
+      </section>
+      <aside class="people" aria-label=${t("online")}>
+        <${Members} members=${roster?.members ?? []} count=${roster?.count ?? 0} own=${account} />
+      </aside>
     </main>
+    <p class="sr" role="status" aria-live="polite">${announced.value}</p>
     <${Toasts} />
   `;
 }
 
-const page = document.getElementById("page");
+/**
+ * @param {{state: import("./known.js").ChatState}} props The state.
+ * @returns {unknown} Who types here.
+ */
+function Typing({ state }) {
+  const [a, b, ...more] = state.typing.filter(({ channel }) => channel === state.open)
+    .map(({ account }) => nameOf(state, account));
+  const text = a === undefined
+    ? "\u00a0"
+    : b === undefined
+    ? t("typingOne", { a })
+    : more.length > 0
+    ? t("typingMany")
+    : t("typingTwo", { a, b });
+  return html`<p class="typing">${text}</p>`;
+}
+
 keepShell();
-if (page !== null) render(html`<${Chat} />`, page);
+const page = document.getElementById("page");
+if (page !== null) {
+  // What stood there so far was drawn before there was a script.
+  page.replaceChildren();
+  render(html`<${Chat} />`, page);
+}

@@ -1,36 +1,26 @@
 // @ts-check
-/** The chat's state: what was said, what is on its way, who is here. */
-import { textOf } from "../parts/text.js";
+/** The chat's state: which conversations there are, what is on its way, who is here. A pure reducer. */
+import { mentionsOf } from "../parts/segments.js";
+import { addMessages, forget, heard, isSent, setOutbox, setRoster } from "./arrivals.js";
+import { isTalk, LOBBY } from "./channels.js";
+import { saidOf } from "./content.js";
+import { changed, talkOf } from "./known.js";
+import { addPage, fill, KEPT_ASIDE, trim } from "./talk.js";
 
-/** How many messages stay on the page. */
-export const KEPT = 500;
+/** How many rooms one may be in: a connection has at most 128 channels. */
+export const MOST_ROOMS = 100;
+const MOST_QUOTES = 500;
+const MOST_TYPING = 20;
+/** How long somebody counts as typing, in milliseconds. */
+export const TYPING_LASTS = 6000;
 
 /**
- * @typedef {import("../fanfare.js").Message} Message
- * @typedef {import("../fanfare.js").Member} Member
- * @typedef {Message & {gap?: true}} Said
- * @typedef {import("../fanfare.js").Item} Item
- * @typedef {{id: string, key: string, channel: string, text: string, time: number, status: "pending" | "failed", error?: Item["error"]}} Outgoing
- * @typedef {{account?: string, name?: string, connection: string, said: Said[], missed: string[], outgoing: Outgoing[], members: Member[],
- *   count: number, to: string, names: Record<string, string>}} ChatState
- *   In `missed` are the subscriptions whose next message is marked as one before which some are missing.
- * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string}
- *   | {type: "messages", channel: string, messages: Message[], gap: boolean, reset: boolean} | {type: "roster", members: Member[], count: number}
- *   | {type: "to", account: string} | {type: "outbox", items: readonly Item[]}
- *   | {type: "sent", item: Item, seq: number, time: number}} ChatAction
+ * @typedef {import("./known.js").ChatState} ChatState
+ * @typedef {import("./known.js").ChatAction} ChatAction
+ * @typedef {import("./known.js").Message} Message
+ * @typedef {import("./known.js").Talk} Talk
+ * @typedef {import("./known.js").Remembered} Remembered
  */
-
-/** Nothing is known yet. @type {ChatState} */
-export const initial = {
-  connection: "connecting",
-  said: [],
-  missed: [],
-  outgoing: [],
-  members: [],
-  count: 0,
-  to: "",
-  names: {},
-};
 
 /**
  * Makes the next state.
@@ -40,147 +30,175 @@ export const initial = {
  * @returns {ChatState} The next one.
  */
 export function reduce(state, action) {
+  const next = step(state, action);
+  const same = next.names === state.names && next.account === state.account &&
+    next.name === state.name;
+  return same ? next : { ...next, mentions: mentioned(next) };
+}
+
+/** @param {ChatState} state The state. @param {ChatAction} action What happened. @returns {ChatState} The next one. */
+function step(state, action) {
   switch (action.type) {
     case "me":
       return isMe(state, action.account, action.name);
     case "connection":
-      return { ...state, connection: action.state };
+      return { ...state, connection: action.state, keeps: action.keeps ?? state.keeps };
     case "messages":
-      return addMessages(
-        action.reset ? forget(state, action.channel) : state,
-        action.channel,
-        action.messages,
-        action.gap,
-      );
-    case "sent": {
-      const { item, seq, time } = action;
-      if (!isHere(item.channel) || state.account === undefined) return state;
-      const { channel, key, data } = item;
-      const name = state.name === undefined ? {} : { name: state.name };
-      const message = { channel, seq, time, from: state.account, ...name, key, data };
-      return addMessages(state, channel.startsWith("dm:") ? "dm:*" : channel, [message], false);
-    }
+      return addMessages(action.reset ? forget(state, action.channel) : state, action);
+    case "sent":
+      return isSent(state, action);
+    case "outbox":
+      return setOutbox(state, action.items);
     case "roster":
-      return {
-        ...state,
-        members: action.members,
-        count: action.count,
-        names: named(state.names, action.members),
-      };
-    case "to":
-      return { ...state, to: action.account };
-    case "outbox": {
-      // A message may be here before its acknowledgement.
-      const arrived = new Set(
-        state.said.flatMap(({ from, key }) => from === state.account ? key : []),
+      return setRoster(state, action);
+    case "refused":
+      return { ...state, refused: { ...state.refused, [action.channel]: action.why } };
+    case "open":
+      return openTalk(state, action.channel);
+    case "leave":
+      return leaveRoom(state, action.channel);
+    case "look":
+      return look(state, action.looking);
+    case "jump":
+      return { ...state, jump: { seq: action.seq, id: (state.jump?.id ?? 0) + 1 } };
+    case "reply":
+      return { ...state, replyTo: action.to };
+    case "quote":
+      return addQuote(state, action);
+    case "loading":
+      return changed(state, action.channel, (talk) => ({ ...talk, loading: action.what }));
+    case "page":
+      return changed(
+        state,
+        action.channel,
+        (talk) => addPage(talk, action.messages.map(saidOf), action),
       );
-      const items = action.items.filter(({ channel, key }) => isHere(channel) && !arrived.has(key));
-      return { ...state, outgoing: items.map(toOutgoing) };
+    case "filled": {
+      const page = action.messages.map(saidOf);
+      return changed(state, action.channel, (talk) => fill(talk, action.after, page, action.more));
     }
+    case "typing":
+      return isTyping(state, action);
+    case "time":
+      return { ...state, typing: state.typing.filter(({ until }) => until > action.now) };
+    case "ready":
+      return heard(state, action.channel);
+    case "remembered":
+      return remember(state, action.kept);
   }
-}
-
-/**
- * The other one of a direct channel.
- *
- * @param {string} channel `dm:A.B`.
- * @param {string | undefined} own One's own account.
- * @returns {string | undefined} The other account, one's own for notes, undefined for a room.
- */
-export function partner(channel, own) {
-  if (!channel.startsWith("dm:")) return undefined;
-  const [first, second] = channel.slice(3).split(".");
-  return first === own ? second : first;
-}
-
-/**
- * The channel of a choice in the list of receivers.
- *
- * @param {string} to An account, or empty for everyone.
- * @param {string} own One's own account.
- * @returns {string} The channel.
- */
-export function channelTo(to, own) {
-  if (to === "") return "room:lobby";
-  return to < own ? `dm:${to}.${own}` : `dm:${own}.${to}`;
-}
-
-/**
- * Whether this page shows a channel.
- *
- * @param {string} channel Any.
- * @returns {boolean} Whether it does.
- */
-export function isHere(channel) {
-  return channel === "room:lobby" || channel.startsWith("dm:");
-}
-
-/** @param {Item} item Of the outbox. @returns {Outgoing} What is shown of it. */
-function toOutgoing({ id, key, channel, data, time, status, error }) {
-  return { id, key, channel, text: textOf(data), time, status, error };
 }
 
 /** @param {ChatState} state The state. @param {string} account One's own. @param {string} [name] One's own. @returns {ChatState} The next. */
 function isMe(state, account, name) {
-  const other = state.account !== undefined && state.account !== account;
+  const mine = (/** @type {string} */ channel) =>
+    !channel.startsWith("dm:") || channel.slice(3).split(".").includes(account);
+  const talks = Object.entries(state.talks).filter(([channel]) => mine(channel));
+  if (talks.length === Object.keys(state.talks).length) return { ...state, account, name };
   // What was said to another account in private isn't this one's to read.
-  const said = other ? state.said.filter(({ channel }) => !channel.startsWith("dm:")) : state.said;
-  return { ...state, account, name, said };
-}
-
-/** @param {string} subscription One of this page's. @param {string} channel A message's. @returns {boolean} Whether it comes by it. */
-function reads(subscription, channel) {
-  return subscription === channel || (subscription === "dm:*" && channel.startsWith("dm:"));
-}
-
-/** @param {ChatState} state The state. @param {string} subscription Whose log is another. @returns {ChatState} The next. */
-function forget(state, subscription) {
   return {
-    ...state,
-    said: state.said.filter(({ channel }) => !reads(subscription, channel)),
-    missed: state.missed.filter((missed) => missed !== subscription),
+    ...{ ...state, account, name, quotes: {}, replyTo: undefined },
+    open: mine(state.open) ? state.open : state.room,
+    talks: Object.fromEntries(talks),
   };
+}
+
+/** @param {ChatState} state The state. @param {string} channel Which. @returns {ChatState} The next. */
+function openTalk(state, channel) {
+  if (!isTalk(channel) || channel === state.open) return state;
+  const room = channel.startsWith("room:");
+  const joined = state.rooms.includes(channel);
+  if (room && !joined && state.rooms.length >= MOST_ROOMS) return state;
+  const { [channel]: _, ...refused } = state.refused;
+  const next = {
+    ...state,
+    rooms: room && !joined ? [...state.rooms, channel] : state.rooms,
+    open: channel,
+    room: room ? channel : state.room,
+    replyTo: undefined,
+    jump: undefined,
+    refused,
+  };
+  const left = changed(next, state.open, (talk) => trim({ ...talk, line: undefined }, KEPT_ASIDE));
+  // Where one begins to read there isn't known yet: perhaps at what is new.
+  return { ...changed(left, channel, (talk) => talk), looking: false };
+}
+
+/** @param {ChatState} state The state. @param {string} channel A room. @returns {ChatState} The next. */
+function leaveRoom(state, channel) {
+  if (channel === LOBBY || !state.rooms.includes(channel)) return state;
+  const away = state.open === channel ? openTalk({ ...state, room: LOBBY }, LOBBY) : state;
+  const { [channel]: _, ...talks } = away.talks;
+  const { [channel]: __, ...rosters } = away.rosters;
+  const rooms = away.rooms.filter((room) => room !== channel);
+  return { ...away, rooms, talks, rosters, room: away.room === channel ? LOBBY : away.room };
+}
+
+/** @param {ChatState} state The state. @param {boolean} looking Whether somebody sees the newest message of what is open. @returns {ChatState} The next. */
+function look(state, looking) {
+  const talk = talkOf(state, state.open);
+  const next = looking === state.looking ? state : { ...state, looking };
+  const end = talk.said.at(-1)?.seq;
+  const seen = !looking || end === undefined || (talk.read === end && talk.unread === 0);
+  return seen
+    ? next
+    : changed(next, state.open, (talk) => ({ ...talk, read: end, unread: 0, called: 0 }));
+}
+
+/** @param {ChatState} state The state. @param {{channel: string, seq: number, message: Message | undefined}} found What was looked up. @returns {ChatState} The next. */
+function addQuote(state, { channel, seq, message }) {
+  const right = message?.seq === seq && message.channel === channel;
+  const kept = Object.entries(state.quotes).slice(-MOST_QUOTES + 1);
+  const quotes = Object.fromEntries([...kept, [
+    `${channel} ${seq}`,
+    right ? saidOf(message) : null,
+  ]]);
+  return { ...state, quotes };
+}
+
+/** @param {ChatState} state The state. @param {{channel: string, account: string, now: number}} told Who types. @returns {ChatState} The next. */
+function isTyping(state, { channel, account, now }) {
+  if (account === state.account || !isTalk(channel)) return state;
+  const others = state.typing.filter((one) => one.account !== account || one.channel !== channel);
+  const typing = [...others, { channel, account, until: now + TYPING_LASTS }].slice(-MOST_TYPING);
+  return { ...state, typing };
+}
+
+/** @param {ChatState} state The state. @param {Remembered} kept What this browser, or another tab of it, knows. @returns {ChatState} The next. */
+function remember(state, { account, rooms, read, last, said }) {
+  const own = state.account ?? account;
+  /** @type {ChatState} */
+  let next = { ...state, rooms: [LOBBY, ...rooms].slice(0, MOST_ROOMS) };
+  if (!next.rooms.includes(state.open) && state.open.startsWith("room:")) {
+    next = { ...next, rooms: [...next.rooms, state.open] };
+  }
+  for (const channel of new Set([...next.rooms, ...Object.keys(read), ...Object.keys(last)])) {
+    if (channel.startsWith("dm:") ? own !== account : !next.rooms.includes(channel)) continue;
+    next = changed(next, channel, (talk) => {
+      const known = recalled(talk, read[channel], last[channel], own);
+      const kept = said[channel] ?? [];
+      // Only where the server wasn't heard yet: what it says is newer.
+      return state.account === undefined && known.said.length === 0 && kept.length > 0
+        ? { ...known, said: kept, stale: true }
+        : known;
+    });
+  }
+  return next;
 }
 
 /**
- * @param {ChatState} state The state.
- * @param {string} subscription By which they came.
- * @param {Message[]} messages Of one subscription, in order.
- * @param {boolean} gap Whether some before them are missing.
- * @returns {ChatState} The next one.
+ * @param {Talk} talk A conversation. @param {number | undefined} read Up to where it was read, in another tab or before.
+ * @param {Talk["last"]} last The newest message then. @param {string | undefined} own One's own account.
+ * @returns {Talk} The next.
  */
-function addMessages(state, subscription, messages, gap) {
-  // While one subscription has another log already, the other's seqs are of the one before.
-  const known = new Set(state.said.map(({ channel, seq }) => `${channel} ${seq}`));
-  /** @type {Said[]} */
-  const fresh = messages.filter(({ channel, seq }) => !known.has(`${channel} ${seq}`));
-  const [first, ...rest] = fresh;
-  const hole = state.missed.includes(subscription) ||
-    (gap && state.said.some(({ channel }) => reads(subscription, channel)));
-  const missed = state.missed.filter((missed) => missed !== subscription);
-  const marked = first !== undefined && hole
-    ? [/** @type {Said} */ ({ ...first, gap: true }), ...rest]
-    : fresh;
-  const said = [...state.said, ...marked].sort((a, b) => a.seq - b.seq).slice(-KEPT);
-  const own = new Set(messages.filter(({ from }) => from === state.account).map(({ key }) => key));
-  const senders = fresh.flatMap(({ from, name }) => from === null ? [] : [{ account: from, name }]);
-  return {
-    ...state,
-    said,
-    missed: hole && first === undefined ? [...missed, subscription] : missed,
-    outgoing: state.outgoing.filter(({ key }) => !own.has(key)),
-    names: named(state.names, senders),
-  };
+function recalled(talk, read, last, own) {
+  const newest = (talk.last?.seq ?? 0) < (last?.seq ?? 0) ? last : talk.last;
+  if (read === undefined || read <= (talk.read ?? -1)) return { ...talk, last: newest };
+  const unread = talk.said.filter(({ seq, from }) => seq > read && from !== own).length;
+  return { ...talk, read, unread, called: Math.min(talk.called, unread), last: newest };
 }
 
-/**
- * @param {Record<string, string>} names Known so far.
- * @param {{account: string, name?: string}[]} members Newer ones.
- * @returns {Record<string, string>} All.
- */
-function named(names, members) {
-  return {
-    ...names,
-    ...Object.fromEntries(members.flatMap(({ account, name }) => name ? [[account, name]] : [])),
-  };
+/** @param {ChatState} state The state. @returns {ChatState["mentions"]} What finds mentions. */
+function mentioned({ account, name, names }) {
+  const own = [account, name].flatMap((text) => text ?? []);
+  return account === undefined ? undefined : mentionsOf(Object.values(names), own);
 }

@@ -26,6 +26,7 @@
  * What keeps items, and a few facts by name. Changes are made in the order in which they are asked for.
  *
  * @typedef {object} Store
+ * @property {boolean} lasting Whether what it keeps outlives the page, as far as is known now.
  * @property {boolean} shared Whether others may use it at the same time: tabs of a browser.
  * @property {(items: readonly Item[]) => Promise<void>} put Keeps items; the writing begins before this returns.
  * @property {(ids: readonly string[]) => Promise<void>} remove Forgets items.
@@ -58,6 +59,7 @@ export function memoryStore(shared = false) {
   /** @type {Map<string, unknown>} */
   const facts = new Map();
   return {
+    lasting: false,
     shared,
     put(given) {
       for (const item of given) items.set(item.id, structuredClone(item));
@@ -114,6 +116,10 @@ class DatabaseStore {
   constructor(name) {
     this.#name = name;
     this.#opened = this.#open();
+  }
+
+  get lasting() {
+    return this.#memory === undefined;
   }
 
   /** @param {readonly Item[]} items Items. @returns {Promise<void>} Once they are kept. */

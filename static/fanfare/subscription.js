@@ -32,6 +32,7 @@ import { Code, PASSING, RETRY, safely } from "./codes.js";
  * @typedef {object} SubscribeOptions
  * @property {number} [history] How many of the newest messages to begin with, 0 to 200.
  * @property {(messages: Message[], gap: boolean, reset: boolean) => void} [onMessages] New messages, each once and in order; with `gap`, some before them are missing; with `reset`, the server has another log and what was shown before has no place in it.
+ * @property {() => void} [onReady] The subscription stands, after each connection: what was there by now was told, what follows is new.
  * @property {(roster: Roster) => void} [onPresence] Who is here, whenever it changes.
  * @property {(signal: Signal) => void} [onSignal] Words that aren't kept.
  * @property {(error: FanfareError) => void} [onError] The subscription was refused.
@@ -169,6 +170,7 @@ export class Subscription {
     this.#stands = true;
     const gap = recovered === false;
     if (fresh.length > 0 || gap) this.#tell(fresh, gap, reset);
+    if (this.#stands) safely(() => this.options.onReady?.());
     if (presence === undefined || !this.#stands) return;
     this.#version = presence.version;
     this.#whole(presence);

@@ -36,4 +36,8 @@ function Home() {
 
 keepShell();
 const page = document.getElementById("page");
-if (page !== null) render(html`<${Home} />`, page);
+if (page !== null) {
+  // What stood there so far was drawn before there was a script.
+  page.replaceChildren();
+  render(html`<${Home} />`, page);
+}

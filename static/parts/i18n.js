@@ -28,10 +28,28 @@ export const language = signal(pickLanguage(stored(), globalThis.navigator?.lang
  * The text for a key, in the language in use.
  *
  * @param {keyof typeof en} key Which.
+ * @param {Record<string, string | number>} [values] What stands for `{name}` in it; each isolated, so that it turns nothing around it.
  * @returns {string} The text.
  */
-export function t(key) {
-  return (language.value === "zh" ? zh : en)[key];
+export function t(key, values) {
+  const text = (language.value === "zh" ? zh : en)[key];
+  return values === undefined ? text : text.replace(
+    /\{(\w+)\}/g,
+    (_, name) =>
+      typeof values[name] === "number" ? `${values[name]}` : `\u2068${values[name] ?? ""}\u2069`,
+  );
+}
+
+/**
+ * A text that counts.
+ *
+ * @param {keyof typeof en} one For one.
+ * @param {keyof typeof en} many For any other number, with `{n}`.
+ * @param {number} n How many.
+ * @returns {string} The text.
+ */
+export function counted(one, many, n) {
+  return n === 1 ? t(one) : t(many, { n });
 }
 
 /** Switches to the other language, and remembers it. */
@@ -44,6 +62,17 @@ export function switchLanguage() {
   }
 }
 
+/** Making one costs more than using it a thousand times. @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
+
+/** @param {string} name Its name. @param {Intl.DateTimeFormatOptions} options How. @returns {Intl.DateTimeFormat} For the language in use. */
+function format(name, options) {
+  const tag = language.value === "zh" ? "zh-CN" : "en";
+  const made = formats.get(`${tag} ${name}`) ?? new Intl.DateTimeFormat(tag, options);
+  formats.set(`${tag} ${name}`, made);
+  return made;
+}
+
 /**
  * A time of day as people of the language write it.
  *
@@ -52,12 +81,33 @@ export function switchLanguage() {
  */
 export function timeTexts(time) {
   const date = new Date(time);
-  const tag = language.value === "zh" ? "zh-CN" : "en";
   return {
-    short: date.toLocaleTimeString(tag, { hour: "2-digit", minute: "2-digit" }),
-    full: date.toLocaleString(tag, { dateStyle: "full", timeStyle: "medium" }),
+    short: format("short", { hour: "2-digit", minute: "2-digit" }).format(date),
+    full: format("full", { dateStyle: "full", timeStyle: "medium" }).format(date),
     iso: date.toISOString(),
   };
+}
+
+/**
+ * A day as people of the language write it.
+ *
+ * @param {number} time Milliseconds since 1970.
+ * @param {number} now The same, of now.
+ * @returns {string} "Today", "Yesterday", or the date.
+ */
+export function dayText(time, now) {
+  const days = Math.round((midnight(now) - midnight(time)) / 86_400_000);
+  if (days === 0 || days === 1) return t(days === 0 ? "today" : "yesterday");
+  const year = new Date(time).getFullYear() !== new Date(now).getFullYear();
+  const options = /** @type {const} */ ({ weekday: "long", month: "long", day: "numeric" });
+  return year
+    ? format("day and year", { ...options, year: "numeric" }).format(time)
+    : format("day", options).format(time);
+}
+
+/** @param {number} time A time. @returns {number} When its day began here. */
+function midnight(time) {
+  return new Date(time).setHours(0, 0, 0, 0);
 }
 
 function stored() {

@@ -6,8 +6,11 @@ const WORKER = "/sw.js";
 /** Registers the service worker, where the browser allows one: on https and on this machine. */
 export function keepShell() {
   const workers = globalThis.isSecureContext ? globalThis.navigator?.serviceWorker : undefined;
-  // Refused in some private windows; the pages do without.
-  workers?.register(trusted(WORKER)).catch(() => {});
+  const later = globalThis.requestIdleCallback ?? setTimeout;
+  // It loads all pages: not while this one does. Refused in some private windows; the pages do without.
+  const register = () => later(() => workers?.register(trusted(WORKER)).catch(() => {}));
+  if (document.readyState === "complete") register();
+  else addEventListener("load", register, { once: true });
 }
 
 /**

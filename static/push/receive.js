@@ -1,46 +1,90 @@
 // @ts-check
-/** The receiver: every push, the newest on top. */
+/** The receiver: every push of a topic, the newest on top. */
 import { html, render, store } from "../ui.js";
-import { connect } from "../fanfare.js";
-import { Connection, Header, Text, Time, Toasts } from "../parts/frame.js";
-import { t } from "../parts/i18n.js";
+import { connect, FanfareError } from "../fanfare.js";
+import { Connection, Header, toast, Toasts } from "../parts/frame.js";
+import { dayText, t } from "../parts/i18n.js";
+import { reasonOf, Time } from "../parts/message.js";
 import { keepShell } from "../parts/shell.js";
-import { textOf } from "../parts/text.js";
-import { initial, reduce } from "./state.js";
+import { Card } from "./card.js";
+import { topicOf } from "./content.js";
+import { initial, KEPT, reduce } from "./state.js";
+import { Topic } from "./topic.js";
 
+const PAGE = 50;
 const { state, dispatch } = store(reduce, initial);
-
-function Receive() {
-  const { messages, connection } = state.value;
-  return html`
-    <${Header} page="receive" />
-    <${Connection} state=${connection} />
-    <main class="narrow">
-          <h1>${t("receiveHeading")}</h1>
-          ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty")}</p>`}
-          <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
-            ${messages.map(({ seq, time, data, gap }) =>
-              html`
-                <li key=${seq}>
-                  <${Text} text=${textOf(data)} />
-                  <${Time} time=${time} />
-                </li>
-                ${gap && html`<li key=${`before ${seq}`} class="gap">${t("gap")}</li>`}
-              `
-            )}
-          </ol></div>
-        </main>
-    <${Toasts} />
-  `;
-}
+const topic = topicOf(location.search);
+const channel = `push:${topic}`;
 
 // What couldn't be sent is for a page that shows it.
 const client = connect({ adopts: () => false });
 client.on("state", () => dispatch({ type: "connection", state: client.state }));
-client.subscribe("push:all", {
-  history: 50,
+client.subscribe(channel, {
+  history: PAGE,
   onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
 });
+
+async function older() {
+  const { messages, loading } = state.value;
+  const before = messages.at(-1)?.seq;
+  if (loading || before === undefined) return;
+  dispatch({ type: "loading", loading: true });
+  try {
+    const page = await client.history(channel, { before, limit: PAGE });
+    dispatch({ type: "older", ...page });
+  } catch (error) {
+    dispatch({ type: "loading", loading: false });
+    toast(
+      t("loadFailed", { why: error instanceof FanfareError ? reasonOf(error) : String(error) }),
+      true,
+    );
+  }
+}
+
+function Receive() {
+  const { messages, connection, more, loading } = state.value;
+  // Fewer than were asked for are all that there are.
+  const rest = more !== false && messages.length >= PAGE && messages.length < KEPT;
+  return html`
+    <${Header} page="receive" />
+    <${Connection} state=${connection} />
+    <main class="narrow">
+      <div class="heading"><h1>${t(
+        "receiveHeading",
+      )}</h1><${Topic} topic=${topic} path="/to_recmsg/" /></div>
+      ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty", { topic })}</p>`}
+      <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
+        ${messages.map((received, i) =>
+          html`<${Received} key=${received.seq} received=${received} above=${messages[i - 1]} />`
+        )}
+      </ol></div>
+      ${rest && html`<p class="rest"><button type="button" class="quiet" disabled=${loading}
+        onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
+    </main>
+    <${Toasts} />
+  `;
+}
+
+/**
+ * @param {{received: import("./state.js").Received, above?: import("./state.js").Received}} props A push, and the one that stands above it.
+ * @returns {unknown} Its card; the day before the first of one, and a gap behind it where there is one.
+ */
+function Received({ received, above }) {
+  const { time, push, gap } = received;
+  const day = dayText(time, Date.now());
+  const first = above === undefined ? day !== t("today") : dayText(above.time, Date.now()) !== day;
+  return html`
+    ${first && html`<li class="day">${day}</li>`}
+    <li class="push">
+      <${Card} push=${push}><${Time} time=${time} /><//></li>
+    ${gap && html`<li class="gap">${t("gap")}</li>`}
+  `;
+}
+
 keepShell();
 const page = document.getElementById("page");
-if (page !== null) render(html`<${Receive} />`, page);
+if (page !== null) {
+  // What stood there so far was drawn before there was a script.
+  page.replaceChildren();
+  render(html`<${Receive} />`, page);
+}

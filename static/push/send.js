@@ -1,18 +1,24 @@
 // @ts-check
-/** The sender: one box, one button. */
+/** The sender: one box, one button; title, priority, tags and link for who wants them. */
 import { html, render, signal, useEffect, useRef, useState } from "../ui.js";
 import { Code, connect, FanfareError } from "../fanfare.js";
-import { Connection, Failed, Header, reasonOf, Text, toast, Toasts, When } from "../parts/frame.js";
+import { Connection, Header, toast, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
+import { Failed, reasonOf, When } from "../parts/message.js";
+import { safeLink } from "../parts/segments.js";
 import { keepShell } from "../parts/shell.js";
-import { textOf } from "../parts/text.js";
+import { Card } from "./card.js";
+import { dataOf, pushOf, topicOf } from "./content.js";
+import { empty, Fields } from "./fields.js";
+import { Topic } from "./topic.js";
 import { Token, wasTaken } from "./token.js";
 
-const CHANNEL = "push:all";
 /** What is sent at once isn't shown on its way. */
 const SHOWN_AFTER = 400;
 
-const client = connect({ adopts: (channel) => channel === CHANNEL });
+const topic = topicOf(location.search);
+const channel = `push:${topic}`;
+const client = connect({ adopts: (other) => other === channel });
 /** @type {import("@preact/signals").Signal<string>} */
 const connection = signal(client.state);
 /** @type {import("@preact/signals").Signal<readonly import("../fanfare.js").Item[]>} */
@@ -25,11 +31,11 @@ client.on("state", () => {
   lookForRefused();
 });
 client.on("outbox", lookForRefused);
-client.on("sent", (_client, { item }) => item.channel === CHANNEL && toast(t("pushed")));
+client.on("sent", (_client, { item }) => item.channel === channel && toast(t("pushed", { topic })));
 
 /** What was refused for want of the token asks for it, and is sent once it was given. */
 function lookForRefused() {
-  outgoing.value = client.outbox.filter(({ channel }) => channel === CHANNEL);
+  outgoing.value = client.outbox.filter((item) => item.channel === channel);
   const refused = outgoing.value.filter(({ status, error }) =>
     status === "failed" && error?.code === "forbidden"
   );
@@ -45,38 +51,67 @@ function why(error) {
 }
 
 function Send() {
-  const [text, setText] = useState("");
-  const box = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const [typed, setTyped] = useState(empty);
+  const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const badLink = typed.click.trim() !== "" && safeLink(typed.click.trim(), true) === undefined;
+  const change = (/** @type {Partial<typeof empty>} */ some) =>
+    setTyped((now) => ({ ...now, ...some }));
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     box.current?.focus();
-    if (text === "") return;
-    setText("");
+    if (typed.text.trim() === "" || badLink) return;
+    // What goes with a text mostly goes with the next one too: only the text is taken away.
+    change({ text: "" });
     try {
-      await client.publish(CHANNEL, { text });
+      await client.publish(channel, dataOf(typed));
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error;
       toast(why(error), true);
       // What isn't kept comes back, so that nobody has to type it again.
       const kept = error.code !== Code.full && error.code !== Code.closed;
-      if (!kept) setText((now) => now === "" ? text : now);
+      if (!kept) setTyped((now) => now.text === "" ? { ...now, text: typed.text } : now);
     }
+  };
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Enter" && !event.shiftKey) submit(event);
   };
   return html`
     <${Header} page="send" />
-    <${Connection} state=${connection.value} writes />
+    <${Connection} state=${connection.value} writes keeps=${client.keeps} />
     <main class="narrow">
-      <h1>${t("sendHeading")}</h1>
+      <div class="heading">
+        <h1>${t("sendHeading")}</h1>
+        <${Topic} topic=${topic} path="/to_sendmsg/" />
+      </div>
       <form class="one" onSubmit=${submit}>
         <label for="msg">${t("message")}</label>
-        <input id="msg" ref=${box} dir="auto" autocomplete="off" value=${text}
-          onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
+        <textarea id="msg" ref=${box} dir="auto" rows="2" value=${typed.text} enterkeyhint="send"
+          onKeyDown=${keys}
+          onInput=${(/** @type {any} */ event) =>
+            change({ text: event.currentTarget.value })}></textarea>
+        <${Fields} typed=${typed} change=${change} badLink=${badLink} />
         <button type="submit">${t("push")}</button>
       </form>
       ${closed.value && html`<${Token} />`}
+      <${Preview} data=${dataOf(typed)} />
       <${Outgoing} items=${outgoing.value} />
     </main>
     <${Toasts} />
+  `;
+}
+
+/**
+ * @param {{data: Record<string, unknown>}} props What would be sent.
+ * @returns {unknown} How receivers will see it, once there is something to see.
+ */
+function Preview({ data }) {
+  if (data.text === "" && Object.keys(data).length === 1) return null;
+  return html`
+    <section class="preview" aria-label=${t("preview")}>
+      <h2>${t("preview")}</h2>
+      <${Card} push=${pushOf(data)} />
+    </section>
   `;
 }
 
@@ -95,17 +130,22 @@ function Outgoing({ items }) {
     };
   }, [waiting]);
   const shown = items.filter(({ status }) => late || status === "failed");
+  const then = (/** @type {() => void} */ run) => () => {
+    run();
+    // The button that was pressed is gone.
+    document.getElementById("msg")?.focus();
+  };
   return html`
     <div role="log" aria-label=${t("outbox")}>
       <ol class="pushes outgoing">
         ${shown.map(({ id, data, time, status, error }) =>
           html`
-            <li key=${id} class=${status}>
-              <${Text} text=${textOf(data)} />
-              <${When} time=${time} status=${status} connection=${connection.value} />
+            <li key=${id} class=${`push ${status}`}>
+              <${Card} push=${pushOf(data)}><${When} time=${time} status=${status}
+                connection=${connection.value} /><//>
               ${status === "failed" && html`
-                <${Failed} why=${error && why(error)}
-                  retry=${() => client.retry(id)} discard=${() => client.discard(id)} />
+                <${Failed} why=${error && why(error)} retry=${then(() => client.retry(id))}
+                  discard=${then(() => client.discard(id))} />
               `}
             </li>
           `

@@ -41,25 +41,30 @@ Deno.test("offline: three messages are typed, the page is reloaded, and online a
   const ada = await visitor(browser, server);
   const bob = await visitor(browser, server);
   const account = await ada.locator(".me .name").innerText();
+  await say(bob, "said before");
+  await ada.locator(".message .text").getByText("said before").waitFor();
   await ada.context().setOffline(true);
   await say(ada, "one", "two", "three");
   await ada.reload();
   await ada.locator(".message.pending").nth(2).waitFor();
+  assertEquals(await texts(ada), ["said before", "one", "two", "three"], "all can be read");
   assertEquals(await pending(ada), ["one", "two", "three"]);
   assertEquals(await ada.locator(".me .name").innerText(), account);
-  assertEquals(await texts(bob), []);
+  assertEquals(await texts(bob), ["said before"]);
   const element = await ada.locator(".message.pending").nth(1).elementHandle();
   const place = await element?.boundingBox();
   await ada.context().setOffline(false);
   await bob.locator(".message .text").getByText("three").waitFor();
   await ada.locator(".message.pending").first().waitFor({ state: "detached" });
-  for (const page of [ada, bob]) assertEquals(await texts(page), ["one", "two", "three"]);
+  for (const page of [ada, bob]) {
+    assertEquals(await texts(page), ["said before", "one", "two", "three"]);
+  }
   await ada.locator(".banner").waitFor({ state: "detached" });
   const { x, width, height } = await element?.boundingBox() ?? {};
   assertEquals([x, width, height], [place?.x, place?.width, place?.height]);
   await say(ada, "end");
   await bob.locator(".message .text").getByText("end").waitFor();
-  assertEquals(await texts(bob), ["one", "two", "three", "end"]);
+  assertEquals(await texts(bob), ["said before", "one", "two", "three", "end"]);
 });
 
 Deno.test("two tabs offline: each keeps its own over a reload, and one that is closed leaves its own to the other", async () => {
@@ -99,6 +104,8 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
   assertEquals(await findBarriers(ada), []);
   await failed.getByRole("button", { name: "Discard" }).press("Enter");
   await failed.waitFor({ state: "detached" });
+  // The button is gone: who pressed it goes on writing.
+  assertEquals(await ada.evaluate(() => document.activeElement?.tagName), "TEXTAREA");
   await ada.context().setOffline(true);
   await say(ada, "as who I was");
   await ada.locator(".message.pending").waitFor();
@@ -113,6 +120,23 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
   await failed.getByRole("button", { name: "Try again" }).click();
   await bob.locator(".message .text").getByText("as who I was").waitFor();
   await failed.waitFor({ state: "detached" });
+});
+
+Deno.test("where a browser keeps nothing, the page doesn't say that it does, and sends what was typed all the same", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const context = await browser.newContext({ locale: "en-US" });
+  await context.addInitScript(() =>
+    Object.defineProperty(globalThis, "indexedDB", { value: undefined })
+  );
+  const ada = await open(context, server);
+  const bob = await visitor(browser, server);
+  assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
+  await context.setOffline(true);
+  await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
+  await say(ada, "from memory");
+  await context.setOffline(false);
+  await bob.locator(".message .text").getByText("from memory").waitFor();
 });
 
 Deno.test("each page opens without a network, under its own policy; kept is the shell and nothing else", async () => {
@@ -175,7 +199,7 @@ Deno.test("a push that is typed offline arrives later, and a closed server says 
   await refused.locator(".pushes .failed", { hasText: "admin token" }).waitFor();
   assertEquals(await findBarriers(refused), []);
   await refused.getByRole("button", { name: "Discard" }).click();
-  await refused.locator(".pushes li").waitFor({ state: "detached" });
+  await refused.locator(".pushes .push").waitFor({ state: "detached" });
   await Deno.remove(token);
 });
 

@@ -56,9 +56,9 @@ Deno.test("a push that is sent on one page appears on another, as text, newest o
   for (const text of ["Backup done", SCRIPT]) {
     await sender.page.locator("#msg").fill(text);
     await sender.page.locator("form.one button").click();
-    await receiver.page.locator(".pushes li .text").getByText(text, { exact: true }).waitFor();
+    await receiver.page.locator(".pushes .push .text").getByText(text, { exact: true }).waitFor();
   }
-  assertEquals(await receiver.page.locator(".pushes li .text").allInnerTexts(), [
+  assertEquals(await receiver.page.locator(".pushes .push .text").allInnerTexts(), [
     SCRIPT,
     "Backup done",
   ]);
@@ -66,7 +66,7 @@ Deno.test("a push that is sent on one page appears on another, as text, newest o
   assertEquals(await sender.page.evaluate(() => document.activeElement?.id), "msg");
   assertMatch(await sender.page.locator(".toast").first().innerText(), /Pushed/);
   const late = await visitor(browser, server, "/to_recmsg/");
-  await late.page.locator(".pushes li").nth(1).waitFor();
+  await late.page.locator(".pushes .push").nth(1).waitFor();
   for (const { errors } of [receiver, sender, late]) assertEquals(errors, []);
 });
 
@@ -78,7 +78,7 @@ Deno.test("three in a room: everyone hears, a private word stays between two, ma
     await joinChat(browser, server),
     await joinChat(browser, server),
   ];
-  await ada.page.locator(".me button").click();
+  await ada.page.locator(".me .rename").click();
   await ada.page.locator(".me input").fill("Ada 爱达");
   await ada.page.locator(".me input").press("Enter");
   await bob.page.locator(".members .name", { hasText: "Ada 爱达" }).waitFor();
@@ -95,8 +95,12 @@ Deno.test("three in a room: everyone hears, a private word stays between two, ma
   assertEquals(blue, "rgb(29, 63, 196)");
   await ada.page.locator(".composer select").selectOption(bob.account);
   await say(ada.page, "for bob alone");
+  const direct = bob.page.locator(".talk", { hasText: "for bob alone" });
+  await direct.getByText("1 unread").waitFor({ state: "attached" });
+  await bob.page.waitForFunction(() => document.title.startsWith("(1) Chat"));
+  await direct.click();
   await bob.page.locator(".message.private .text").getByText("for bob alone").waitFor();
-  await bob.page.locator(".message.private", { hasText: "privately to you" }).waitFor();
+  await bob.page.locator(".head .hint", { hasText: "Only you and" }).waitFor();
   await ada.page.locator(".composer select").selectOption("");
   await say(ada.page, "end");
   await eve.page.locator(".message .text").getByText("end", { exact: true }).waitFor();
@@ -104,6 +108,7 @@ Deno.test("three in a room: everyone hears, a private word stays between two, ma
   await bob.page.close();
   await ada.page.locator(".members li").nth(2).waitFor({ state: "detached" });
   await ada.page.reload();
+  await ada.page.locator(".talk", { hasText: "for bob alone" }).click();
   await ada.page.locator(".message .text").getByText("for bob alone").waitFor();
   assertEquals(await ada.page.locator(".me .name").innerText(), "Ada 爱达");
   for (const { errors } of [ada, bob, eve]) assertEquals(errors, []);
@@ -163,6 +168,7 @@ Deno.test("axe finds nothing on any page, in both languages, light and dark, wid
   const talker = await joinChat(browser, server);
   await say(talker.page, "hello");
   await talker.page.locator(".composer select").selectOption(talker.account);
+  await talker.page.locator(".head .hint", { hasText: "Only you can" }).waitFor();
   await say(talker.page, "a note");
   await fetch(`${server.url}/send/`, {
     method: "POST",

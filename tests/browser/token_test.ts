@@ -42,7 +42,7 @@ Deno.test("I4: a closed server's send page asks for the token; what was refused 
   assertEquals(readable.includes(TOKEN) || readable.includes("fanfare_"), false);
   // The chat of the same browser still has its account.
   await page.goto(`${server.url}/to_chat/`);
-  await page.getByRole("textbox").first().fill("as myself");
+  await page.locator(".composer textarea").fill("as myself");
   await page.keyboard.press("Enter");
   await page.getByText("as myself").first().waitFor();
   await Deno.remove(adminTokenFile);

@@ -1,7 +1,8 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
+import { dataOf, pushOf, topicOf } from "../../static/push/content.js";
 import { initial, reduce } from "../../static/push/state.js";
-import { pickLanguage } from "../../static/parts/i18n.js";
+import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
 import { textOf } from "../../static/parts/text.js";
@@ -44,6 +45,85 @@ Deno.test("a gap is marked at the next push that is new, if none came with it", 
     let state = reduce(initial, told([1]));
     for (const action of [told(without, true), told([5]), told([6])]) state = reduce(state, action);
     assertEquals(state.messages.flatMap(({ seq, gap }) => gap ? seq : []), [5]);
+  }
+});
+
+Deno.test("older pushes go below what is there, each once", () => {
+  const told = {
+    type: "messages",
+    messages: [push(8), push(9)],
+    gap: false,
+    reset: false,
+  } as const;
+  const state = reduce(reduce(initial, told), {
+    type: "older",
+    messages: [push(6), push(7), push(8)],
+    more: true,
+  });
+  assertEquals([state.messages.map(({ seq }) => seq), state.more], [[9, 8, 7, 6], true]);
+});
+
+Deno.test("of a push's data is shown what is right, whatever else is in it", () => {
+  const right = {
+    text: "t",
+    title: "T",
+    priority: 5,
+    tags: ["a", "b"],
+    click: "https://x.example/",
+  };
+  assertEquals(pushOf(right), right);
+  const wrong = {
+    text: "t",
+    title: { __html: "<b>" },
+    priority: "5",
+    tags: "a",
+    click: "javascript:x",
+  };
+  assertEquals(pushOf(wrong), { text: "t", priority: 3, tags: [] });
+  for (const priority of [0, 6, 2.5, NaN, 1e300, -1]) {
+    assertEquals(pushOf({ priority }).priority, 3);
+  }
+  const many = pushOf({
+    text: "",
+    tags: Array(500).fill("x".repeat(999)),
+    title: "x".repeat(9999),
+  });
+  assertEquals([many.tags.length, many.tags[0]?.length, many.title?.length], [10, 60, 250]);
+  assertEquals(pushOf({ text: "t", tags: [{ __html: "x" }, null, " ", "ok"] }).tags, ["ok"]);
+  assertEquals(pushOf({ title: "alone" }).text, "");
+});
+
+Deno.test("what is typed becomes a push's data, without what was left empty", () => {
+  const typed = { text: "t", title: " ", priority: 3, tags: " , ", click: "" };
+  assertEquals(dataOf(typed), { text: "t" });
+  const all = { text: "t", title: " T ", priority: 4, tags: "a，b, a", click: "https://x.example" };
+  assertEquals(dataOf(all), {
+    text: "t",
+    title: "T",
+    priority: 4,
+    tags: ["a", "b"],
+    click: "https://x.example/",
+  });
+});
+
+Deno.test("the topic is in the address, and all where it is none", () => {
+  const topics = ["?topic=builds", "", "?topic=a%2Fb", "?topic=%E9%83%A8%E7%BD%B2", "?topic="];
+  assertEquals(topics.map(topicOf), ["builds", "all", "all", "部署", "all"]);
+});
+
+Deno.test("values in sentences are isolated, and days are told by their names", () => {
+  language.value = "en";
+  assertEquals(t("typingOne", { a: "Ada" }), "\u2068Ada\u2069 is typing…");
+  assertEquals(t("newMany", { n: 3 }), "3 new messages");
+  const now = new Date(2026, 5, 10, 1).getTime();
+  const days = [0, 1, 2, 400].map((ago) => dayText(new Date(2026, 5, 10 - ago, 23).getTime(), now));
+  assertEquals(days, ["Today", "Yesterday", "Monday, June 8", "Tuesday, May 6, 2025"]);
+});
+
+Deno.test("sentences of both languages have places for the same values", () => {
+  const places = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+  for (const key of Object.keys(en) as (keyof typeof en)[]) {
+    assertEquals(places(zh[key]), places(en[key]), key);
   }
 });
 

@@ -1,0 +1,153 @@
+// @ts-check
+/** Where one writes: to whom, in reply to what, and the text. */
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
+import { Icon } from "../parts/icons.js";
+import { t } from "../parts/i18n.js";
+import { partner } from "./channels.js";
+import { begun, completed, Completions, matching } from "./complete.js";
+import { excerpt } from "./line.js";
+import { titleOf } from "./side.js";
+import { nameOf } from "./known.js";
+
+/** @typedef {import("./known.js").ChatState} ChatState */
+
+const MOST_DRAFTS = 300;
+const MOST_LINES = 8;
+/** What was typed and not sent, by conversation: another one is opened, and it is still there when one comes back. @type {Map<string, string>} */
+const drafts = new Map();
+/** @type {HTMLTextAreaElement | null} */
+let writing = null;
+
+/** Puts the caret where one writes. */
+export function write() {
+  writing?.focus();
+}
+
+/**
+ * Where one writes. Made anew for each conversation.
+ *
+ * @param {{state: ChatState, act: import("./actions.js").Actions}} props The state, and what can be done.
+ * @returns {unknown} The part.
+ */
+export function Composer({ state, act }) {
+  const { account, open, replyTo } = state;
+  const [text, setText] = useState(drafts.get(open) ?? "");
+  const [caret, setCaret] = useState(/** @type {number | undefined} */ (undefined));
+  const [at, setAt] = useState(0);
+  const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const place = useRef(/** @type {number | undefined} */ (undefined));
+  const change = (/** @type {string} */ next) => {
+    setText(next);
+    drafts.delete(open);
+    if (next !== "") drafts.set(open, next);
+    if (drafts.size > MOST_DRAFTS) drafts.delete([...drafts.keys()][0] ?? "");
+  };
+  const mention = caret === undefined ? undefined : begun(text, caret);
+  const offered = mention === undefined ? [] : matching(mention.query, mentionable(state), account);
+  const marked = Math.min(at, offered.length - 1);
+  useLayoutEffect(() => {
+    writing = box.current;
+    if (place.current === undefined) return;
+    box.current?.setSelectionRange(place.current, place.current);
+    place.current = undefined;
+  });
+  const choose = (/** @type {import("./complete.js").Member} */ member) => {
+    if (mention === undefined || caret === undefined) return;
+    const next = completed(text, { from: mention.from, to: caret }, member);
+    change(next.text);
+    place.current = next.caret;
+    setCaret(undefined);
+  };
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    box.current?.focus();
+    const message = text.replace(/^\s*\n/u, "").trimEnd();
+    // Before it is known who we are nothing can be sent: what was typed stays.
+    if (message === "" || account === undefined) return;
+    change("");
+    setCaret(undefined);
+    // What isn't taken comes back, unless something else was typed meanwhile.
+    act.send(open, message, replyTo?.seq).then((taken) => {
+      if (taken) return;
+      setText((now) => now === "" ? text : now);
+      if (!drafts.has(open)) drafts.set(open, text);
+    });
+  };
+  const typed = (/** @type {KeyboardEvent} */ event) => {
+    // A key that an input method takes (229 in older browsers) picks a word, it doesn't send.
+    if (event.isComposing || event.keyCode === 229) return;
+    const { key } = event;
+    const member = offered[marked];
+    if (member !== undefined && ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(key)) {
+      event.preventDefault();
+      if (key === "Escape") setCaret(undefined);
+      else if (key === "Enter" || key === "Tab") choose(member);
+      else setAt((marked + (key === "ArrowDown" ? 1 : -1) + offered.length) % offered.length);
+    } else if (key === "Enter" && !event.shiftKey) submit(event);
+    else if (key === "Escape" && replyTo !== undefined) act.reply(undefined);
+    else if (key === "ArrowUp" && text === "") {
+      event.preventDefault();
+      act.read();
+    }
+  };
+  const input = (/** @type {any} */ event) => {
+    const { value, selectionStart } = event.currentTarget;
+    change(value);
+    setCaret(selectionStart);
+    setAt(0);
+    if (value !== "") act.typing(open);
+  };
+  const hint = hintOf(state);
+  return html`
+    <form class="write" onSubmit=${submit}>
+      ${replyTo !== undefined && html`<${Replying} to=${replyTo} state=${state} cancel=${() => {
+        act.reply(undefined);
+        box.current?.focus();
+      }} />`}
+      <div class="box">${offered.length > 0 &&
+        html`<${Completions} members=${offered} at=${marked} choose=${choose} />`}
+      <textarea ref=${box} rows=${Math.min(MOST_LINES, text.split("\n").length)} dir="auto"
+        aria-label=${hint} placeholder=${hint} title=${t("keys")} enterkeyhint="send" value=${text}
+        aria-autocomplete="list" aria-controls=${offered.length > 0 ? "completions" : undefined}
+        aria-activedescendant=${offered.length > 0 ? `completion-${marked}` : undefined}
+        onInput=${input} onKeyDown=${typed} onBlur=${() => setCaret(undefined)}></textarea></div>
+      <button type="submit" aria-label=${t("send")} title=${t("send")}
+        disabled=${account === undefined}><${Icon} name="send" /><span class="word">${t(
+          "send",
+        )}</span></button>
+    </form>
+  `;
+}
+
+/** @param {ChatState} state The state. @returns {string} What the box says while it is empty. */
+function hintOf(state) {
+  const other = partner(state.open, state.account);
+  if (other === undefined) return t("writeRoom", { name: titleOf(state, state.open) });
+  return other === state.account ? t("writeNotes") : t("writeTo", { name: nameOf(state, other) });
+}
+
+/** @param {ChatState} state The state. @returns {readonly import("./complete.js").Member[]} Who may be mentioned here. */
+function mentionable({ rosters, open, names, account }) {
+  const here = rosters[open]?.members;
+  if (here !== undefined) return here;
+  const other = partner(open, account);
+  return other === undefined
+    ? []
+    : [{ account: other, ...(Object.hasOwn(names, other) ? { name: names[other] } : {}) }];
+}
+
+/**
+ * @param {{to: import("./content.js").Said, state: ChatState, cancel: () => void}} props What one replies to, and what gives that up.
+ * @returns {unknown} The part.
+ */
+function Replying({ to, state, cancel }) {
+  const name = to.name ?? (to.from === null ? "–" : nameOf(state, to.from));
+  return html`
+    <p
+      class="replying"><${Icon} name="reply" /><span class="what"><strong>${t("replying", {
+        name,
+      })}</strong> <span class="excerpt" dir="auto">${excerpt(to.text)}</span></span>
+        <button type="button" class="quiet" title=${t("cancelReply")} aria-label=${t("cancelReply")}
+          onClick=${cancel}><${Icon} name="close" /></button></p>
+  `;
+}

@@ -1,0 +1,105 @@
+// @ts-check
+/** One row of a timeline. */
+import { html, useEffect } from "../ui.js";
+import { dayText, t } from "../parts/i18n.js";
+import { Icon } from "../parts/icons.js";
+import { Failed, Text, When } from "../parts/message.js";
+import { callsMe } from "../parts/segments.js";
+import { Avatar } from "./person.js";
+
+/** @typedef {import("./rows.js").Shown} Shown */
+/** @typedef {import("./content.js").Said} Said */
+/** @typedef {import("./actions.js").Actions} Actions */
+
+/**
+ * A message.
+ *
+ * @param {{message: Shown, head: boolean, own: boolean, mentions?: import("../parts/segments.js").Mentions, connection: string, act: Actions,
+ *   quote?: Said | null, called?: string}} props The message; whether its author stands above it and it is one's own; what it replies to, where it
+ *   does (null: it isn't there), and how its author is called now.
+ * @returns {unknown} The part.
+ */
+export function Line({ message, head, own, mentions, connection, act, quote, called }) {
+  const { channel, from, name, time, text, reply } = message;
+  const status = "status" in message ? message.status : undefined;
+  const me = !own && callsMe(text, mentions);
+  const kind = [
+    ...["message", head && "head", own && "own", status, me && "calls-me"],
+    channel.startsWith("dm:") && "private",
+  ].filter((word) => word).join(" ");
+  const author = name ?? called ?? from ?? "–";
+  return html`<article class=${kind} tabindex="-1" data-seq=${message.seq}>
+    ${head && html`<${Avatar} account=${from ?? "–"} name=${author} />`}
+    <header><bdi class=${
+    head ? "name" : "name sr"
+  }>${author}</bdi> <${When} time=${time} status=${status}
+      connection=${connection} /></header>
+    ${
+    reply !== undefined &&
+    html`<${Quote} channel=${channel} seq=${reply} quote=${quote} act=${act} />`
+  }
+    <${Text} text=${text} mentions=${mentions} />
+    ${
+    "status" in message && status === "failed" && html`
+      <${Failed} error=${message.error} retry=${() => act.retry(message.id)}
+        discard=${() => act.discard(message.id)} />
+    `
+  }
+    ${
+    message.seq !== undefined && html`
+      <button type="button" class="quiet act-reply" tabindex="-1"
+        title=${t("reply")} aria-label=${t("replyTo", { name: author })}
+        onClick=${() => act.reply(/** @type {Said} */ (message))}><${Icon} name="reply" /></button>
+    `
+  }
+  </article>`;
+}
+
+/**
+ * What a message replies to, as it stands in the log.
+ *
+ * @param {{channel: string, seq: number, quote?: Said | null, act: Actions}} props Where it is; undefined until it is found.
+ * @returns {unknown} The part.
+ */
+function Quote({ channel, seq, quote, act }) {
+  useEffect(() => {
+    if (quote !== undefined) return;
+    return act.quote(channel, seq);
+  }, [quote === undefined, channel, seq]);
+  if (quote === undefined) return html`<p class="quote gone">${t("quoteLoading")}</p>`;
+  if (quote === null) return html`<p class="quote gone">${t("quoteGone")}</p>`;
+  return html`<button type="button" class="quote" tabindex="-1" onClick=${() =>
+    act.jump(channel, seq)}>
+    <${Icon} name="reply" /><bdi class="name">${quote.name ?? quote.from ?? "–"}</bdi>
+    <span class="excerpt" dir="auto">${excerpt(quote.text)}</span>
+  </button>`;
+}
+
+/**
+ * The beginning of a text, in one line.
+ *
+ * @param {string} text A text.
+ * @returns {string} At most 140 characters of it.
+ */
+export function excerpt(text) {
+  return [...text.slice(0, 300).replace(/\s+/gu, " ").replace(/\p{Cc}/gu, "\ufffd")].slice(0, 140)
+    .join("");
+}
+
+/**
+ * What stands between messages.
+ *
+ * @param {{row: Exclude<import("./rows.js").Row, {kind: "message"}>, loading: boolean, load: (after: number) => void}} props Which, whether
+ *   it is being loaded, and what loads it.
+ * @returns {unknown} The part.
+ */
+export function Between({ row, loading, load }) {
+  if (row.kind === "day") {
+    return html`<p class="day"><span>${dayText(row.time, Date.now())}</span></p>`;
+  }
+  if (row.kind === "line") return html`<p class="new"><span>${t("newLine")}</span></p>`;
+  return html`<p class="gap"><span>${
+    t("gap")
+  }</span> <button type="button" class="quiet" disabled=${loading}
+    onClick=${() => load(row.after)}>${t(loading ? "loading" : "load")}</button></p>`;
+}

@@ -1,0 +1,142 @@
+// @ts-check
+/** Reads pages of history: older ones, what is missing, what somebody replies to. */
+import { Code, FanfareError, State } from "../fanfare.js";
+import { toast } from "../parts/frame.js";
+import { t } from "../parts/i18n.js";
+import { reasonOf } from "../parts/message.js";
+import { quoteOf, talkOf } from "./known.js";
+import { find, KEPT } from "./talk.js";
+
+const PAGE = 100;
+/** After what couldn't be loaded it isn't tried again before, in milliseconds. */
+const PATIENCE = 5000;
+
+/** @typedef {import("./known.js").ChatState} ChatState */
+/** @typedef {import("./known.js").ChatAction} ChatAction */
+/** @typedef {{state: {value: ChatState}, dispatch: (...actions: ChatAction[]) => void}} Store */
+
+/**
+ * Why something failed, in words.
+ *
+ * @param {unknown} error What went wrong.
+ * @returns {string} Why.
+ */
+export function whyOf(error) {
+  return error instanceof FanfareError ? reasonOf(error) : String(error);
+}
+
+/**
+ * Makes what reads history.
+ *
+ * @param {import("../fanfare.js").Client} client The connection.
+ * @param {Store} store The state.
+ * @returns What can be read.
+ */
+export function makeLoading(client, { state, dispatch }) {
+  let notBefore = 0;
+  return {
+    ...makeQuotes(client, dispatch),
+
+    /** @param {string} channel Loads older messages there, if there may be any. */
+    async older(channel) {
+      const talk = talkOf(state.value, channel);
+      const stands = channel.startsWith("dm:") || talk.read !== undefined;
+      if (
+        client.state !== State.open || !stands || talk.more === false || talk.loading !== undefined
+      ) return;
+      if (talk.said.length >= KEPT || performance.now() < notBefore) return;
+      const [before] = talk.said;
+      dispatch({ type: "loading", channel, what: "older" });
+      try {
+        const range = before === undefined ? {} : { before: before.seq };
+        const { messages, more } = await client.history(channel, { ...range, limit: PAGE });
+        dispatch({ type: "page", channel, messages, older: more, newer: false });
+      } catch (error) {
+        notBefore = performance.now() + PATIENCE;
+        dispatch({ type: "loading", channel, what: undefined });
+        const silent = error instanceof FanfareError &&
+          [Code.closed, "not_found"].includes(error.code);
+        if (!silent) toast(t("loadFailed", { why: whyOf(error) }), true);
+      }
+    },
+
+    /** @param {string} channel Where. @param {number} after Loads what is missing after this seq. */
+    async load(channel, after) {
+      dispatch({ type: "loading", channel, what: after });
+      try {
+        const { messages, more } = await client.history(channel, { after, limit: PAGE });
+        dispatch({ type: "filled", channel, after, messages, more });
+      } catch (error) {
+        dispatch({ type: "loading", channel, what: undefined });
+        toast(t("loadFailed", { why: whyOf(error) }), true);
+      }
+    },
+
+    /** @param {string} channel Where. @param {number} seq Goes to a message; loads what is around it where it isn't loaded. */
+    async jump(channel, seq) {
+      if (find(talkOf(state.value, channel).said, seq) === undefined) {
+        try {
+          const page = await client.history(channel, { before: seq + PAGE / 4, limit: PAGE / 2 });
+          dispatch({
+            type: "page",
+            channel,
+            messages: page.messages,
+            older: page.more,
+            newer: true,
+          });
+        } catch (error) {
+          return toast(t("loadFailed", { why: whyOf(error) }), true);
+        }
+      }
+      if (quoteOf(state.value, channel, seq) && state.value.open === channel) {
+        dispatch({ type: "jump", seq });
+      }
+    },
+  };
+}
+
+/**
+ * Looks up what rows reply to: one at a time, the newest wish first, so that no flood of replies makes one of questions.
+ *
+ * @param {import("../fanfare.js").Client} client The connection. @param {Store["dispatch"]} dispatch What changes the state.
+ * @returns What asks, and what goes on once there is a connection.
+ */
+function makeQuotes(client, dispatch) {
+  /** What rows that are drawn want to know of. @type {Map<string, {channel: string, seq: number}>} */
+  const wanted = new Map();
+  let asking = false;
+  const ask = async () => {
+    const [id, next] = [...wanted].at(-1) ?? [];
+    if (asking || id === undefined || next === undefined || client.state !== State.open) return;
+    asking = true;
+    try {
+      const { messages } = await client.history(next.channel, { before: next.seq + 1, limit: 1 });
+      dispatch({ type: "quote", ...next, message: messages[0] });
+      wanted.delete(id);
+    } catch (error) {
+      // Without a connection it is asked again with the next one; what is refused isn't there for us.
+      if (!(error instanceof FanfareError) || error.code !== Code.closed) {
+        dispatch({ type: "quote", ...next, message: undefined });
+        wanted.delete(id);
+      }
+    }
+    asking = false;
+    if (client.state === State.open) ask();
+  };
+
+  return {
+    /** Goes on with what waited for a connection. */
+    connected: () => void ask(),
+
+    /**
+     * @param {string} channel Where. @param {number} seq Looks up what a row replies to.
+     * @returns {() => void} Called when the row is gone.
+     */
+    quote(channel, seq) {
+      const id = `${channel} ${seq}`;
+      wanted.set(id, { channel, seq });
+      ask();
+      return () => void wanted.delete(id);
+    },
+  };
+}

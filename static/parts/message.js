@@ -1,0 +1,113 @@
+// @ts-check
+/** What chat and push show of a message: its text, its time, what became of it. */
+import { html, useState } from "../ui.js";
+import { State } from "../fanfare.js";
+import { t, timeTexts } from "./i18n.js";
+import { Icon } from "./icons.js";
+import { segmentsOf } from "./segments.js";
+
+/** Longer texts are shown in part first, so that one message doesn't fill the page. */
+const LONG = 2000;
+const MANY_LINES = 30;
+
+/** @type {Map<string, Parameters<typeof t>[0]>} */
+const REASONS = new Map([
+  ["closed", "whyClosed"],
+  ["full", "whyFull"],
+  ["other_account", "whyOther"],
+  ["uncertain", "whyUncertain"],
+  ["expired", "whyExpired"],
+  ["too_large", "whyTooLarge"],
+  ["forbidden", "whyForbidden"],
+  ["not_found", "whyNotFound"],
+  ["rate_limited", "whyRate"],
+]);
+
+/**
+ * Why something couldn't be done, in words of the page's language where there are some.
+ *
+ * @param {{code: string, message: string}} error What went wrong.
+ * @returns {string} A short reason.
+ */
+export function reasonOf({ code, message }) {
+  const key = REASONS.get(code);
+  return key === undefined ? message : t(key);
+}
+
+/**
+ * Why a message wasn't sent, and what may be done.
+ *
+ * @param {{error?: {code: string, message: string}, retry: () => void, discard: () => void, why?: string}} props The reason, and what is done.
+ * @returns {unknown} The part.
+ */
+export function Failed({ error, retry, discard, why = error && reasonOf(error) }) {
+  return html`
+    <div class="status">
+      <span>${t("notSent")}: ${why}</span>
+      <span class="choices">
+        <button type="button" onClick=${retry}>${t("again")}</button>
+        <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
+      </span>
+    </div>
+  `;
+}
+
+/**
+ * When a message was said; while it is on its way, and has been for a moment, that it is. Both have the same place, so that
+ * nothing moves when it arrives.
+ *
+ * @param {{time: number, status?: string, connection: string}} props The time, "pending" while it is on its way, and the client's state.
+ * @returns {unknown} The part.
+ */
+export function When({ time, status, connection }) {
+  return html`<span class="when"><${Time} time=${time} />${
+    status === "pending" &&
+    html`<span class="status"><${Icon} name="clock" /><span class="word">${
+      t(connection === State.open ? "sending" : "waiting")
+    }</span></span>`
+  }</span>`;
+}
+
+/**
+ * A time of day.
+ *
+ * @param {{time: number}} props Milliseconds since 1970.
+ * @returns {unknown} The part.
+ */
+export function Time({ time }) {
+  const { short, full, iso } = timeTexts(time);
+  return html`<time datetime=${iso} title=${full}>${short}</time>`;
+}
+
+/**
+ * A text as a person typed it: isolated in its direction, its lines kept, its links to be followed, who is mentioned marked.
+ *
+ * @param {{text: string, mentions?: import("./segments.js").Mentions}} props The text, and who may be mentioned.
+ * @returns {unknown} The part.
+ */
+export function Text({ text, mentions }) {
+  const [all, showAll] = useState(false);
+  const short = all ? text : shortened(text);
+  const shown = short.replace(/(?![\t\n])\p{Cc}/gu, "\ufffd");
+  return html`<p class="text" dir="auto">${
+    segmentsOf(shown, mentions).map(({ kind, text, href, own }) => {
+      if (kind === "link") {
+        return html`<a href=${href} rel="noopener noreferrer" target="_blank">${text}</a>`;
+      }
+      if (kind === "mention") {
+        return html`<bdi class=${own ? "mention own" : "mention"}>${text}</bdi>`;
+      }
+      return text;
+    })
+  }${
+    short.length < text.length && html`… <button type="button" class="quiet" onClick=${() =>
+      showAll(true)}>${t("showAll")}</button>`
+  }</p>`;
+}
+
+/** @param {string} text A text. @returns {string} As much of it as is shown at first. */
+function shortened(text) {
+  const lines = text.split("\n", MANY_LINES + 1);
+  const some = lines.length > MANY_LINES ? lines.slice(0, MANY_LINES).join("\n") : text;
+  return some.length > LONG ? [...some.slice(0, LONG + 1)].slice(0, -1).join("") : some;
+}
