@@ -13,6 +13,7 @@ import { Subscription } from "./fanfare/subscription.js";
 import { backoff, machineClock } from "./fanfare/time.js";
 
 export { Code, FanfareError, newKey, Reason, State } from "./fanfare/codes.js";
+export { follow } from "./fanfare/events.js";
 export { memoryStore } from "./fanfare/store.js";
 export { Subscription } from "./fanfare/subscription.js";
 
