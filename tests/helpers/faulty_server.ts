@@ -5,7 +5,7 @@
  * @module
  */
 import { readConfig } from "../../lib/config.ts";
-import { startLogging } from "../../lib/logger.ts";
+import { log, startLogging } from "../../lib/logger.ts";
 import { serve, urlOf } from "../../lib/serve.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
@@ -14,5 +14,7 @@ await startLogging(config.logLevel);
 const worker = new URL("./faulty_worker.ts?lossy", import.meta.url);
 const running = await serve(config, { worker });
 Deno.addSignalListener("SIGTERM", () => void running.stop().then(() => Deno.exit(0)));
-Deno.addSignalListener("SIGHUP", () => void running.replaceEdges());
+Deno.addSignalListener("SIGHUP", () => {
+  void running.replaceEdges().then(() => log.info("edges.replaced"));
+});
 console.log(`Fanfare listens on ${urlOf(running.address)}`);

@@ -73,7 +73,7 @@ export class Victim implements AsyncDisposable {
     const [before, after] = [random.whole(1, 1000), 200];
     await within(this.#ledger.after(before), ACK_LIMIT, `${before} acknowledgements`);
     const begun = performance.now();
-    const seen = this.#replacement(mishap === "replace" ? "edge.replaced" : "edge.ended");
+    const seen = mishap === "replace" ? this.#heard("edges.replaced") : this.#replacement();
     if (mishap === "replace") this.#child.signal("SIGHUP");
     else {
       const fault = join(this.#data, "fault");
@@ -87,16 +87,18 @@ export class Victim implements AsyncDisposable {
     return `${how}, on its way after ${Math.round(performance.now() - begun)} ms`;
   }
 
-  // What the log says of an isolate, and of the next one that serves.
-  #replacement(event: string): Promise<string> {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    let at = 0;
-    this.#child.onLog = ({ message }) => {
-      if (message === event && at === 0) at = performance.now();
-      if (message !== "edge.serving" || at === 0) return;
-      resolve(`${event}, another served ${Math.round(performance.now() - at)} ms later`);
-    };
-    return promise;
+  #heard(event: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#child.onLog = ({ message }) => message === event && resolve(event);
+    });
+  }
+
+  // What the log says of an isolate that ended, and of the next one that serves.
+  async #replacement(): Promise<string> {
+    await this.#heard("edge.ended");
+    const at = performance.now();
+    await this.#heard("edge.serving");
+    return `another served ${Math.round(performance.now() - at)} ms after it ended`;
   }
 
   async #outliveHang(): Promise<void> {
