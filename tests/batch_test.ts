@@ -30,6 +30,7 @@ async function withCore(
     log,
     sequencer: { sequence: sequence(inner) },
     now: () => 0,
+    clock: () => 1,
     limits: { ...UNBOUNDED, rate: 10, burst: 30 },
   });
   try {
