@@ -25,7 +25,7 @@ const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/;
 const SAFE = ["GET", "HEAD", "OPTIONS"];
 
 // What programs use from pages of other origins.
-const SHARED = /^\/(?:api|events|push|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
+const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
 const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After";
 const ALLOWED =
   "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Title, Priority, Tags, Click, X-Title, X-Priority, X-Tags, X-Click";
