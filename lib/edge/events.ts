@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import { ALL_DIRECT, directFeed, parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
-import { mayNotRead, needsAccount } from "./api.ts";
+import { mayNotRead, needsAccount } from "./rules.ts";
 import type { Connection } from "./connection.ts";
 import { problem } from "./http.ts";
 import type { Handle, Point } from "./point.ts";

@@ -6,7 +6,7 @@ import { refuse } from "../protocol/codes.ts";
 import { messageJson } from "../protocol/message.ts";
 import { readPush } from "../protocol/push.ts";
 import type { Reader } from "../log/reader.ts";
-import { keyInHeader, mayNotRead, needsAccount, publishAs, withRate } from "./api.ts";
+import { keyInHeader, mayNotRead, needsAccount, publishAs, withRate } from "./rules.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readText } from "./http.ts";
