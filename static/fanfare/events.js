@@ -23,7 +23,7 @@ import { backoff, machineClock } from "./time.js";
 /**
  * A message, or the channels in which messages are missing; each with the place behind it.
  *
- * @typedef {{id: string, message: Message} | {id: string, gap: string[]}} Followed
+ * @typedef {{id: string, message: Message, gap?: undefined} | {id: string, gap: string[], message?: undefined}} Followed
  */
 
 /** Nothing came for so long, not even a comment: the connection is dead. In milliseconds. */
