@@ -118,7 +118,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   },
   "max-handshakes": {
     value: "N",
-    fallback: "1000",
+    fallback: "5000",
     text: "connections that are being made; 0: any number",
   },
   "max-new-accounts": {

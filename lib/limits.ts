@@ -57,7 +57,7 @@ export const DEFAULT_LIMITS: Limits = {
   connections: 20_000,
   perAddress: 100,
   perAccount: 100,
-  handshakes: 1000,
+  handshakes: 5000,
   newAccounts: 60,
 };
 

@@ -1,10 +1,11 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
-import type { Reader } from "../log/reader.ts";
+import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { Message } from "../protocol/message.ts";
+import { PAGE_MESSAGES } from "../protocol/command.ts";
+import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { Entry, Ring } from "./ring.ts";
 
@@ -24,6 +25,9 @@ const LOOK_AGAIN = 5;
 const REPAIR_PAGE = 1000;
 const REPAIR_PAGES = 10;
 
+// With pages of 1 MiB at most this is 16 MiB.
+const MISSED_PAGES = 16;
+
 // Of each kind; with frames of 64 KiB that is 16 MiB.
 const SHARED_FRAMES = 256;
 
@@ -40,6 +44,14 @@ export interface Subscriber {
   tell(word: string): boolean;
   /** Tells who came and went, if it was asked for. */
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void;
+}
+
+/** A page of what someone missed. */
+export interface Missed extends Page {
+  /** The last seq that was looked at. */
+  readonly upTo: number;
+  /** The messages as JSON, joined by commas. */
+  readonly list: string;
 }
 
 /** Joined lines. */
@@ -74,6 +86,7 @@ export class Hub implements Receiver {
   // Frames up to the last record are good until the next one comes, those that were cut for as long as they are kept.
   readonly #newest = new Map<string, Frame>();
   readonly #whole = new Map<string, Frame>();
+  readonly #missed = new Map<string, Missed>();
   #seq: number;
   #lastFeed = 0;
   #ringBytes = 0;
@@ -223,6 +236,38 @@ export class Hub implements Receiver {
       frames.delete(oldest);
     }
     return frame;
+  }
+
+  /**
+   * Reads what a feed has after a place, once for all who come back to the same place.
+   *
+   * @param name The feed.
+   * @param after The place.
+   * @param upTo The last seq to read.
+   * @returns The page.
+   * @throws {Error} If the log can't be read.
+   */
+  missed(name: string, after: number, upTo: number): Missed {
+    const key = `${name}@${after}`;
+    const known = this.#missed.get(key);
+    if (known !== undefined && this.#isStill(name, known, upTo)) return known;
+    const { messages, more } = this.reader.after(name, after, upTo, PAGE_MESSAGES);
+    const page = { messages, more, upTo, list: messages.map(messageJson).join(",") };
+    this.#missed.delete(key);
+    this.#missed.set(key, page);
+    for (const oldest of this.#missed.keys()) {
+      if (this.#missed.size <= MISSED_PAGES) break;
+      this.#missed.delete(oldest);
+    }
+    return page;
+  }
+
+  // Whether a page has all that it would have if it were read anew.
+  #isStill(name: string, { more, upTo: read }: Missed, upTo: number): boolean {
+    const ring = this.#feeds.get(name)?.ring;
+    if (read === upTo || (more && read < upTo)) return true;
+    if (ring === undefined || read < ring.floor || read > upTo) return false;
+    return (ring.after(read, 0).entries[0]?.message.seq ?? Infinity) > upTo;
   }
 
   /**

@@ -51,7 +51,7 @@ export function answerLine(id: number, verb: Verb, body: object): string {
  * @param id The command's.
  * @param verb The command's.
  * @param body What it is answered with besides them.
- * @param messages The messages.
+ * @param list The messages as JSON, joined by commas.
  * @param roster Who is there, where it was asked for.
  * @returns The line.
  */
@@ -59,13 +59,22 @@ export function answerPage(
   id: number,
   verb: Verb,
   body: object,
-  messages: readonly Message[],
+  list: string,
   roster?: Roster,
 ): string {
   const rest = JSON.stringify(body).slice(1);
-  const list = `"messages":[${messages.map(messageJson).join(",")}]`;
   const presence = roster === undefined ? "" : `,"presence":${rosterJson(roster, false)}`;
-  return `{"id":${id},"${verb}":{${list}${presence}${rest === "}" ? "" : ","}${rest}}`;
+  return `{"id":${id},"${verb}":{"messages":[${list}]${presence}${rest === "}" ? "" : ","}${rest}}`;
+}
+
+/**
+ * Writes messages for {@linkcode answerPage}.
+ *
+ * @param messages The messages.
+ * @returns JSON, joined by commas.
+ */
+export function listOf(messages: readonly Message[]): string {
+  return messages.map(messageJson).join(",");
 }
 
 /**

@@ -15,13 +15,14 @@ import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
+import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, NativeSession } from "./session.ts";
 import { pushPoints } from "./push.ts";
-import { Sockets } from "./sockets.ts";
+import { CROWDED, Sockets } from "./sockets.ts";
 import { ending } from "./sse.ts";
 
 /** The native subprotocol. */
@@ -50,6 +51,7 @@ export class EdgeServer {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #sockets: Sockets;
   readonly #door: Door;
+  readonly #gate: Gate;
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
@@ -67,6 +69,7 @@ export class EdgeServer {
     this.#online = new OnlineList(edge);
     this.#sockets = new Sockets(edge);
     this.#door = new Door(options);
+    this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
     this.#server = Deno.serve({
       hostname: options.host,
@@ -140,7 +143,10 @@ export class EdgeServer {
     this.#callers.set(request, caller);
     let response: Response;
     try {
-      response = this.#door.refusal(request, caller) ?? await routed(request);
+      const refusal = this.#door.refusal(request, caller);
+      const waits = refusal === undefined && request.headers.has("upgrade");
+      if (waits && !await this.#gate.enter()) response = problem(CROWDED);
+      else response = refusal ?? await routed(request);
     } catch (error) {
       if (!(error instanceof HttpRefused)) throw error;
       response = problem(error.refusal, error.status);

@@ -7,13 +7,7 @@ import { Bucket, BURST_FACTOR, type Limits, toldLimits } from "../limits.ts";
 import { log } from "../logger.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import {
-  type BadCommand,
-  type Body,
-  type Command,
-  PAGE_DEFAULT,
-  PAGE_MESSAGES,
-} from "../protocol/command.ts";
+import { type BadCommand, type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Roster } from "../protocol/presence.ts";
 import { propose, showToken, UNANSWERED } from "./ask.ts";
@@ -21,7 +15,7 @@ import type { Connection } from "./connection.ts";
 import { Flood } from "./flood.ts";
 import type { Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
-import { answerLine, answerPage, answerRoster, decode, errorLine } from "./native.ts";
+import { answerLine, answerPage, answerRoster, decode, errorLine, listOf } from "./native.ts";
 
 /** What the sessions of an edge share. */
 export interface EdgeParts {
@@ -329,11 +323,11 @@ export class NativeSession implements Session {
       hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
     if (since !== undefined && recovers) {
       at = Math.max(at, since.seq);
-      const { messages, more } = hub.reader.after(feed, since.seq, at, PAGE_MESSAGES);
+      const { messages, more, list } = hub.missed(feed, since.seq, at);
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
-      return answerPage(id, "subscribe", answer, messages, roster);
+      return answerPage(id, "subscribe", answer, list, roster);
     }
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
@@ -342,11 +336,11 @@ export class NativeSession implements Session {
     const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
     if (stands) this.#begin(feed, { from, place: at, until: at });
     if (since === undefined) {
-      return answerPage(id, "subscribe", { ...told, seq: at }, messages, roster);
+      return answerPage(id, "subscribe", { ...told, seq: at }, listOf(messages), roster);
     }
     const oldest = hub.reader.oldest(feed);
     const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
-    return answerPage(id, "subscribe", gap, messages, roster);
+    return answerPage(id, "subscribe", gap, listOf(messages), roster);
   }
 
   // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
@@ -399,7 +393,7 @@ export class NativeSession implements Session {
       const { messages, more } = after === undefined
         ? reader.newest(this.#feed(channel), Math.min(seq, (before ?? seq + 1) - 1), limit)
         : reader.after(this.#feed(channel), after, seq, limit);
-      return answerPage(id, "history", { channel, more }, messages);
+      return answerPage(id, "history", { channel, more }, listOf(messages));
     });
   }
 

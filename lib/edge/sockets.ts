@@ -207,7 +207,8 @@ export class Sockets {
   }
 }
 
-const CROWDED: Refusal = {
+/** What is said where too many come at once. */
+export const CROWDED: Refusal = {
   ...refuse("unavailable", "Too many connections are being made at once, come back"),
   retry: CROWDED_RETRY,
 };

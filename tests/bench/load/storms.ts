@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { pause, within } from "../../helpers/child_server.ts";
 import { Watch } from "../figures.ts";
+import { backoff } from "../../../static/fanfare/time.js";
 import { FrameSocket, type FrameTaker } from "./frames.ts";
 import { CHANNEL, type Speech, SPEECHES, type SpeechName } from "./speech.ts";
 import { micros } from "./stamp.ts";
@@ -193,9 +194,10 @@ export async function recover(storm: Storm): Promise<Recovered> {
   const pages = new Set<string>();
   let messages = 0;
   const begun = micros();
-  // Each is a client of its own: it connects, asks, and has its page.
+  // Each is a client of its own: it connects, asks, and has its page. Whoever is told that too many come at once comes again
+  // as the client library does.
   await Promise.all(Array.from({ length: storm.clients }, async () => {
-    const socket = await FrameSocket.open(storm.port, path, headers);
+    const socket = await comeBack(storm.port, path, headers);
     const page = await new Asker(socket, ['{"id":1,']).ask(line);
     messages += countIn(page, pages);
   }));
@@ -218,4 +220,15 @@ function countIn(page: Buffer, known: Set<string>): number {
     return BEHIND;
   }
   throw new Error(`Not what was missed: ${page.toString().slice(0, 200)}`);
+}
+
+async function comeBack(...where: Parameters<typeof FrameSocket.open>): Promise<FrameSocket> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return await FrameSocket.open(...where);
+    } catch (error) {
+      if (!String(error).includes(" 503 ")) throw error;
+      await pause(backoff(attempt, Math.random()));
+    }
+  }
 }
