@@ -124,14 +124,16 @@ export class Credentials {
   }
 
   /**
-   * Takes the place of another, which looks after nothing any more; what was withdrawn there meanwhile is withdrawn here.
+   * Takes the place of another, which looks after nothing any more. What was withdrawn there meanwhile is withdrawn here, and
+   * keys that couldn't be fetched are the ones that it had.
    *
    * @param other The one of before.
    */
   follow(other: Credentials): void {
     other.close();
-    const { withdrawn } = other.#settings.tokens;
-    this.#setTokens({ withdrawn });
+    const { withdrawn, jwks } = other.#settings.tokens;
+    const kept = this.#sources.jwks === other.#sources.jwks && jwks !== undefined ? { jwks } : {};
+    this.#setTokens({ ...kept, ...this.#settings.tokens, withdrawn });
     // The file has the last word.
     this.#seen.delete(this.#withdrawals);
     this.watch(other.#changed);
