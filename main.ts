@@ -4,6 +4,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { helpOf, isRequest, readRequest } from "./lib/cli/options.ts";
 import { speak } from "./lib/cli/speak.ts";
 import { Terminal } from "./lib/cli/terminal.ts";
+import { makeToken } from "./lib/cli/token.ts";
 import {
   type Config,
   ConfigError,
@@ -29,6 +30,9 @@ async function main(): Promise<void> {
     if (request === "help") return terminal.line(helpOf(command));
     // Nothing that is left over shall hold it up.
     Deno.exit(await speak(request, terminal));
+  }
+  if (command === "token") {
+    return terminal.line(await makeToken(args, env, Math.floor(Date.now() / 1000)));
   }
   const config = await configOf(env);
   if (config === "help") return console.log(HELP);

@@ -7,6 +7,7 @@ import {
 } from "@std/http/unstable-signed-cookie";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
+import { covers, type Grant, Tokens, type TokenSettings } from "./tokens.ts";
 
 /** Who speaks: an account, the admin, or nobody. */
 export interface Who {
@@ -16,6 +17,10 @@ export interface Who {
   readonly admin: boolean;
   /** Whether the account's cookie is signed by an older key: the next page gives it a new one. */
   readonly renew?: boolean;
+  /** Names the admin token that was shown; another token ends what it allowed. */
+  readonly proof?: string;
+  /** What the token of a program says. */
+  readonly grant?: Grant;
 }
 
 /** Someone without an account. */
@@ -40,51 +45,86 @@ export interface AccessSettings {
   readonly adminToken: string;
   /** Whether anyone may push. */
   readonly open: boolean;
+  readonly tokens: TokenSettings;
 }
+
+/** Who shows a token, or what is wrong with it and whether someone may be trying tokens out. */
+export type Shown =
+  | { readonly who: Who }
+  | { readonly fault: string; readonly guess: boolean };
 
 const YEAR = 365 * 86_400;
 const MAX_COOKIE = 128;
 const MAX_TRIED = 4;
-const ADMIN: Who = { account: null, admin: true };
 const ACCOUNT = /^[0-9a-f]{8}$/;
 
 /** Knows the accounts of cookies and tokens, and what they may do. */
 export class Access {
-  readonly #settings: AccessSettings;
+  #settings: AccessSettings;
+  #tokens: Tokens;
   readonly #key: CryptoKey;
   // Each finds the cookies of one older key.
   readonly #older: { readonly access: Access; readonly until: number }[] = [];
   readonly #mark: string;
-  readonly #tokenHash: Uint8Array;
+  readonly #clock: () => number;
+  #tokenHash: Uint8Array;
   // Names the token in cookies, and tells nothing of it.
-  readonly #proof: string;
+  #proof: string;
 
-  private constructor(settings: AccessSettings, key: CryptoKey, mark: string) {
+  private constructor(
+    settings: AccessSettings,
+    { key, mark, clock }: { key: CryptoKey; mark: string; clock: () => number },
+  ) {
     this.#settings = settings;
     this.#key = key;
     this.#mark = mark;
+    this.#clock = clock;
+    this.#tokens = new Tokens(settings.tokens);
     this.#tokenHash = hashOf(settings.adminToken);
-    const named = createHash("sha256").update(settings.key).update(this.#tokenHash).digest("hex");
-    this.#proof = `admin-${named.slice(0, 32)}`;
+    this.#proof = proofOf(settings, this.#tokenHash);
   }
 
   /**
    * Prepares the key.
    *
    * @param settings What decides.
+   * @param clock Milliseconds since 1970.
    * @returns Ready to be asked.
    */
-  static async create(settings: AccessSettings): Promise<Access> {
+  static async create(settings: AccessSettings, clock: () => number = Date.now): Promise<Access> {
     const hmac = { name: "HMAC", hash: "SHA-256" };
     const key = await crypto.subtle.importKey("raw", settings.key, hmac, false, ["sign", "verify"]);
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", settings.key));
     // Cookies don't know ports: two servers on one host need two names.
-    const access = new Access(settings, key, hash.toHex().slice(0, 4));
+    const access = new Access(settings, { key, mark: hash.toHex().slice(0, 4), clock });
     for (const { key, until } of settings.older ?? []) {
-      const older = await Access.create({ ...settings, key, older: [] });
+      const older = await Access.create({ ...settings, key, older: [] }, clock);
       access.#older.push({ access: older, until });
     }
     return access;
+  }
+
+  /**
+   * Goes by other settings from now on; who came before may have to go.
+   *
+   * @param settings What decides; the keys of cookies stay as they were.
+   */
+  renew(settings: AccessSettings): void {
+    this.#settings = settings;
+    this.#tokens = new Tokens(settings.tokens);
+    this.#tokenHash = hashOf(settings.adminToken);
+    this.#proof = proofOf(settings, this.#tokenHash);
+  }
+
+  /**
+   * Tells whether what someone showed holds no longer.
+   *
+   * @param who Whom it was right for.
+   * @returns Whether the token ended, was withdrawn, or is no longer the admin's.
+   */
+  ended({ admin, proof, grant }: Who): boolean {
+    if (admin && proof !== this.#proof) return true;
+    return grant !== undefined && this.#tokens.ended(grant, this.#clock());
   }
 
   /**
@@ -98,7 +138,7 @@ export class Access {
     const who = await this.#browser(headers, secure);
     if (who.account !== null) return who;
     for (const { access, until } of this.#older) {
-      if (Date.now() > until) continue;
+      if (this.#clock() > until) continue;
       const { account } = await access.#browser(headers, secure);
       if (account !== null) return { ...who, account, renew: true };
     }
@@ -116,7 +156,8 @@ export class Access {
       this.#cookie("admin_", secure),
       (value) => value === this.#proof,
     );
-    return { account: account ?? null, admin: admin !== undefined };
+    const proven = admin === undefined ? {} : { proof: admin };
+    return { account: account ?? null, admin: admin !== undefined, ...proven };
   }
 
   /**
@@ -146,10 +187,16 @@ export class Access {
    * Looks at a bearer token, in a time that doesn't depend on how much of it is right.
    *
    * @param token From the `Authorization` header, from `hello` or from the send page.
-   * @returns Who it is, or undefined if it is none of ours.
+   * @returns Who it is, or what is wrong with it.
    */
-  token(token: string): Who | undefined {
-    return timingSafeEqual(hashOf(token), this.#tokenHash) ? ADMIN : undefined;
+  async token(token: string): Promise<Shown> {
+    if (timingSafeEqual(hashOf(token), this.#tokenHash)) {
+      return { who: { account: null, admin: true, proof: this.#proof } };
+    }
+    const looked = await this.#tokens.look(token, this.#clock());
+    if ("fault" in looked) return looked;
+    const { grant } = looked;
+    return { who: { account: grant.account, admin: false, grant } };
   }
 
   /**
@@ -161,12 +208,15 @@ export class Access {
    * @returns Whether it may.
    */
   may(who: Who, action: Action, channel: string): boolean {
+    // What a token lists is all that it is for.
+    const listed = action === "read" ? who.grant?.subscribe : who.grant?.publish;
+    if (listed !== undefined && !covers(listed, channel)) return false;
     if (channel === ALL_DIRECT) return action === "read" && who.account !== null;
     const parsed = parseChannel(channel);
     if (parsed === undefined) return false;
     switch (parsed.kind) {
       case "push":
-        return action === "read" || who.admin || this.#settings.open;
+        return action === "read" || who.admin || listed !== undefined || this.#settings.open;
       case "room":
         return who.admin || who.account !== null;
       case "dm":
@@ -220,6 +270,11 @@ export class Access {
       return undefined;
     }
   }
+}
+
+function proofOf({ key }: AccessSettings, tokenHash: Uint8Array): string {
+  const named = createHash("sha256").update(key).update(tokenHash).digest("hex");
+  return `admin-${named.slice(0, 32)}`;
 }
 
 function hashOf(token: string): Uint8Array<ArrayBuffer> {

@@ -5,7 +5,8 @@
  */
 import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
 import type { Refusal } from "./protocol/codes.ts";
-import type { Message, Outcome, Proposal } from "./protocol/message.ts";
+import type { Withdrawal } from "./tokens.ts";
+import type { Message, Outcome, Proposal, Publication } from "./protocol/message.ts";
 
 /** Where something comes from, for what is counted by address and by connection. */
 export interface Origin {
@@ -14,14 +15,21 @@ export interface Origin {
   readonly address: string;
 }
 
+/** Channels with the number of connections that read each. */
+export type Readers = readonly (readonly [channel: string, count: number])[];
+
 /** What an edge sends up to the core. */
 export type Up =
   | { readonly op: "propose"; readonly proposal: Proposal; readonly origin?: Origin }
+  /** All or none, in one transaction. */
+  | { readonly op: "publish"; readonly proposals: readonly Publication[]; readonly origin: Origin }
   | { readonly op: "admit"; origin: Required<Origin>; account: string | null }
   | { readonly op: "dismiss"; connection: string }
   | { readonly op: "token"; address: string; right: boolean }
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
+  | { readonly op: "readers" }
+  | { readonly op: "withdraw"; tokens: Withdrawal }
   | { readonly op: "roster"; channel: string }
   | { readonly op: "restate"; channel: string }
   | { readonly op: "signal"; signal: Signal; connection: string };
@@ -29,7 +37,10 @@ export type Up =
 /** How one {@linkcode Up} is answered: a proposal by its outcome, a question by the roster, the rest by nothing or a refusal. */
 export type Answer =
   | { readonly outcome: Outcome }
+  /** In the order of the proposals, with how many more may be published at once, where that has a limit. */
+  | { readonly outcomes: readonly Outcome[]; readonly left: number | undefined }
   | { readonly roster: Roster }
+  | { readonly readers: Readers }
   | { readonly refusal: Refusal }
   | null;
 

@@ -24,6 +24,12 @@ export interface Config {
   /** A socket in the file system, in the place of a port. */
   readonly unix: string | undefined;
   readonly adminTokenFile: string | undefined;
+  /** What tokens of programs are signed with. */
+  readonly jwtSecretFile: string | undefined;
+  /** A file or an address with public keys. */
+  readonly jwks: string | undefined;
+  readonly accountClaim: string;
+  readonly jwtAudience: string | undefined;
   readonly trustProxy: boolean;
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
@@ -89,6 +95,22 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     value: "PATH",
     fallback: "",
     text: "listen on a socket in the file system, not on a port; with --workers 0",
+  },
+  "jwt-secret-file": {
+    value: "FILE",
+    fallback: "",
+    text: "the secret that programs sign their tokens with (HS256)",
+  },
+  jwks: {
+    value: "FILE|URL",
+    fallback: "",
+    text: "public keys of tokens (RS256, ES256, EdDSA)",
+  },
+  "account-claim": { value: "NAME", fallback: "sub", text: "the claim that names the account" },
+  "jwt-audience": {
+    value: "NAME",
+    fallback: "",
+    text: 'what a token\'s "aud" must hold; where not said, it may be absent or fanfare',
   },
   "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
   rate: {
@@ -159,6 +181,7 @@ export const HELP = [
   "       fanfare publish CHANNEL [TEXT|-]      publish a text, or standard input",
   "       fanfare subscribe CHANNEL…            write messages as they come, one JSON a line",
   "       fanfare history CHANNEL               write messages of the past",
+  "       fanfare token --sub ACCOUNT …         make a token for a program",
   "       fanfare backup FILE [--data DIR]      copy the log into a new file, while a server runs or not",
   "       fanfare check [--data DIR]            read all of the log and look for damage",
   "Without the binary `fanfare` is `deno task start`. COMMAND --help tells of one command.",
@@ -254,6 +277,10 @@ export function readConfig(
     tls: certificate(optional("cert"), optional("key"), optional("unix")),
     unix: optional("unix"),
     adminTokenFile: optional("admin-token-file"),
+    jwtSecretFile: optional("jwt-secret-file"),
+    jwks: optional("jwks"),
+    accountClaim: one("account-claim"),
+    jwtAudience: optional("jwt-audience"),
     trustProxy: given.has("trust-proxy"),
     limits: limits(one),
     retention: {

@@ -1,6 +1,6 @@
 /** What an edge is told, and what goes between its isolate and its supervisor. */
 import type { AccessSettings } from "./access.ts";
-import type { Downward, Upward } from "./bus.ts";
+import type { Downward, Readers, Upward } from "./bus.ts";
 import type { Counts } from "./counters.ts";
 import type { Limits } from "./limits.ts";
 import type { Level } from "./logger.ts";
@@ -60,6 +60,7 @@ export type FromWorker =
   | { readonly kind: "beat"; readonly counts: Counts }
   /** Somebody asks it for the numbers of the whole process. */
   | { readonly kind: "metrics"; readonly id: number }
+  | { readonly kind: "readers"; readonly ask: number; readonly readers: Readers }
   | { readonly kind: "left" }
   /** It can't serve; it ends by itself. */
   | { readonly kind: "failed"; readonly sentence: string };
@@ -70,4 +71,8 @@ export type ToWorker =
   | { readonly kind: "metrics"; readonly id: number; readonly text: string }
   | { readonly kind: "level"; readonly level: Level }
   | { readonly kind: "refuse" }
+  /** Asks for the channels that are read there. */
+  | { readonly kind: "readers"; readonly ask: number }
+  /** What access goes by from now on. */
+  | { readonly kind: "access"; readonly access: AccessSettings }
   | { readonly kind: "leave"; readonly farewell: Farewell };

@@ -141,15 +141,27 @@ export class Bucket {
   }
 
   /**
-   * Takes a token, if it holds one.
+   * Takes tokens, if it holds them.
    *
    * @param now The time.
+   * @param tokens How many. More than it can ever hold are given by a full one, and missing until they were earned.
    * @returns Whether it did.
    */
-  take(now: number): boolean {
-    if (this.wait(1, now) > 0) return false;
-    this.#tokens -= 1;
+  take(now: number, tokens = 1): boolean {
+    if (this.wait(Math.min(tokens, this.#fill.burst), now) > 0) return false;
+    this.#tokens -= tokens;
     return true;
+  }
+
+  /**
+   * Tells how many it holds.
+   *
+   * @param now The time.
+   * @returns Whole tokens.
+   */
+  left(now: number): number {
+    this.#earn(now);
+    return Math.max(0, Math.floor(this.#tokens));
   }
 
   #earn(now: number): void {

@@ -1,13 +1,13 @@
 /** Puts a server together out of its parts, and takes it apart again. */
 import { join } from "node:path";
-import { type CoreEnd, directBus } from "./bus.ts";
-import { type Config, ConfigError } from "./config.ts";
+import type { AccessSettings } from "./access.ts";
+import { type CoreEnd, directBus, type Readers } from "./bus.ts";
+import type { Config } from "./config.ts";
 import { Counters, type Counts, LoopLag } from "./counters.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
-import type { OlderKey } from "./access.ts";
-import { isLoopback } from "./address.ts";
+import { Credentials } from "./credentials.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import { startEdge } from "./edge/edge.ts";
 import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
@@ -15,6 +15,7 @@ import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel, startLogging } from "./logger.ts";
 import { lagOf, Metrics } from "./metrics.ts";
+import type { Withdrawal } from "./tokens.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
 
@@ -69,16 +70,30 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const lock = stack.use(FolderLock.take(config.data));
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
-  const settings = await settingsOf(config, clock());
+  let credentials = await Credentials.open(config, clock());
+  stack.defer(() => credentials.close());
+  const settings = await settingsOf(config, credentials.settings);
   if (config.unix !== undefined) await removeStale(config.unix);
   const counters = new Counters();
   const sequencer = counted(localSequencer(log, clock), counters);
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
+  let readers = (): Promise<Readers> => Promise.resolve([]);
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
-    const core = new Core({ bus, log, sequencer, now, limits, retention, clock });
+    const withdraw = (tokens: Withdrawal) => credentials.withdraw(tokens);
+    const core = new Core({
+      bus,
+      log,
+      sequencer,
+      now,
+      limits,
+      retention,
+      clock,
+      withdraw,
+      readers: () => readers(),
+    });
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
@@ -87,6 +102,8 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       ...{ log, stack, config, metrics },
       parts: { ...parts, exit },
     });
+  readers = () => edges.readers();
+  credentials.watch((access) => edges.renewAccess(access));
   const url = urlOf(edges.address, config.tls !== undefined);
   lock.tell(url);
   const held = stack.move();
@@ -99,10 +116,20 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     replaceEdges: () => edges.replace(),
     async renew(next) {
       const { data, host, port, unix, pages } = config;
-      const fresh = await settingsOf({ ...next, data, host, port, unix, pages }, clock());
+      const kept = { ...next, data, host, port, unix, pages };
+      const fresh = await Credentials.open(kept, clock());
+      let settings: EdgeSettings;
+      try {
+        settings = await settingsOf(kept, fresh.settings);
+      } catch (error) {
+        fresh.close();
+        throw error;
+      }
       if (loggingLevel() !== undefined) await startLogging(next.logLevel);
       edges.core.renew({ limits: next.limits, retention: next.retention });
-      await edges.renew(fresh);
+      fresh.follow(credentials);
+      credentials = fresh;
+      await edges.renew({ ...settings, access: fresh.settings });
     },
     async stop() {
       edges.refuseNew();
@@ -114,16 +141,11 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   };
 }
 
-async function settingsOf(config: Config, now: number): Promise<EdgeSettings> {
+async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeSettings> {
   const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
   return {
     log: logPath(data),
-    access: {
-      key: await secret(join(data, "cookie.key"), 32),
-      older: await olderKeys(data, now),
-      adminToken: await adminToken(config),
-      open: config.open || (isLoopback(host) && config.adminTokenFile === undefined),
-    },
+    access,
     tls: await certificate(config),
     ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
   };
@@ -136,6 +158,8 @@ interface Edges {
   replacements(): number;
   replace(): Promise<void>;
   renew(settings: EdgeSettings): Promise<void>;
+  renewAccess(access: AccessSettings): void;
+  readers(): Promise<Readers>;
   refuseNew(): void;
   leave(): Promise<void>;
 }
@@ -180,7 +204,14 @@ async function openOne(
     async renew(next) {
       if (isSame(told, next)) return;
       await again(told = next);
+      // What changed while there was no edge to tell.
+      edge.server.renew(told.access);
     },
+    renewAccess(access) {
+      told = { ...told, access };
+      edge.server.renew(access);
+    },
+    readers: () => Promise.resolve(edge.server.readers),
     refuseNew: () => edge.server.refuseNew(),
     leave: () => edge.server.leave(LEAVE_ALL),
   };
@@ -248,6 +279,11 @@ async function openMany(
       told = next;
       await replace();
     },
+    renewAccess(access) {
+      told = { ...told, access };
+      supervisor.renewAccess(access);
+    },
+    readers: () => supervisor.readers(),
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),
   };
@@ -325,51 +361,4 @@ async function removeStale(path: string): Promise<void> {
 
 function newEpoch(): string {
   return crypto.randomUUID();
-}
-
-const DAY = 86_400_000;
-const OLDER_KEY = /^cookie\.key-(\d{4}-\d{2}-\d{2})$/;
-
-// Such as `cookie.key-2026-12-24`: a key that was the one of cookies, with the last day on which those are good.
-async function olderKeys(data: string, now: number): Promise<OlderKey[]> {
-  const keys: OlderKey[] = [];
-  for await (const { name } of Deno.readDir(data)) {
-    const day = Date.parse(OLDER_KEY.exec(name)?.[1] ?? "");
-    if (Number.isNaN(day) || day + DAY < now) continue;
-    keys.push({ key: await secret(join(data, name), 32), until: day + DAY });
-  }
-  return keys;
-}
-
-async function adminToken({ adminTokenFile, data }: Config): Promise<string> {
-  if (adminTokenFile === undefined) return (await secret(join(data, "admin.token"), 24)).toBase64();
-  const token = (await Deno.readTextFile(adminTokenFile)).trim();
-  if (token.length >= 16) return token;
-  throw new ConfigError(`The token in "${adminTokenFile}" must have at least 16 characters`);
-}
-
-// Kept as base64, so that an operator can read it out of the file.
-async function secret(path: string, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const known = await Deno.readTextFile(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (known !== undefined) {
-    const key = Uint8Array.fromBase64(known.trim());
-    if (key.length === bytes) return key;
-    throw new Error(`Cannot use "${path}": it must hold ${bytes} bytes in base64`);
-  }
-  const fresh = crypto.getRandomValues(new Uint8Array(bytes));
-  // There whole or not at all: a kill in between must not leave an empty one. The folder is ours alone.
-  const unfinished = `${path}-new`;
-  using file = await Deno.open(unfinished, {
-    create: true,
-    truncate: true,
-    write: true,
-    mode: 0o600,
-  });
-  await file.write(new TextEncoder().encode(`${fresh.toBase64()}\n`));
-  await file.sync();
-  await Deno.rename(unfinished, path);
-  return fresh;
 }

@@ -36,6 +36,27 @@ const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[numbe
   },
 };
 
+// The same over HTTP and event streams, whose verbs are: stream, page, presence, publish, publish with others. Whoever has no
+// account is told so: u. A forger too.
+const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[number], string>>> = {
+  open: {
+    stranger: { push: "yyyyy", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbb" },
+    ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
+    eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
+    forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
+  },
+  closed: {
+    stranger: { push: "yyyuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbu" },
+    ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
+    eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
+    forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
+  },
+};
+
 // The first protocol and the pages: what each is answered with. "as ada" is a private message that says it is from her.
 const PATHS = [
   "/link/",
@@ -132,6 +153,28 @@ async function askAll({ server, headers, accounts }: Cast, role: Role, kind: str
   return letters;
 }
 
+async function askOverHttp({ server, headers, accounts }: Cast, role: Role, kind: string) {
+  const [a, b] = [accounts.ada, accounts.bob].sort();
+  const channel = { push: "push:news", room: "room:team", dm: `dm:${a}.${b}` }[kind] ?? kind;
+  const post = (path: string, body: unknown) =>
+    fetch(server.url + path, {
+      method: "POST",
+      headers: { ...headers[role], "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  const get = (path: string) => fetch(server.url + path, { headers: headers[role] });
+  const answers = [
+    await get(`/events?channel=${channel}`),
+    await get(`/api/channels/${channel}/messages`),
+    await get(`/api/channels/${channel}/presence`),
+    await post(`/api/channels/${channel}/messages`, { data: 1 }),
+    await post("/api/messages", [{ channel, data: 1 }]),
+  ];
+  for (const { body } of answers) await body?.cancel();
+  const letters: Record<number, string> = { 200: "y", 201: "y", 400: "b", 401: "u", 403: "f" };
+  return answers.map(({ status }) => letters[status] ?? status).join("");
+}
+
 async function answered({ server, headers, accounts }: Cast, role: Role, name: string) {
   const [path = ""] = name.split(" as ");
   if (path === "/link/" || path === "/chat/") {
@@ -165,6 +208,17 @@ for (const mode of ["open", "closed"] as const) {
         for (const kind of KINDS) found[role][kind] = await askAll(cast, role, kind);
       }
       assertEquals(found, NATIVE[mode]);
+    });
+  });
+
+  Deno.test(`I3: role × verb × kind of channel over HTTP and event streams, ${mode}`, async () => {
+    await withCast(mode, async (cast) => {
+      const found: Record<string, Record<string, string>> = {};
+      for (const role of ROLES) {
+        found[role] = {};
+        for (const kind of KINDS) found[role][kind] = await askOverHttp(cast, role, kind);
+      }
+      assertEquals(found, OVER_HTTP[mode]);
     });
   });
 

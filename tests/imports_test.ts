@@ -38,7 +38,7 @@ Deno.test("protocol imports nothing of ours but itself", () => {
 });
 
 Deno.test("codecs import only protocol", () => {
-  const codecs = /^lib\/edge\/(native|first_push|first_chat|sse)\.ts$/;
+  const codecs = /^lib\/edge\/(native|first_push|first_chat|sse|ntfy)\.ts$/;
   assertEquals(broken(codecs, /./, /^lib\/protocol\//), []);
 });
 

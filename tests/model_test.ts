@@ -1,7 +1,6 @@
 /** Random sequences of commands against a simple model of rooms, messages and presence. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Access } from "../lib/access.ts";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
@@ -13,6 +12,7 @@ import { Counters } from "../lib/counters.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { directChannel } from "../lib/protocol/channel.ts";
+import { openAccess } from "./helpers/access.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { turn } from "./helpers/world.ts";
@@ -109,16 +109,13 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     now: () => now,
     limits: UNBOUNDED,
   });
-  const access = await Access.create({
-    key: new Uint8Array(32),
-    adminToken: "none of them",
-    open: true,
-  });
+  const { access, grants } = await openAccess(() => now);
   const hub = new Hub(bus.edge, reader, log.seq);
   const edge = {
     hub,
     bus: bus.edge,
     access,
+    grants,
     limits: UNBOUNDED,
     counters: new Counters(),
     clock: () => now,

@@ -1,18 +1,19 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
-import type { Answer, CoreEnd, Origin, Post, Sent } from "../bus.ts";
+import type { Answer, CoreEnd, Origin, Post, Readers, Sent, Up } from "../bus.ts";
 import type { Limits, RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { parseChannel } from "../protocol/channel.ts";
-import type { Message, Proposal } from "../protocol/message.ts";
+import type { Message, Outcome, Proposal, Publication } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
 import { Quotas } from "./quotas.ts";
 import { nextTrim } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { log as logger } from "../logger.ts";
+import type { Withdrawal } from "../tokens.ts";
 
 /** What a core is made of. */
 export interface CoreParts {
@@ -27,6 +28,10 @@ export interface CoreParts {
   readonly retention?: RetentionPolicy;
   /** Milliseconds since 1970, for retention. */
   readonly clock?: () => number;
+  /** Counts who reads what, in all edges; nobody where it isn't given. */
+  readonly readers?: () => Promise<Readers>;
+  /** Withdraws tokens, wherever they are; it isn't done where it isn't given. */
+  readonly withdraw?: (tokens: Withdrawal) => Refusal | undefined;
 }
 
 // Signals aren't kept: what nobody could be sent in one turn isn't collected either.
@@ -53,7 +58,11 @@ const KNOWN_ACCOUNTS = 10_000;
 interface Waiting {
   readonly proposal: Proposal;
   readonly answer: Sent["answer"];
+  /** It goes into the transaction of the one before it. */
+  readonly joined?: boolean;
 }
+
+type Publish = Extract<Up, { readonly op: "publish" }>;
 
 /** Takes what edges send, commits it in batches, and tells every edge. */
 export class Core {
@@ -138,6 +147,9 @@ export class Core {
         else this.#asked.push(() => answer(null));
         break;
       }
+      case "publish":
+        this.#publish(edge, up, answer);
+        break;
       case "join": {
         const name = this.#parts.log.account(up.account)?.name ?? null;
         this.#presence.join(up.channel, up.account, name, up.connection, edge);
@@ -165,6 +177,14 @@ export class Core {
         this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
         break;
       }
+      case "readers":
+        void this.#countReaders(answer);
+        break;
+      case "withdraw": {
+        const refusal = (this.#parts.withdraw ?? (() => UNANSWERABLE))(up.tokens);
+        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+        break;
+      }
       case "roster":
         this.#asked.push(() => answer({ roster: this.#presence.roster(up.channel) }));
         break;
@@ -184,6 +204,46 @@ export class Core {
         this.#asked.push(() => answer(null));
     }
     this.#schedule();
+  }
+
+  async #countReaders(answer: Sent["answer"]): Promise<void> {
+    const readers = await this.#parts.readers?.() ?? [];
+    this.#asked.push(() => answer({ readers }));
+    this.#schedule();
+  }
+
+  // What is published together is checked and counted as a whole, and is never in two transactions.
+  #publish(edge: number, { proposals, origin }: Publish, answer: Sent["answer"]): void {
+    const now = this.#parts.now();
+    const account = proposals[0]?.from ?? null;
+    const refusal = proposals.map((proposal) => this.#check(proposal)).find(Boolean) ??
+      this.#countAll(edge, proposals, origin);
+    const left = this.#quotas.left(origin.address, account, now);
+    if (refusal !== undefined) return void this.#asked.push(() => answer({ refusal }));
+    const outcomes: Outcome[] = [];
+    for (const [i, proposal] of proposals.entries()) {
+      const one = (own: Answer) => {
+        if (own !== null && "outcome" in own) outcomes.push(own.outcome);
+        if (i < proposals.length - 1) return;
+        answer(outcomes.length === proposals.length ? { outcomes, left } : own);
+      };
+      this.#wait({ proposal, answer: one, joined: i > 0 });
+    }
+  }
+
+  #countAll(edge: number, proposals: readonly Publication[], origin: Origin): Refusal | undefined {
+    const now = this.#parts.now();
+    const account = proposals[0]?.from ?? null;
+    const keys = new Set<string>();
+    const fresh = proposals.filter((proposal) => {
+      const key = keyOf(proposal);
+      const again = this.#repeats(proposal) || (key !== undefined && keys.has(key));
+      if (key !== undefined) keys.add(key);
+      return !again;
+    });
+    if (fresh.length === 0) return undefined;
+    return this.#quotas.publish(edge, origin, account, now, fresh.length) ??
+      this.#meet(account, origin);
   }
 
   #check(proposal: Proposal): Refusal | undefined {
@@ -214,8 +274,12 @@ export class Core {
       const refusal = this.#quotas.publish(edge, origin, account, now);
       if (refusal !== undefined) return refusal;
     }
+    return this.#meet(account, origin);
+  }
+
+  #meet(account: string | null, { address }: Origin): Refusal | undefined {
     if (account === null || this.#exists(account)) return undefined;
-    const refusal = this.#quotas.create(origin.address, now);
+    const refusal = this.#quotas.create(address, this.#parts.now());
     if (refusal === undefined) this.#known.add(account);
     return refusal;
   }
@@ -259,7 +323,7 @@ export class Core {
   #takeBatch(): Waiting[] {
     let chars = 0;
     const end = this.#waiting.findIndex((waiting, i) => {
-      if (i >= BATCH_RECORDS || chars > BATCH_CHARS) return true;
+      if ((i >= BATCH_RECORDS || chars > BATCH_CHARS) && !waiting.joined) return true;
       chars += charsOf(waiting.proposal);
       return false;
     });
@@ -392,5 +456,6 @@ const UNWRITABLE = {
   retry: HEAL_PAUSE,
 };
 const UNREADABLE = refuse("unavailable", "The log can't be read now, try again");
+const UNANSWERABLE = refuse("internal", "Tokens aren't withdrawn here");
 const CROWDED = refuse("unavailable", "Too much is said at once, try again");
 const LEAVING = refuse("unavailable", "The server is about to end");

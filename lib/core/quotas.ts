@@ -1,7 +1,7 @@
 /** What is counted for the whole process, whatever edge it comes from. Pure: time is a parameter, in milliseconds, never going down. */
 import { countedAs, isLoopback } from "../address.ts";
 import type { Origin } from "../bus.ts";
-import { ADDRESS_FACTOR, Buckets, GUESSES, type Limits } from "../limits.ts";
+import { ADDRESS_FACTOR, type Bucket, Buckets, GUESSES, type Limits } from "../limits.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 
 /** How many buckets of each kind are kept: at 150 bytes each that is 15 MB. */
@@ -129,29 +129,49 @@ export class Quotas {
   }
 
   /**
-   * Counts a publication. One that repeats a key isn't to be asked about.
+   * Counts publications, all or none. One that repeats a key isn't to be asked about.
    *
    * @param edge Where.
-   * @param origin Who sent it, and from where.
-   * @param account Whose it is.
+   * @param origin Who sent them, and from where.
+   * @param account Whose they are.
    * @param now The time.
+   * @param count How many.
    * @returns Why not, with the time until its connection may publish again.
    */
-  publish(edge: number, origin: Origin, account: string | null, now: number): Refusal | undefined {
+  publish(
+    edge: number,
+    origin: Origin,
+    account: string | null,
+    now: number,
+    count = 1,
+  ): Refusal | undefined {
     if (this.#limits.rate === 0) return undefined;
     const { connection, address } = origin;
     const held = connection === undefined ? undefined : this.#held.get(edge)?.get(connection);
     if (held !== undefined && now < held.refusedUntil) return tooFast(held.refusedUntil - now);
-    const from = countedAs(address);
-    const buckets = [this.#published.of(account ?? `@${from}`, now)];
-    if (!isLoopback(address)) buckets.push(this.#publishedFrom.of(from, now));
-    if (buckets.every((bucket) => bucket.wait(1, now) === 0)) {
-      for (const bucket of buckets) bucket.take(now);
+    const buckets = this.#bucketsOf(address, account, now);
+    const needed = Math.min(count, this.#limits.burst);
+    if (buckets.every((bucket) => bucket.wait(needed, now) === 0)) {
+      for (const bucket of buckets) bucket.take(now, count);
       return undefined;
     }
-    const wait = Math.max(...buckets.map((bucket) => bucket.wait(AFTER_REFUSAL, now)));
+    const enough = Math.max(AFTER_REFUSAL, needed);
+    const wait = Math.max(...buckets.map((bucket) => bucket.wait(enough, now)));
     if (held !== undefined) held.refusedUntil = now + wait;
     return tooFast(wait);
+  }
+
+  /**
+   * Tells how much may still be published at once.
+   *
+   * @param address From where.
+   * @param account By whom.
+   * @param now The time.
+   * @returns How many messages; undefined where there is no limit.
+   */
+  left(address: string, account: string | null, now: number): number | undefined {
+    if (this.#limits.rate === 0) return undefined;
+    return Math.min(...this.#bucketsOf(address, account, now).map((bucket) => bucket.left(now)));
   }
 
   /**
@@ -182,6 +202,12 @@ export class Quotas {
     if (right ? bucket.wait(1, now) === 0 : bucket.take(now)) return undefined;
     const retry = Math.ceil(bucket.wait(1, now));
     return { ...refuse("rate_limited", "Too many wrong tokens came from this address"), retry };
+  }
+
+  #bucketsOf(address: string, account: string | null, now: number): Bucket[] {
+    const from = countedAs(address);
+    const own = this.#published.of(account ?? `@${from}`, now);
+    return isLoopback(address) ? [own] : [own, this.#publishedFrom.of(from, now)];
   }
 
   #count(address: string, account: string | null, by: 1 | -1): void {

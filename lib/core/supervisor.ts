@@ -1,6 +1,7 @@
 /** Starts, watches and restarts the isolates of edges, and has them leave. */
 import { Worker } from "node:worker_threads";
-import { BEAT } from "../bus.ts";
+import type { AccessSettings } from "../access.ts";
+import { BEAT, type Readers } from "../bus.ts";
 import {
   type EdgeSettings,
   type Farewell,
@@ -32,6 +33,9 @@ const STEADY = 60_000;
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
 const LEAVE_ALL_LIMIT = 9000;
+
+// How long edges have to tell who reads there, in milliseconds.
+const READERS_TIME = 1000;
 
 // Pages, hub and rings; what sockets hold unsent is outside of it.
 const HEAP_MIB = 1024;
@@ -75,6 +79,8 @@ export class Supervisor {
   readonly #replaced = new Set<number>();
   #edges = 0;
   #port: number;
+  #asks = 0;
+  readonly #counting = new Map<number, (isolate: Isolate, readers: Readers) => void>();
   #failures = 0;
   #replacements = 0;
   #stopping = false;
@@ -171,6 +177,40 @@ export class Supervisor {
     }
   }
 
+  /**
+   * Has all edges go by other secrets at once, those that come later too.
+   *
+   * @param access What access goes by.
+   */
+  renewAccess(access: AccessSettings): void {
+    this.#parts = { ...this.#parts, settings: { ...this.#parts.settings, access } };
+    for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "access", access });
+  }
+
+  /**
+   * Counts who reads what, in all edges; one that doesn't answer in time isn't counted.
+   *
+   * @returns Channels with their readers.
+   */
+  async readers(): Promise<Readers> {
+    const ask = ++this.#asks;
+    const counts = new Map<string, number>();
+    const waiting = new Set([...this.#isolates.values()].filter(({ serving }) => serving));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, READERS_TIME);
+    this.#counting.set(ask, (isolate, readers) => {
+      for (const [channel, count] of readers) {
+        counts.set(channel, (counts.get(channel) ?? 0) + count);
+      }
+      if (waiting.delete(isolate) && waiting.size === 0) resolve();
+    });
+    for (const isolate of waiting) this.#tell(isolate, { kind: "readers", ask });
+    if (waiting.size > 0) await promise;
+    clearTimeout(timer);
+    this.#counting.delete(ask);
+    return [...counts];
+  }
+
   /** Has all edges refuse new work. */
   refuseNew(): void {
     this.#stopping = true;
@@ -259,6 +299,8 @@ export class Supervisor {
         const text = this.#parts.metrics.text();
         return this.#tell(isolate, { kind: "metrics", id: message.id, text });
       }
+      case "readers":
+        return this.#counting.get(message.ask)?.(isolate, message.readers);
       case "left":
         return isolate.ended.resolve();
       case "failed":

@@ -1,9 +1,10 @@
 /** What an edge asks of the core, and how the answers are read. */
 import type { Access, Who } from "../access.ts";
-import type { Answer, EdgeEnd, Origin } from "../bus.ts";
+import type { Answer, EdgeEnd, Origin, Readers, Up } from "../bus.ts";
 import { log } from "../logger.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
-import type { Outcome, Proposal } from "../protocol/message.ts";
+import type { Outcome, Proposal, Publication } from "../protocol/message.ts";
+import type { Roster } from "../protocol/presence.ts";
 
 /** What became of something: the outcome, or why there is none. */
 export type Result = { readonly outcome: Outcome } | { readonly refusal: Refusal };
@@ -26,8 +27,62 @@ export function propose(
   told: (result: Result) => void,
 ): void {
   bus.send({ op: "propose", proposal, origin }, (answer) => {
-    told(answer === null || "roster" in answer ? { refusal: UNANSWERED } : answer);
+    const fits = answer !== null && ("outcome" in answer || "refusal" in answer);
+    told(fits ? answer : { refusal: UNANSWERED });
   });
+}
+
+/** What became of messages that are published together. */
+export type Published =
+  | { readonly outcomes: readonly Outcome[]; readonly left: number | undefined }
+  | { readonly refusal: Refusal };
+
+/**
+ * Publishes messages together: all or none.
+ *
+ * @param bus The edge's end.
+ * @param proposals The messages, of one account.
+ * @param origin Where they come from.
+ * @returns An outcome for each, or why there is none.
+ */
+export function publishAll(
+  bus: EdgeEnd,
+  proposals: readonly Publication[],
+  origin: Origin,
+): Promise<Published> {
+  return new Promise((resolve) =>
+    bus.send({ op: "publish", proposals, origin }, (answer) => {
+      const fits = answer !== null && ("outcomes" in answer || "refusal" in answer);
+      resolve(fits ? answer : { refusal: UNANSWERED });
+    })
+  );
+}
+
+/**
+ * Sends something up that is answered by nothing or a refusal.
+ *
+ * @param bus The edge's end.
+ * @param up What.
+ * @returns Why not; undefined where it was done.
+ */
+export function ask(bus: EdgeEnd, up: Up): Promise<Refusal | undefined> {
+  return new Promise((resolve) => bus.send(up, (answer) => resolve(refusalIn(answer))));
+}
+
+/**
+ * Asks who is in a channel.
+ *
+ * @param bus The edge's end.
+ * @param channel The channel.
+ * @returns The list.
+ */
+export function askRoster(bus: EdgeEnd, channel: string): Promise<Roster | undefined> {
+  return new Promise((resolve) =>
+    bus.send(
+      { op: "roster", channel },
+      (answer) => resolve(answer !== null && "roster" in answer ? answer.roster : undefined),
+    )
+  );
 }
 
 /**
@@ -49,36 +104,44 @@ export function admit(
 }
 
 /**
+ * Asks how many connections read each channel, in all isolates.
+ *
+ * @param bus The edge's end.
+ * @returns Channels with their readers.
+ */
+export function askReaders(bus: EdgeEnd): Promise<Readers | undefined> {
+  return new Promise((resolve) =>
+    bus.send(
+      { op: "readers" },
+      (answer) => resolve(answer !== null && "readers" in answer ? answer.readers : undefined),
+    )
+  );
+}
+
+/**
  * Looks at a token, unless too many wrong ones came from its address.
  *
  * @param access Who knows tokens.
  * @param bus The edge's end.
  * @param token The token.
  * @param address Where it comes from.
- * @param told Called with who it is, or why it isn't anybody.
+ * @returns Who it is, or why it isn't anybody.
  */
-export function showToken(
+export async function showToken(
   access: Access,
   bus: EdgeEnd,
   token: string,
   address: string,
-  told: (result: { readonly who: Who } | { readonly refusal: Refusal }) => void,
-): void {
-  const who = access.token(token);
-  // Right or wrong, it takes the same way.
-  bus.send({ op: "token", address, right: who !== undefined }, (answer) => {
-    const refusal = refusalIn(answer);
-    if (refusal !== undefined) return told({ refusal });
-    if (who !== undefined) return told({ who });
-    log.info("token.wrong", { address });
-    told({ refusal: WRONG_TOKEN });
-  });
+): Promise<{ readonly who: Who } | { readonly refusal: Refusal }> {
+  const shown = await access.token(token);
+  // Right or wrong, it takes the same way. One that only ended is no guess: its signature is right.
+  const right = "who" in shown || !shown.guess;
+  const refusal = await ask(bus, { op: "token", address, right });
+  if (refusal !== undefined) return { refusal };
+  if ("who" in shown) return shown;
+  log.info("token.wrong", { address });
+  return { refusal: refuse("unauthorized", shown.fault) };
 }
-
-const WRONG_TOKEN = refuse(
-  "unauthorized",
-  "The token isn't valid; over HTTP it comes in the Authorization header alone",
-);
 
 function refusalIn(answer: Answer): Refusal | undefined {
   return answer !== null && "refusal" in answer ? answer.refusal : undefined;

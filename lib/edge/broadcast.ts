@@ -15,6 +15,7 @@ import type {
   Upward,
 } from "../bus.ts";
 import { log } from "../logger.ts";
+import type { Proposal } from "../protocol/message.ts";
 
 // An answer may be faster than the post of its commit, mostly by less than a millisecond; after so many the post is taken
 // for lost, and the commit is read from the log.
@@ -67,11 +68,12 @@ export class EdgeBroadcast implements EdgeEnd {
    * @param answered Called once with the answer, after its commit was taken in.
    */
   send(up: Up, answered?: (answer: Answer) => void): void {
-    if (up.op === "propose") {
+    const proposals = proposalsIn(up);
+    if (proposals.length > 0) {
       // The core may be waiting for its disk: what waits for the core must have an end too.
       const refusal = this.#backlog.refusal(this.#now());
       if (refusal !== undefined) return queueMicrotask(() => answered?.({ refusal }));
-      this.#backlog.add(up.proposal);
+      for (const proposal of proposals) this.#backlog.add(proposal);
     }
     this.#sending.push({ up, answered });
     if (this.#sending.length === 1) setImmediate(() => this.#flush());
@@ -151,7 +153,7 @@ export class EdgeBroadcast implements EdgeEnd {
     const ready = this.#held.splice(0, late < 0 ? this.#held.length : late);
     for (const { asked, answers } of ready) {
       for (const [i, { up, answered }] of asked.entries()) {
-        if (up.op === "propose") this.#backlog.remove(up.proposal);
+        for (const proposal of proposalsIn(up)) this.#backlog.remove(proposal);
         answered?.(answers[i] ?? null);
       }
     }
@@ -167,4 +169,9 @@ export class EdgeBroadcast implements EdgeEnd {
     this.#receiver?.repair(Math.max(...this.#held.map(({ seq }) => seq)));
     this.#release();
   }
+}
+
+function proposalsIn(up: Up): readonly Proposal[] {
+  if (up.op === "propose") return [up.proposal];
+  return up.op === "publish" ? up.proposals : [];
 }

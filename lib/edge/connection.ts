@@ -151,6 +151,16 @@ export class Connection implements Subscriber {
   }
 
   /**
+   * Goes back to an older place, before it reads anything: what its feeds have from there on comes in the order of seq over
+   * all of them.
+   *
+   * @param seq The place.
+   */
+  rewind(seq: number): void {
+    this.#cursor = seq;
+  }
+
+  /**
    * Begins to read a feed.
    *
    * @param name The feed.

@@ -27,6 +27,12 @@ export interface DoorSettings {
 const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/;
 const SAFE = ["GET", "HEAD", "OPTIONS"];
 
+// What programs use from pages of other origins.
+const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
+const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After";
+const ALLOWED =
+  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Title, Priority, Tags, Click, X-Title, X-Priority, X-Tags, X-Click";
+
 /** Looks at each request before anything else does. */
 export class Door {
   readonly #settings: DoorSettings;
@@ -85,6 +91,30 @@ export class Door {
     const foreign = site === "cross-site" || site === "same-site";
     if (!foreign && (origin === null || origin === own.origin)) return undefined;
     return problem(refuse("forbidden", "Requests from another origin are refused; see --origin"));
+  }
+
+  /**
+   * Lets pages of allowed origins read an answer of the API.
+   *
+   * @param request The request.
+   * @param response Its answer.
+   * @returns The same answer.
+   */
+  share(request: Request, response: Response): Response {
+    const { url } = request;
+    if (!URL.canParse(url) || !SHARED.test(new URL(url).pathname)) return response;
+    const { headers } = response;
+    headers.append("vary", "Origin");
+    const origin = request.headers.get("origin");
+    if (origin === null || !this.#settings.origins.includes(origin)) return response;
+    // Without credentials: what a browser of ours may do is for our own pages; others bring a token.
+    headers.set("access-control-allow-origin", origin);
+    headers.set("access-control-expose-headers", EXPOSED);
+    if (request.method !== "OPTIONS") return response;
+    headers.set("access-control-allow-methods", headers.get("allow") ?? "");
+    headers.set("access-control-allow-headers", ALLOWED);
+    headers.set("access-control-max-age", "600");
+    return response;
   }
 
   // The address that the visitor sees, so that its pages are known as our own.

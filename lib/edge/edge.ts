@@ -5,9 +5,10 @@ import { Counters, type Counts, LoopLag } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../metrics.ts";
+import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
-import { EdgeServer } from "./server.ts";
+import { EdgeServer, lastLine } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 import { traced } from "./trace.ts";
 
@@ -51,13 +52,14 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
   const [pages, access] = await Promise.all([
     Pages.open(settings.pages),
-    Access.create(settings.access),
+    Access.create(settings.access, clock),
   ]);
   const counters = new Counters();
   const hub = new Hub(bus, reader, place.seq, undefined, counters);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
+  const grants = new Grants(access, clock, lastLine);
   const server = new EdgeServer(
-    { hub, bus, access, limits, counters, clock, ping: IDLE_SECONDS * 500 },
+    { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {
       ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
       metrics: place.metrics,

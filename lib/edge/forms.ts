@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/codes.ts";
 import { faultInText } from "../protocol/json.ts";
 import { textData } from "../protocol/message.ts";
 import { propose, type Result, showToken } from "./ask.ts";
@@ -89,16 +89,9 @@ export async function takeToken(
 ): Promise<Response> {
   const token = (await readForm(request, bodyLimit(limits))).get("token");
   if (token === null) return problem(refuse("bad_request", 'The form has no field "token"'));
-  const refusal = await new Promise<Refusal | undefined>((resolve) =>
-    showToken(
-      access,
-      bus,
-      token.trim(),
-      caller.address,
-      (result) => resolve("refusal" in result ? result.refusal : undefined),
-    )
-  );
-  if (refusal !== undefined) return problem(refusal);
+  const shown = await showToken(access, bus, token.trim(), caller.address);
+  if ("refusal" in shown) return problem(shown.refusal);
+  if (!shown.who.admin) return problem(refuse("unauthorized", "This isn't the admin token"));
   const response = json({ msg: "success" });
   await access.giveAdmin(response.headers, caller.secure);
   return response;

@@ -1,6 +1,9 @@
 /** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
 import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/codes.ts";
-import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
+import { eTag, ifNoneMatch } from "@std/http/etag";
+import { acceptsEncodings } from "@std/http/negotiation";
+import { promisify } from "node:util";
+import { brotliDecompressSync, gunzipSync, gzip, inflateSync } from "node:zlib";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
@@ -40,12 +43,12 @@ export function harden(response: Response): Response {
 /**
  * Answers with JSON.
  *
- * @param body What.
+ * @param body What; a text is JSON already.
  * @param status The HTTP status.
  * @returns The response.
  */
 export function json(body: unknown, status = 200): Response {
-  return new Response(JSON.stringify(body), {
+  return new Response(typeof body === "string" ? body : JSON.stringify(body), {
     status,
     headers: { "content-type": "application/json", "cache-control": "no-store" },
   });
@@ -75,6 +78,54 @@ export function problem(
     },
   });
 }
+
+/**
+ * Refuses whoever shows nothing, or something that isn't right.
+ *
+ * @param sentence What is needed.
+ * @returns The response.
+ */
+export function unauthorized(sentence: string): Response {
+  return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
+}
+
+const pack = promisify(gzip);
+
+/**
+ * Answers with JSON that may be asked for again: with a tag, packed where that pays, or not at all to a client that has it.
+ *
+ * @param request The request.
+ * @param body JSON text.
+ * @param type Its media type.
+ * @returns The response.
+ */
+export async function tagged(
+  request: Request,
+  body: string,
+  type = "application/json",
+): Promise<Response> {
+  const headers: Record<string, string> = {
+    "content-type": type,
+    "cache-control": "private, no-cache",
+    vary: "Accept-Encoding, Authorization, Cookie",
+  };
+  const tag = await eTag(body, { weak: true });
+  headers.etag = tag;
+  if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
+    return new Response(null, { status: 304, headers });
+  }
+  // Who names none may well read none.
+  const packs = request.headers.has("accept-encoding") &&
+    acceptsEncodings(request, "gzip", "identity") === "gzip";
+  if (body.length < LEAST_PACKED || !packs) {
+    return new Response(body, { headers });
+  }
+  headers["content-encoding"] = "gzip";
+  return new Response(new Uint8Array(await pack(body)), { headers });
+}
+
+// Below that it is one packet either way.
+const LEAST_PACKED = 1400;
 
 /** A refusal with an HTTP status that isn't its code's, thrown from where a body is read. */
 export class HttpRefused extends Refused {
@@ -181,4 +232,37 @@ export async function readForm(request: Request, limit: number): Promise<URLSear
     );
   }
   return new URLSearchParams(new TextDecoder().decode(await readBody(request, limit)));
+}
+
+/**
+ * Reads a body that has to be JSON.
+ *
+ * @param request A request with `application/json`.
+ * @param limit The most bytes.
+ * @returns The JSON text.
+ * @throws {HttpRefused} If it has another type (415), isn't UTF-8 (400), or can't be read.
+ */
+export async function readJson(request: Request, limit: number): Promise<string> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new HttpRefused(415, "bad_request", "Send JSON: Content-Type application/json");
+  }
+  return await readText(request, limit);
+}
+
+/**
+ * Reads a body that has to be text.
+ *
+ * @param request A request.
+ * @param limit The most bytes.
+ * @returns The text.
+ * @throws {HttpRefused} If it isn't UTF-8 (400), or can't be read.
+ */
+export async function readText(request: Request, limit: number): Promise<string> {
+  const body = await readBody(request, limit);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    throw new HttpRefused(400, "bad_request", "The body isn't UTF-8");
+  }
 }

@@ -1,6 +1,6 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
-import type { EdgeEnd, Post, Receiver } from "../bus.ts";
+import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
 import { Counters } from "../counters.ts";
 import { log } from "../logger.ts";
 import type { Page, Reader } from "../log/reader.ts";
@@ -132,6 +132,12 @@ export class Hub implements Receiver {
   /** Whether publications are taken now. */
   get writable(): boolean {
     return this.#writable;
+  }
+
+  /** The channels that are read here, each with how many connections read it. */
+  get readers(): Readers {
+    return [...this.#feeds.values()].filter(({ name }) => parseChannel(name) !== undefined)
+      .map(({ name, readers }) => [name, readers.size]);
   }
 
   /**

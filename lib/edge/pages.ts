@@ -13,12 +13,16 @@ export const PAGES: Readonly<Record<string, string>> = {
   "/to_recmsg": "push/receive.html",
   "/to_sendmsg": "push/send.html",
   "/to_chat": "chat/index.html",
+  "/docs": "docs/index.html",
 };
 
 // What browsers import by name.
 const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
 
 const LONGEST_PATH = 200;
+
+// What programs are told, at the addresses where tools look for it.
+const DESCRIPTIONS = new Set(["/openapi.yaml", "/asyncapi.yaml"]);
 
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
@@ -155,9 +159,10 @@ export class Pages {
         "cache-control": "public, max-age=31536000, immutable",
       });
     }
-    return response.status === 404
-      ? undefined
-      : withHeaders(response, { "cache-control": "no-cache" });
+    return response.status === 404 ? undefined : withHeaders(response, {
+      "cache-control": "no-cache",
+      ...(DESCRIPTIONS.has(path) ? { "content-type": "application/yaml; charset=utf-8" } : {}),
+    });
   }
 
   /**
@@ -189,7 +194,7 @@ export class Pages {
 /** @param path What stands in the URL. @returns The file of ours that is served there. */
 function fileOf(path: string): string | undefined {
   const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
-  const shared = file === "fanfare.js" || file.startsWith("fanfare/");
+  const shared = file === "fanfare.js" || file.startsWith("fanfare/") || DESCRIPTIONS.has(path);
   // Longer names are an error of the file system, not a file that isn't there.
   if (file.length > LONGEST_PATH) return undefined;
   return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;

@@ -1,26 +1,32 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
-import type { Who } from "../access.ts";
+import type { AccessSettings, Who } from "../access.ts";
 import { isLoopback } from "../address.ts";
+import type { Readers } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
+import { apiPoints } from "./api.ts";
 import { showToken } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
+import { eventPoints } from "./events.ts";
 import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
-import { harden, HttpRefused, json, problem } from "./http.ts";
+import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
+import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, NativeSession } from "./session.ts";
+import { pushPoints } from "./push.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
+import { ending } from "./sse.ts";
 
 /** The native subprotocol. */
 export const SUBPROTOCOL = "fanfare.v1";
@@ -45,14 +51,6 @@ const SHUTDOWN_DEADLINE = 2000;
 
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
 const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
-
-type Handle = (request: Request, who: Who, caller: Caller) => Response | Promise<Response>;
-
-interface Point {
-  readonly path: string;
-  readonly methods: readonly string[];
-  readonly handle: Handle;
-}
 
 /** An edge that serves. */
 export class EdgeServer {
@@ -105,6 +103,21 @@ export class EdgeServer {
   /** What is so now, for whoever watches. */
   get gauges(): Series {
     return this.#sockets.gauges;
+  }
+
+  /** The channels that are read here. */
+  get readers(): Readers {
+    return this.#edge.hub.readers;
+  }
+
+  /**
+   * Goes by other secrets from now on; whoever showed what doesn't hold any more is closed.
+   *
+   * @param settings What access goes by.
+   */
+  renew(settings: AccessSettings): void {
+    this.#edge.access.renew(settings);
+    this.#edge.grants.review();
   }
 
   /** Refuses new work from now on; what was accepted goes on. */
@@ -164,7 +177,7 @@ export class EdgeServer {
       log.info("request.refused", { request: id, method: request.method, status, address });
       response.headers.set("x-request-id", id);
     }
-    return status === 101 ? response : harden(response);
+    return status === 101 ? response : this.#door.share(request, harden(response));
   }
 
   #routes(): Route[] {
@@ -213,6 +226,8 @@ export class EdgeServer {
       { path: "/lib/*", methods: read, handle: asset },
       { path: "/sw.js", methods: read, handle: () => this.#options.pages.worker() },
       { path: "/fanfare.js", methods: read, handle: asset },
+      { path: "/openapi.yaml", methods: read, handle: asset },
+      { path: "/asyncapi.yaml", methods: read, handle: asset },
       { path: "/fanfare/*", methods: read, handle: asset },
       {
         path: "/pages/*",
@@ -229,6 +244,9 @@ export class EdgeServer {
                 this.#notFound(),
           ),
       },
+      ...apiPoints(this.#edge),
+      ...eventPoints(this.#edge, this.#sockets),
+      ...pushPoints(this.#edge, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
       {
@@ -239,15 +257,15 @@ export class EdgeServer {
     ];
     return points.map(({ path, methods, handle }) => ({
       pattern: new URLPattern({ pathname: path }),
-      handler: (request) => this.#point(request, methods, path, handle),
+      handler: (request, { pathname }) =>
+        this.#point(request, { path, methods, handle }, pathname.groups),
     }));
   }
 
   async #point(
     request: Request,
-    methods: readonly string[],
-    path: string,
-    handle: Handle,
+    { path, methods, handle }: Point,
+    groups: Readonly<Record<string, string | undefined>>,
   ): Promise<Response> {
     const allow = [...methods, "OPTIONS"].join(", ");
     if (request.method === "OPTIONS") {
@@ -273,9 +291,10 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
-    const response = await handle(request, found.who, caller);
+    const response = await handle(request, found.who, caller, decoded(groups));
     if (request.method !== "HEAD" || response.body === null) return response;
-    await response.body.cancel();
+    const { byteLength } = await response.arrayBuffer();
+    response.headers.set("content-length", String(byteLength));
     return new Response(null, { status: response.status, headers: response.headers });
   }
 
@@ -286,7 +305,7 @@ export class EdgeServer {
     const { access, bus } = this.#edge;
     const bearer = bearerIn(headers);
     if (bearer === undefined) return { who: await access.browser(headers, secure) };
-    return await new Promise((resolve) => showToken(access, bus, bearer, address, resolve));
+    return await showToken(access, bus, bearer, address);
   }
 
   #ready(): Response {
@@ -347,7 +366,7 @@ export class EdgeServer {
       : await this.#given(who, caller, headers);
     return await this.#sockets.upgrade(request, caller, {
       codec: native,
-      account: given.account,
+      who: given,
       ...(offered === undefined ? {} : { protocol: SUBPROTOCOL }),
       headers,
       begin: (connection) => new NativeSession(connection, given, this.#edge),
@@ -363,7 +382,7 @@ export class EdgeServer {
     }
     return await this.#sockets.upgrade(request, caller, {
       codec: firstChat,
-      account,
+      who: given,
       headers,
       begin: (connection) => new FirstChatSession(connection, account, this.#edge, this.#online),
     });
@@ -375,7 +394,7 @@ export class EdgeServer {
     }
     return await this.#sockets.upgrade(request, caller, {
       codec: firstPush,
-      account: who.account,
+      who,
       headers: new Headers(),
       begin: (connection) => firstPushSession(connection, this.#edge),
     });
@@ -390,10 +409,38 @@ export class EdgeServer {
   }
 }
 
+function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  try {
+    return Object.fromEntries(
+      Object.entries(groups).filter(([name]) => !/^\d/.test(name)).map((
+        [name, text = ""],
+      ) => [name, decodeURIComponent(text)]),
+    );
+  } catch {
+    throw new HttpRefused(400, "bad_request", "The address isn't UTF-8 in percent encoding");
+  }
+}
+
 function sayGoodbye(connection: Connection, retry: number): void {
   const sentence = "The server is going away";
-  const last = connection.codec === native ? closingLine(sentence, retry) : undefined;
-  connection.leave(CLOSE.leaving, sentence, last);
+  connection.leave(CLOSE.leaving, sentence, lastLine(connection, sentence, retry));
+}
+
+/**
+ * Makes the last line for a client that is told to go.
+ *
+ * @param connection The client's.
+ * @param sentence Why.
+ * @param retry Milliseconds after which it may come back.
+ * @returns The line; undefined where its protocol has none.
+ */
+export function lastLine(
+  { codec }: Connection,
+  sentence: string,
+  retry = 0,
+): string | undefined {
+  if (codec === native) return closingLine(sentence, retry);
+  return codec.name === "sse" ? ending(retry) : undefined;
 }
 
 function bearerIn(headers: Headers): string | undefined {
@@ -402,8 +449,4 @@ function bearerIn(headers: Headers): string | undefined {
 
 function requestId(): string {
   return crypto.getRandomValues(new Uint8Array(6)).toHex();
-}
-
-function unauthorized(sentence: string): Response {
-  return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
 }

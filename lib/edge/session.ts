@@ -7,12 +7,13 @@ import { Bucket, BURST_FACTOR, type Limits, toldLimits } from "../limits.ts";
 import { log } from "../logger.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import type { BadCommand, Body, Command } from "../protocol/command.ts";
+import { type BadCommand, type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Roster } from "../protocol/presence.ts";
 import { propose, showToken, UNANSWERED } from "./ask.ts";
 import type { Connection } from "./connection.ts";
 import { Flood } from "./flood.ts";
+import type { Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 import { answerLine, answerPage, answerRoster, decode, errorLine, listOf } from "./native.ts";
 
@@ -21,6 +22,7 @@ export interface EdgeParts {
   readonly hub: Hub;
   readonly bus: EdgeEnd;
   readonly access: Access;
+  readonly grants: Grants;
   readonly limits: Limits;
   readonly counters: Counters;
   /** Milliseconds since 1970. */
@@ -40,9 +42,6 @@ export interface Session {
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;
 
-/** How many messages a page of history has where it isn't said. */
-const PAGE_DEFAULT = 50;
-
 /**
  * A number in bytes.
  *
@@ -51,6 +50,21 @@ const PAGE_DEFAULT = 50;
  */
 export function byteLength(text: string): number {
   return Buffer.byteLength(text);
+}
+
+/**
+ * Makes the record that brings an account into being, with the name that its token says.
+ *
+ * @param edge The edge's parts.
+ * @param account The account.
+ * @param name What the token says, if it says one.
+ * @returns The proposal; nothing is written where it says nothing new.
+ */
+export function meeting({ hub }: EdgeParts, account: string, name?: string): Proposal {
+  if (name === undefined || hub.reader.account(account)?.name === name) {
+    return { kind: "account", account };
+  }
+  return { kind: "rename", account, name };
 }
 
 /** The session of a native client. */
@@ -122,6 +136,9 @@ export class NativeSession implements Session {
     }
     if ("refusal" in command) return this.#fail(command.id, command.refusal);
     this.#commands += 1;
+    if (command.verb !== "hello" && command.verb !== "refresh") {
+      if (this.#edge.access.ended(this.#who)) return this.#refuseEnded(command.id);
+    }
     // Publications have a rate of their own, which the core knows.
     const now = this.#edge.hub.now();
     if (command.verb !== "publish" && !this.#commandsLeft.take(now)) {
@@ -130,6 +147,14 @@ export class NativeSession implements Session {
     }
     if (command.verb !== "hello") this.#record();
     this.#run(command);
+  }
+
+  #refuseEnded(id: number): void {
+    this.#fail(id, refuse("unauthorized", "The token ended, come back with another"));
+    this.#connection.answer(() => {
+      this.#edge.grants.end(this.#connection);
+      return undefined;
+    });
   }
 
   #ban(reason: string): void {
@@ -154,6 +179,8 @@ export class NativeSession implements Session {
         return this.#presence(command.id, command.body.channel);
       case "signal":
         return this.#signal(command.id, command.body);
+      case "refresh":
+        return this.#refresh(command.id, command.body.token);
       case "rename":
         return this.#rename(command.id, command.body.name);
       case "ping":
@@ -169,14 +196,47 @@ export class NativeSession implements Session {
       return this.#fail(id, refuse("bad_request", '"hello" comes first and once'));
     }
     if (token === undefined) return this.#greet(id, this.#who, name);
-    // What follows waits: it is said by whoever that turns out to be.
-    this.#greeting = true;
-    showToken(this.#edge.access, this.#edge.bus, token, this.#connection.address, (result) => {
-      this.#greeting = false;
+    this.#show(token, (result) => {
       if ("refusal" in result) this.#fail(id, result.refusal);
       else this.#greet(id, result.who, name);
+    });
+  }
+
+  // What follows waits: it is said by whoever that turns out to be.
+  #show(token: string, told: (result: Awaited<ReturnType<typeof showToken>>) => void): void {
+    this.#greeting = true;
+    const { access, bus } = this.#edge;
+    void showToken(access, bus, token, this.#connection.address).then((result) => {
+      this.#greeting = false;
+      told(result);
       this.#proceed();
     });
+  }
+
+  #refresh(id: number, token: string): void {
+    this.#show(token, (result) => {
+      if ("refusal" in result) return this.#fail(id, result.refusal);
+      const { who } = result;
+      if (who.account !== this.#who.account || who.admin !== this.#who.admin) {
+        return this.#fail(id, refuse("forbidden", "A token is renewed by one of the same account"));
+      }
+      const lost = [...this.#wanted.keys()].find((channel) =>
+        !this.#edge.access.may(who, "read", channel)
+      );
+      if (lost !== undefined) {
+        const sentence = `The new token doesn't let you read ${lost}: unsubscribe first`;
+        return this.#fail(id, refuse("forbidden", sentence));
+      }
+      this.#become(who);
+      const { account, grant } = who;
+      const ends = grant?.ends === undefined ? {} : { ends: grant.ends };
+      this.#done(id, () => answerLine(id, "refresh", { account, ...ends }));
+    });
+  }
+
+  #become(who: Who): void {
+    this.#who = who;
+    this.#edge.grants.hold(this.#connection, who);
   }
 
   #greet(id: number, who: Who, name: string | null | undefined): void {
@@ -184,7 +244,7 @@ export class NativeSession implements Session {
       return this.#fail(id, refuse("forbidden", "The admin has no name"));
     }
     if (name !== undefined && !this.#fits(id, name)) return;
-    this.#who = who;
+    this.#become(who);
     const { account } = who;
     if (name === undefined || account === null) {
       // Whoever was greeted exists, so that others may write to it.
@@ -436,9 +496,9 @@ export class NativeSession implements Session {
   #record(then?: () => void): void {
     if (this.#recorded || this.#who.account === null) return then?.();
     this.#recorded = true;
-    const { account } = this.#who;
+    const { account, grant } = this.#who;
     const { origin } = this.#connection;
-    const proposal = { kind: "account" as const, account };
+    const proposal = meeting(this.#edge, account, grant?.name);
     this.#edge.bus.send({ op: "propose", proposal, origin }, (answer) => {
       // A full disk refuses it; the next command tries again.
       if (answer !== null && "refusal" in answer) this.#recorded = false;

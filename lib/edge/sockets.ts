@@ -1,5 +1,6 @@
 /** The sockets of an edge: from the handshake that is let in to the end of the last one. */
 import { generate as connectionId } from "@std/uuid/v7";
+import type { Who } from "../access.ts";
 import type { Series } from "../counters.ts";
 import { log } from "../logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
@@ -9,6 +10,7 @@ import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
 import type { EdgeParts, Session } from "./session.ts";
+import { StreamSocket } from "./stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */
 export const IDLE_SECONDS = 30;
@@ -21,8 +23,8 @@ const CROWDED_RETRY = 2000;
 /** What becomes of a handshake that is let in. */
 export interface Welcome {
   readonly codec: Codec;
-  /** Whose connection it is; null for one without an account. */
-  readonly account: string | null;
+  /** Whose connection it is. */
+  readonly who: Who;
   /** The subprotocol that was agreed on. */
   readonly protocol?: string;
   /** Of the answer. */
@@ -30,6 +32,22 @@ export interface Welcome {
   /** Begins the session, once the socket is open. */
   begin(connection: Connection): Session;
 }
+
+/** What a stream tells. */
+export interface Source {
+  readonly codec: Codec;
+  /** Whose it is. */
+  readonly who: Who;
+  /** What is said when nothing else is, and after how many milliseconds. */
+  readonly idle: { readonly word: () => string; readonly pause: number };
+  /** Of the answer. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Begins to read. */
+  begin(connection: Connection): void;
+}
+
+// Nobody on the way keeps it back or holds it for a file.
+const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
 
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {
@@ -83,7 +101,7 @@ export class Sockets {
     this.#handshakes += 1;
     const id = connectionId();
     const origin = { connection: id, address };
-    const refusal = await admit(this.#edge.bus, origin, welcome.account);
+    const refusal = await admit(this.#edge.bus, origin, welcome.who.account);
     if (refusal !== undefined) {
       this.#handshakes -= 1;
       log.info("connection.refused", { connection: id, address, code: refusal.code });
@@ -108,10 +126,50 @@ export class Sockets {
     }
   }
 
+  /**
+   * Answers with a stream that doesn't end by itself.
+   *
+   * @param caller Where the request comes from.
+   * @param source What is told on it.
+   * @returns The answer, or why there is none.
+   */
+  async stream({ address }: Caller, source: Source): Promise<Response> {
+    const { codec, who, begin, idle, headers } = source;
+    const id = connectionId();
+    const origin = { connection: id, address };
+    const refusal = await admit(this.#edge.bus, origin, who.account);
+    if (refusal !== undefined) {
+      log.info("connection.refused", { connection: id, address, code: refusal.code });
+      return problem(refusal);
+    }
+    const socket = new StreamSocket(() => {
+      clearInterval(beat);
+      connection.end();
+      this.#edge.grants.forget(connection);
+      this.#connections.delete(connection);
+      this.#edge.bus.send({ op: "dismiss", connection: id });
+      log.debug("connection.closed", { connection: id, address });
+    });
+    const connection = new Connection(id, socket, codec, this.#edge.hub, address);
+    const beat = setInterval(() => connection.tell(idle.word()), idle.pause);
+    this.#connections.add(connection);
+    this.#edge.counters.add("connections_total");
+    this.#edge.grants.hold(connection, who);
+    log.debug("connection.open", { connection: id, codec: codec.name, address });
+    try {
+      begin(connection);
+    } catch (error) {
+      log.error("log.unreadable", { connection: id, error: String(error) });
+      socket.close(CLOSE.tooSlow);
+      return problem(refuse("internal", "The log can't be read"));
+    }
+    return new Response(socket.body, { headers: { ...STREAMING, ...headers } });
+  }
+
   #follow(
     socket: WebSocket,
     { connection: id, address }: { connection: string; address: string },
-    { codec, begin }: Welcome,
+    { codec, who, begin }: Welcome,
     gone: () => void,
   ): void {
     let connection: Connection | undefined;
@@ -126,6 +184,7 @@ export class Sockets {
       gone();
       if (connection === undefined) return;
       connection.end(lost);
+      this.#edge.grants.forget(connection);
       this.#connections.delete(connection);
     });
     const late = setTimeout(() => {
@@ -139,6 +198,7 @@ export class Sockets {
       connection = new Connection(id, socket, codec, this.#edge.hub, address);
       this.#connections.add(connection);
       this.#edge.counters.add("connections_total");
+      this.#edge.grants.hold(connection, who);
       session = begin(connection);
       log.debug("connection.open", { connection: id, codec: codec.name, address });
     };

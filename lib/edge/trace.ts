@@ -1,6 +1,7 @@
 /** Spans of OpenTelemetry: how long a publication takes, from the socket to its commit. Deno exports them with OTEL_DENO=true. */
 import { SpanStatusCode, trace } from "@opentelemetry/api";
-import type { EdgeEnd } from "../bus.ts";
+import type { Answer, EdgeEnd, Up } from "../bus.ts";
+import type { Outcome } from "../protocol/message.ts";
 
 /**
  * Has a span for each message that goes up. It has the kind of its channel and its seq: no names, texts or tokens.
@@ -13,20 +14,36 @@ export function traced(bus: EdgeEnd): EdgeEnd {
   return {
     listen: (receiver) => bus.listen(receiver),
     send(up, answered) {
-      if (up.op !== "propose" || up.proposal.kind !== "message") return bus.send(up, answered);
-      const { channel } = up.proposal;
-      const kind = channel.slice(0, channel.indexOf(":"));
-      const span = tracer.startSpan("publish", { attributes: { "fanfare.kind": kind } });
+      const spans = channelsOf(up).map((channel) => {
+        const kind = channel.slice(0, channel.indexOf(":"));
+        return tracer.startSpan("publish", { attributes: { "fanfare.kind": kind } });
+      });
+      if (spans.length === 0) return bus.send(up, answered);
       bus.send(up, (answer) => {
-        if (answer !== null && "outcome" in answer) {
-          span.setAttribute("fanfare.seq", answer.outcome.seq);
-        } else {
-          const code = answer !== null && "refusal" in answer ? answer.refusal.code : "internal";
-          span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+        const outcomes = outcomesIn(answer);
+        for (const [i, span] of spans.entries()) {
+          const outcome = outcomes[i];
+          if (outcome !== undefined) {
+            span.setAttribute("fanfare.seq", outcome.seq);
+          } else {
+            const code = answer !== null && "refusal" in answer ? answer.refusal.code : "internal";
+            span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+          }
+          span.end();
         }
-        span.end();
         answered?.(answer);
       });
     },
   };
+}
+
+function channelsOf(up: Up): string[] {
+  if (up.op === "publish") return up.proposals.map(({ channel }) => channel);
+  return up.op === "propose" && up.proposal.kind === "message" ? [up.proposal.channel] : [];
+}
+
+function outcomesIn(answer: Answer): readonly Outcome[] {
+  if (answer === null) return [];
+  if ("outcomes" in answer) return answer.outcomes;
+  return "outcome" in answer ? [answer.outcome] : [];
 }

@@ -36,6 +36,10 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
         return void startLogging(message.level);
       case "refuse":
         return edge.server.refuseNew();
+      case "readers":
+        return tell({ kind: "readers", ask: message.ask, readers: edge.server.readers });
+      case "access":
+        return edge.server.renew(message.access);
       case "leave":
         return void leave(edge, message.farewell);
     }

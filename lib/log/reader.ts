@@ -2,12 +2,20 @@
 import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
+import { ALL_PUSHES } from "./feeds.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 
 /** The most that a page holds in bytes; protocol.md section 2. */
 export const PAGE_BYTES = 1_048_576;
 
 const CHUNK = 50;
+
+// Names of direct messages are before it, those of pushes and rooms behind it.
+const FIRST = "push:";
+
+// Over how many milliseconds a rate is told, and of how many messages at most.
+const RATE_SPAN = 60_000;
+const RATE_SAMPLE = 10_000;
 
 /** A page of a feed. */
 export interface Page {
@@ -32,6 +40,8 @@ export class Reader {
   readonly #trimmed: StatementSync;
   readonly #account: StatementSync;
   readonly #between: StatementSync;
+  readonly #channels: StatementSync;
+  readonly #recent: StatementSync;
   readonly #last: StatementSync;
 
   /**
@@ -59,6 +69,15 @@ export class Reader {
     this.#between = this.#db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel
       WHERE m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?`,
+    );
+    this.#channels = this.#db.prepare(
+      `SELECT name, (SELECT max(seq) FROM feed_messages WHERE feed = id) AS seq FROM feeds
+      WHERE name > ? AND name <> '${ALL_PUSHES}' ORDER BY name LIMIT ?`,
+    );
+    this.#recent = this.#db.prepare(
+      `SELECT c.name, count(*) AS n, min(m.time) AS oldest
+      FROM (SELECT channel, time FROM messages ORDER BY seq DESC LIMIT ?) m
+      JOIN feeds c ON c.id = m.channel WHERE m.time > ? GROUP BY c.id`,
     );
     this.#last = this.#db.prepare("SELECT seq FROM log");
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
@@ -176,6 +195,45 @@ export class Reader {
     const row = this.#account.get(account);
     if (row === undefined) return undefined;
     return { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+  }
+
+  /**
+   * Lists channels that something was published in, direct messages aside.
+   *
+   * @param after The name that is left out, with all before it.
+   * @param limit The most channels.
+   * @returns Each with the seq of its newest message that is kept, 0 where none is; by name.
+   */
+  channels(after: string, limit: number): { channel: string; seq: number }[] {
+    const rows = this.#channels.all(after > FIRST ? after : FIRST, limit);
+    return rows.map(({ name, seq }) => ({ channel: String(name), seq: Number(seq ?? 0) }));
+  }
+
+  /**
+   * Finds the newest message that is kept.
+   *
+   * @param feed The feed.
+   * @returns Its seq; 0 where there is none.
+   */
+  newestSeq(feed: string): number {
+    return Number(this.#before.get(feed, Number.MAX_SAFE_INTEGER, 1)?.seq ?? 0);
+  }
+
+  /**
+   * Tells how much is published where, by what the last minute brought; of a busy server by its newest messages.
+   *
+   * @param now Milliseconds since 1970.
+   * @returns Messages a second of each channel with any.
+   */
+  rates(now: number): Map<string, number> {
+    const rows = this.#recent.all(RATE_SAMPLE, now - RATE_SPAN);
+    const counted = rows.reduce((sum, { n }) => sum + Number(n), 0);
+    const oldest = Math.min(now, ...rows.map(({ oldest }) => Number(oldest)));
+    const span = counted < RATE_SAMPLE ? RATE_SPAN : Math.max(1, now - oldest);
+    return new Map(rows.map(({ name, n }) => [
+      String(name),
+      Math.round(1e6 * Number(n) / span) / 1000,
+    ]));
   }
 
   /** Closes the connection. */

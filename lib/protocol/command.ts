@@ -7,6 +7,9 @@ import { faultIn, faultInText, MAX_DEPTH } from "./json.ts";
 /** The most messages that one page holds; protocol.md section 2. */
 export const PAGE_MESSAGES = 200;
 
+/** How many messages a page of history has where it isn't said. */
+export const PAGE_DEFAULT = 50;
+
 /** How long a client's key may be, in characters. */
 export const KEY_LENGTH = 128;
 
@@ -32,13 +35,20 @@ export function faultInName(name: string): string | undefined {
   return faultInText(name);
 }
 
-// An `in` on a plain object finds "constructor"; these have no prototype to find it in (hostile.md M2).
-function fields<Entries extends v.ObjectEntries>(entries: Entries) {
+/**
+ * An object with these fields and no other. An `in` on a plain object finds "constructor"; these have no prototype to find it
+ * in (hostile.md M2).
+ *
+ * @param entries The fields.
+ * @returns The schema.
+ */
+export function fields<Entries extends v.ObjectEntries>(entries: Entries) {
   const bare: Entries = Object.assign(Object.create(null), entries);
   return v.strictObject(bare);
 }
 
-const whole = (what: string, from: number, to: number) =>
+/** A whole number within bounds. */
+export const whole = (what: string, from: number, to: number) =>
   v.pipe(
     v.number(`a whole number from ${from} to ${to} (${what})`),
     v.check(
@@ -46,10 +56,13 @@ const whole = (what: string, from: number, to: number) =>
       `a whole number from ${from} to ${to} (${what})`,
     ),
   );
-const seq = whole("a seq", 0, Number.MAX_SAFE_INTEGER);
-const text = (what: string) => v.string(`text (${what})`);
+/** A seq. */
+export const seq = whole("a seq", 0, Number.MAX_SAFE_INTEGER);
+/** A text. */
+export const text = (what: string) => v.string(`text (${what})`);
 const nameForm = "a channel: push:NAME, room:NAME or dm:A.B";
-const channel = v.pipe(
+/** A channel. */
+export const channel = v.pipe(
   text(nameForm),
   v.check((id) => parseChannel(id) !== undefined, nameForm),
 );
@@ -67,18 +80,27 @@ const displayName = v.pipe(
     `a name of 1 to ${NAME_LENGTH} characters that all show`,
   ),
 );
-const keyForm = `1 to ${KEY_LENGTH} characters`;
-const key = v.pipe(
-  text(keyForm),
+/**
+ * Tells what is wrong with a key.
+ *
+ * @param key The key.
+ * @returns What was expected, or undefined where it is right.
+ */
+export function faultInKey(key: string): string | undefined {
   // Twice as many units as characters at most: counted only where it can be right.
-  v.check(
-    (key) => key !== "" && key.length <= 2 * KEY_LENGTH && [...key].length <= KEY_LENGTH,
-    keyForm,
-  ),
+  const fits = key !== "" && key.length <= 2 * KEY_LENGTH && [...key].length <= KEY_LENGTH;
+  return fits && faultInText(key) === undefined ? undefined : keyForm;
+}
+
+const keyForm = `1 to ${KEY_LENGTH} characters`;
+/** A client's key. */
+export const key = v.pipe(
+  text(keyForm),
+  v.check((key) => faultInKey(key) === undefined, keyForm),
 );
 const flag = v.boolean("true or false");
-// JSON has no undefined: a field that is there has a value, whatever it is.
-const data = v.unknown();
+/** A message's data. JSON has no undefined: a field that is there has a value, whatever it is. */
+export const data = v.unknown();
 
 /** The body of each native command, by its verb; protocol.md section 2. */
 export const SCHEMAS = {
@@ -100,6 +122,7 @@ export const SCHEMAS = {
   presence: fields({ channel }),
   signal: fields({ channel, data }),
   rename: fields({ name: v.nullable(displayName) }),
+  refresh: fields({ token: text("a token") }),
   ping: fields({}),
 };
 

@@ -29,6 +29,9 @@ export type Proposal =
   | { readonly kind: "seen"; account: string; from: number; upTo: number }
   | { readonly kind: "trim"; scope: TrimScope; upTo: number };
 
+/** A message before it has its place. */
+export type Publication = Extract<Proposal, { readonly kind: "message" }>;
+
 /** What a trim removes from: every channel, or those of pushes alone. */
 export type TrimScope = "all" | "push";
 

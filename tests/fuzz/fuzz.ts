@@ -2,7 +2,17 @@
 import { type Random, randomOf } from "../helpers/random.ts";
 import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
 import { mutateBytes, mutateText } from "./mutate.ts";
-import { COMMANDS, FORMS, HEADERS, METHODS, PATHS, WORDS } from "./seeds.ts";
+import {
+  BODIES,
+  COMMANDS,
+  FORMS,
+  HEADERS,
+  METHODS,
+  PATHS,
+  PUSH_HEADERS,
+  READS,
+  WORDS,
+} from "./seeds.ts";
 
 /** What is run. */
 export interface FuzzOptions {
@@ -12,6 +22,8 @@ export interface FuzzOptions {
   readonly cookie: string;
   /** That cookie's account. */
   readonly account: string;
+  /** A token of a program that the server takes. */
+  readonly token: string;
   readonly seed: number;
   /** The first case, to play one again. */
   readonly first: number;
@@ -73,6 +85,10 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
           frame,
           rawFrame,
           form,
+          body,
+          push,
+          read,
+          token,
           form,
           path,
           head,
@@ -222,6 +238,49 @@ const cookie: Case = async (random, options, number, look) => {
   const headers = { cookie: mutant, ...(random.chance(0.5) ? HANDSHAKE : {}) };
   const request = { path: random.pick(["/ws", "/chat/", "/to_chat/"]), headers };
   await send(options, number, look, "cookie", written(options.host, request));
+};
+
+const body: Case = async (random, options, number, look) => {
+  const [where, json] = random.pick(BODIES);
+  const type = "application/json";
+  const request = {
+    method: "POST",
+    path: where.replaceAll("ACCOUNT", options.account),
+    headers: {
+      cookie: options.cookie,
+      "content-type": random.chance(0.05) ? mutateLine(random, type) : type,
+    },
+    body: mutateText(random, json, BODIES.map(([, text]) => text)),
+  };
+  await send(options, number, look, "json", written(options.host, request));
+};
+
+const push: Case = async (random, options, number, look) => {
+  const lines = ["POST /push/all HTTP/1.1", `host: ${options.host}`, "content-length: 5"];
+  for (let times = random.whole(1, 4); times > 0; times--) {
+    const line = random.pick(PUSH_HEADERS);
+    lines.push(random.chance(0.7) ? mutateLine(random, line) : line);
+  }
+  await send(options, number, look, "push", [...lines, "", "Hello"].join("\r\n"));
+};
+
+const read: Case = async (random, options, number, look) => {
+  const path = random.pick(READS);
+  const id = `e:${random.whole(0, 99)}`;
+  const request = {
+    path: (random.chance(0.8) ? mutateLine(random, path) : path).replaceAll(" ", "+"),
+    headers: {
+      cookie: options.cookie,
+      ...(random.chance(0.5) ? { "last-event-id": mutateLine(random, id) } : {}),
+    },
+  };
+  await send(options, number, look, "read", written(options.host, request));
+};
+
+const token: Case = async (random, options, number, look) => {
+  const mutant = mutateLine(random, options.token);
+  const headers = { authorization: `Bearer ${mutant}` };
+  await send(options, number, look, "token", written(options.host, { path: "/api/me", headers }));
 };
 
 // Within one line of the head: what breaks out of it is another case.

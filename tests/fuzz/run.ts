@@ -1,5 +1,7 @@
 /** A server of its own, a client that is known, and the mutations between them. */
 import { type ChildServer, cookieFrom, spawnServer, within } from "../helpers/child_server.ts";
+import { SignJWT } from "jose";
+import { newKey } from "../../static/fanfare.js";
 import { NativeClient } from "../helpers/server.ts";
 import { fuzz, type FuzzReport } from "./fuzz.ts";
 
@@ -22,7 +24,10 @@ export async function runFuzz(
   { seed, first = 0, cases, limit }: { seed: number; first?: number; cases: number; limit: number },
 ): Promise<FuzzReport> {
   const data = await Deno.makeTempDir({ prefix: "fanfare-fuzz-" });
-  await using server = await spawnServer({ data });
+  const secret = newKey();
+  const secretFile = `${data}/secret.txt`;
+  await Deno.writeTextFile(secretFile, secret);
+  await using server = await spawnServer({ data, flags: ["--jwt-secret-file", secretFile] });
   try {
     const host = `127.0.0.1:${await server.listening}`;
     const ended = { now: false };
@@ -31,6 +36,9 @@ export async function runFuzz(
     await known.do("subscribe", { channel: "room:known" });
     const cookie = await cookieFrom(`http://${host}`);
     const account = /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "";
+    const claims = { sub: "program", channels: { publish: ["push:*"] } };
+    const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
+      .setExpirationTime("1d").sign(new TextEncoder().encode(secret));
     const wrong = (what: string) =>
       new FuzzFailure(`${what}; again: deno task fuzz --seed ${seed} --cases ${first + cases}`);
     let told = 0;
@@ -38,6 +46,7 @@ export async function runFuzz(
       host,
       cookie,
       account,
+      token,
       seed,
       first,
       cases,

@@ -34,6 +34,46 @@ export const FORMS: readonly [Form, ...Form[]] = [
   ["/token/", "token=0123456789abcdef0123"],
 ];
 
+/** Bodies of the JSON API: where to, and what. */
+export const BODIES: readonly [Form, ...Form[]] = [
+  [
+    "/api/channels/room:lobby/messages",
+    '{"data":{"text":"hello","n":[1,2.5,null,true]},"key":"k1"}',
+  ],
+  ["/api/channels/push:all/messages", '{"data":"x"}'],
+  ["/api/channels/dm:ACCOUNT.ACCOUNT/messages", '{"data":{"text":"psst"}}'],
+  ["/api/messages", '[{"channel":"room:a","data":1,"key":"k"},{"channel":"push:a","data":{}}]'],
+  ["/api/withdrawals", '{"account":"ada","before":1790000000}'],
+];
+
+/** What a push comes with: header lines. */
+export const PUSH_HEADERS: readonly [string, ...string[]] = [
+  "title: Backup",
+  "t: =?UTF-8?B?44GC?= =?utf-8?q?=E3=81=84_u?=",
+  "priority: urgent",
+  "p: 5",
+  "tags: nightly, ok",
+  "click: https://a.example/?x=1",
+  'idempotency-key: "k-1"',
+  "m: in a header",
+  "x-title: =?latin1?q?=e9?=",
+];
+
+/** Addresses of streams and pages, with places in them. */
+export const READS: readonly [string, ...string[]] = [
+  "/events?channel=push:all&channel=room:lobby&last_event_id=e:17",
+  "/events?channel=dm:*",
+  "/push/all/json?poll=1&since=10m",
+  "/push/all/sse?since=17",
+  "/push/all/raw?poll=1&since=all",
+  "/api/channels/room:lobby/messages?limit=20&before=100",
+  "/api/channels/push%3Aall/presence",
+  "/api/channels?after=push:a&limit=3",
+  "/api/me",
+  "/docs",
+  "/openapi.yaml",
+];
+
 /** Paths. */
 export const PATHS = [
   "/",

@@ -18,6 +18,8 @@ export interface TestServer extends AsyncDisposable {
   replaceEdges(): Promise<void>;
   /** How many isolates took the place of another. */
   replacements(): number;
+  /** Has it go by other settings, as at SIGHUP. */
+  renew(changes: Changes): Promise<void>;
   /** Ends it and starts another on the same data and port. */
   restart(): Promise<void>;
 }
@@ -72,6 +74,8 @@ export async function startServer(
     data,
     replaceEdges: () => running.replaceEdges(),
     replacements: () => running.replacements,
+    renew: (changes) =>
+      running.renew({ ...whole, ...changes, limits: { ...limits, ...changes.limits } }),
     async restart() {
       await running.stop();
       running = await serve({ ...whole, port: Number(port) }, parts);

@@ -1,6 +1,5 @@
 /** Core, log and edge in this isolate, without a network: sockets are lists that the test reads, stalls and cuts. */
 import { setImmediate } from "node:timers";
-import { Access } from "../../lib/access.ts";
 import { type Beat, directBus, type NumberedPost, type Upward } from "../../lib/bus.ts";
 import { Broadcast } from "../../lib/core/broadcast.ts";
 import { Core } from "../../lib/core/core.ts";
@@ -15,6 +14,7 @@ import type { Limits } from "../../lib/limits.ts";
 import { Log } from "../../lib/log/log.ts";
 import { Reader } from "../../lib/log/reader.ts";
 import type { Message } from "../../lib/protocol/message.ts";
+import { openAccess } from "./access.ts";
 import { UNBOUNDED } from "./limits.ts";
 import { copyAsKilled } from "./log.ts";
 
@@ -140,7 +140,7 @@ export class World {
 
   private constructor(
     readonly folder: string,
-    access: Access,
+    { access, grants }: Awaited<ReturnType<typeof openAccess>>,
     limits: Limits,
     options?: WorldOptions,
   ) {
@@ -154,7 +154,7 @@ export class World {
     this.core = new Core({ bus, log: this.log, sequencer, now, limits });
     this.edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
       const hub = new Hub(bus, this.reader, this.log.seq, now);
-      return { hub, bus, access, limits, counters: new Counters(), clock: now, ping: 1000 };
+      return { hub, bus, access, grants, limits, counters: new Counters(), clock: now, ping: 1000 };
     });
     const [first] = this.edges;
     if (first === undefined) throw new Error("A world has at least one edge");
@@ -174,9 +174,7 @@ export class World {
     limits: Partial<Limits> = {},
     options?: WorldOptions,
   ): Promise<World> {
-    const key = new Uint8Array(32);
-    const access = await Access.create({ key, adminToken: "none of them", open: true });
-    return new World(folder, access, { ...UNBOUNDED, ...limits }, options);
+    return new World(folder, await openAccess(Date.now), { ...UNBOUNDED, ...limits }, options);
   }
 
   /** How often edges saw that posts were missing. */

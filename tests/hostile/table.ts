@@ -24,6 +24,10 @@ const bounds = (name: string): Shown => ["tests/edge_bounds_test.ts", name];
 const damage = (name: string): Shown => ["tests/log_damage_test.ts", name];
 const folder = (name: string): Shown => ["tests/data_folder_test.ts", name];
 const retention = (name: string): Shown => ["tests/retention_test.ts", name];
+const api = (name: string): Shown => ["tests/api_test.ts", name];
+const events = (name: string): Shown => ["tests/events_test.ts", name];
+const push = (name: string): Shown => ["tests/push_test.ts", name];
+const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
 const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
@@ -58,12 +62,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [http("H9:"), first("forms are refused by type, size")],
   },
   H10: { about: "a body that trickles", shown: [http("H10:")] },
-  H11: { about: "JSON API with another type", shown: [], open: "comes with the JSON API" },
+  H11: { about: "JSON API with another type", shown: [api("H11:")] },
   H12: { about: "addresses that lead elsewhere", shown: [http("H12:"), FUZZ] },
   H13: {
     about: "line feeds in names, headers, titles",
-    shown: [http("H13:"), frames("M6:")],
-    open: "`Last-Event-ID` and titles come with event streams and `/push/`",
+    shown: [http("H13:"), frames("M6:"), events("H13:"), push("H13:")],
   },
   H14: { about: "forms of other sites", shown: [http("H14:")] },
   F1: {
@@ -98,8 +101,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   M4: { about: "numbers and types", shown: [frames("M4:"), native("what isn't a command")] },
   M5: {
     about: "surrogates, NUL, control characters",
-    shown: [frames("M5:")],
-    open: "titles come with `/push/`",
+    shown: [frames("M5:"), push("H13:"), push("one line publishes")],
   },
   M6: { about: "names", shown: [frames("M6:"), limits("channels and names")] },
   M7: {
@@ -132,8 +134,12 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   M10: {
     about: "the 129th channel, hello twice, an ended token",
-    shown: [native("the 129th channel"), frames("M10:"), limits("channels and names")],
-    open: "tokens that end come with JWT",
+    shown: [
+      native("the 129th channel"),
+      frames("M10:"),
+      limits("channels and names"),
+      tokens("M10:"),
+    ],
   },
   M11: {
     about: "a million names",
@@ -149,18 +155,27 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [frames("M12:"), native("`since` brings what was missed")],
   },
   I1: { about: "cookies that aren't whole", shown: [identity("I1:")] },
-  I2: { about: "JWT", shown: [], open: "comes with JWT" },
+  I2: {
+    about: "JWT",
+    shown: [
+      tokens("I2: what isn't a token of ours"),
+      tokens("I2: a token in `hello`"),
+      tokens("keys of each kind"),
+    ],
+  },
   I3: {
     about: "another's account, another's direct messages",
     shown: [
       access("I3: role × verb × kind of channel over the native protocol"),
       access("I3: role × what the first protocol and the pages offer"),
+      access("I3: role × verb × kind of channel over HTTP"),
       access("I3: a private message reaches its two"),
+      events("direct messages come to their two"),
       access("I3: another's direct messages are refused in the same words"),
       first("chat refuses: no cookie"),
       native("direct messages go to their two accounts"),
     ],
-    open: "the JSON API, event streams, search and receipts come with them",
+    open: "search and receipts come with them",
   },
   I4: {
     about: "the admin token",
@@ -174,8 +189,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   I5: {
     about: "a token withdrawn, an account muted",
-    shown: [],
-    open: "comes with tokens and muting",
+    shown: [tokens("I5:"), tokens("the admin token changes with its file")],
+    open: "muting comes with moderation",
   },
   L1: {
     about: "readers that stop",

@@ -1,0 +1,86 @@
+/** `token`: makes a token for a program, signed with the secret of `--jwt-secret-file`. */
+import { parseArgs } from "node:util";
+import { SignJWT } from "jose";
+import { ConfigError } from "../config.ts";
+import { readSecret } from "../credentials.ts";
+import { isAccount } from "../protocol/channel.ts";
+import { AUDIENCE } from "../tokens.ts";
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** How the command is called. */
+export const TOKEN_HELP = [
+  "Usage: fanfare token --sub ACCOUNT --jwt-secret-file FILE [--flag value …]",
+  "",
+  "  --sub ACCOUNT             whose token it is",
+  "  --name NAME               the display name",
+  "  --publish CHANNEL         where it may publish, like push:* (repeatable); not given: as any account",
+  "  --subscribe CHANNEL       where it may read, like room:team-* (repeatable); not given: as any account",
+  "  --expires TIME            after how long it ends, like 1h or 30d (1h)",
+  "  --jwt-secret-file FILE    the secret, as the server has it (or FANFARE_JWT_SECRET_FILE)",
+  "  --account-claim NAME      the claim that names the account (sub)",
+  "  --jwt-audience NAME       for which server it is (fanfare)",
+].join("\n");
+
+/**
+ * Makes a token.
+ *
+ * @param args What follows `token` on the command line.
+ * @param env Tells an environment variable.
+ * @param now Seconds since 1970.
+ * @returns The token, or the help that was asked for.
+ * @throws {ConfigError} If a flag is wrong; the message names it.
+ */
+export async function makeToken(
+  args: string[],
+  env: (name: string) => string | undefined,
+  now: number,
+): Promise<string> {
+  const given = read(args);
+  if (given.help) return TOKEN_HELP;
+  const { sub, name, publish, subscribe, expires = "1h" } = given;
+  const file = given["jwt-secret-file"] ?? env("FANFARE_JWT_SECRET_FILE");
+  const claim = given["account-claim"] ?? env("FANFARE_ACCOUNT_CLAIM") ?? "sub";
+  const audience = given["jwt-audience"] ?? env("FANFARE_JWT_AUDIENCE") ?? AUDIENCE;
+  if (sub === undefined || !isAccount(sub)) {
+    throw new ConfigError(
+      'The flag --sub must be an account: 1 to 63 letters, digits, "_" or "-"',
+    );
+  }
+  if (file === undefined) throw new ConfigError("The flag --jwt-secret-file is missing");
+  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(expires) ?? [];
+  if (unit === "") throw new ConfigError(`The flag --expires is "${expires}", but must be like 1h`);
+  const channels = { ...(publish && { publish }), ...(subscribe && { subscribe }) };
+  return await new SignJWT({
+    [claim]: sub,
+    ...(name === undefined ? {} : { name }),
+    ...(Object.keys(channels).length === 0 ? {} : { channels }),
+    aud: audience,
+    jti: crypto.randomUUID(),
+    iat: now,
+    exp: now + Number(count) * (UNITS[unit] ?? 0),
+  }).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(await readSecret(file));
+}
+
+function read(args: string[]) {
+  const text = { type: "string" } as const;
+  const list = { type: "string", multiple: true } as const;
+  try {
+    return parseArgs({
+      args,
+      options: {
+        sub: text,
+        name: text,
+        publish: list,
+        subscribe: list,
+        expires: text,
+        "jwt-secret-file": text,
+        "account-claim": text,
+        "jwt-audience": text,
+        help: { type: "boolean" },
+      },
+    }).values;
+  } catch (error) {
+    throw new ConfigError(`${error instanceof Error ? error.message : error}; see token --help`);
+  }
+}

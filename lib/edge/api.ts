@@ -1,0 +1,233 @@
+/** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
+import type { Who } from "../access.ts";
+import { bodyLimit } from "../limits.ts";
+import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
+import { PAGE_DEFAULT } from "../protocol/command.ts";
+import { messageJson, type Publication } from "../protocol/message.ts";
+import { rosterJson } from "../protocol/presence.ts";
+import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
+import { ask, askReaders, askRoster, type Published, UNANSWERED } from "./ask.ts";
+import type { Caller } from "./door.ts";
+import { json, problem, readJson, tagged, unauthorized } from "./http.ts";
+import type { Handle, Point } from "./point.ts";
+import {
+  keyInHeader,
+  mayNotRead,
+  NEEDS_ACCOUNT,
+  needsAccount,
+  publishAs,
+  valueOf,
+  withRate,
+} from "./rules.ts";
+import { byteLength, type EdgeParts } from "./session.ts";
+
+const NEEDS_ADMIN = "This needs the admin token";
+
+/**
+ * Lists what the API offers.
+ *
+ * @param edge The edge's parts.
+ * @returns Its points.
+ */
+export function apiPoints(edge: EdgeParts): Point[] {
+  const read = ["GET", "HEAD"];
+  const messages = "/api/channels/:channel/messages";
+  return [
+    { path: messages, methods: [...read, "POST"], handle: messagesOf(edge) },
+    {
+      path: "/api/channels/:channel/presence",
+      methods: read,
+      handle: (_, who, __, { channel = "" }) => presence(edge, who, channel),
+    },
+    {
+      path: "/api/channels",
+      methods: read,
+      handle: (request, who) => channels(edge, request, who),
+    },
+    {
+      path: "/api/messages",
+      methods: ["POST"],
+      handle: (request, who, caller) => publishMany(edge, request, who, caller),
+    },
+    { path: "/api/me", methods: read, handle: (_, who) => me(edge, who) },
+    {
+      path: "/api/withdrawals",
+      methods: ["POST"],
+      handle: (request, who) => withdraw(edge, request, who),
+    },
+  ];
+}
+
+function messagesOf(edge: EdgeParts): Handle {
+  return (request, who, caller, { channel = "" }) =>
+    request.method === "POST"
+      ? publishOne(edge, request, who, caller, channel)
+      : page(edge, request, who, channel);
+}
+
+async function publishOne(
+  edge: EdgeParts,
+  request: Request,
+  who: Who,
+  caller: Caller,
+  channel: string,
+): Promise<Response> {
+  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
+  const stranger = needsAccount(edge, who, "publish", channel);
+  if (stranger !== undefined) return stranger;
+  const { key, data } = valueOf(
+    readBodyAs(BODIES.publish, await readJson(request, bodyLimit(edge.limits))),
+  );
+  const header = keyInHeader(request.headers);
+  if (key !== undefined && header !== undefined && key !== header) {
+    return problem(refuse("bad_request", '"key" and Idempotency-Key are two different keys'));
+  }
+  const wanted = [{ channel, data, key: key ?? header }];
+  const published = await publishWanted(edge, who, caller, wanted);
+  if (published instanceof Response) return published;
+  const [outcome] = published.outcomes;
+  if (outcome === undefined) return problem(UNANSWERED);
+  const status = outcome.duplicate ? 200 : 201;
+  return withRate(json({ channel, ...outcome }, status), edge.limits, published.left);
+}
+
+async function publishMany(
+  edge: EdgeParts,
+  request: Request,
+  who: Who,
+  caller: Caller,
+): Promise<Response> {
+  // Whoever may publish nowhere needn't send the rest.
+  const stranger = needsAccount(edge, who, "publish", DEMO_PUSH);
+  if (stranger !== undefined) return stranger;
+  const wanted = valueOf(
+    readBodyAs(BODIES.publishAll, await readJson(request, bodyLimit(edge.limits))),
+  );
+  for (const { channel } of wanted) {
+    const stranger = needsAccount(edge, who, "publish", channel);
+    if (stranger !== undefined) return stranger;
+  }
+  const published = await publishWanted(edge, who, caller, wanted);
+  if (published instanceof Response) return published;
+  const { outcomes, left } = published;
+  const told = outcomes.map((outcome, i) => ({ channel: wanted[i]?.channel, ...outcome }));
+  const status = outcomes.every(({ duplicate }) => duplicate) ? 200 : 201;
+  return withRate(json(told, status), edge.limits, left);
+}
+
+interface Wanted {
+  readonly channel: string;
+  readonly data: unknown;
+  readonly key?: string | undefined;
+}
+
+async function publishWanted(
+  edge: EdgeParts,
+  who: Who,
+  caller: Caller,
+  wanted: readonly Wanted[],
+): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
+  const proposals: Publication[] = [];
+  for (const [i, { channel, data, key }] of wanted.entries()) {
+    const json = JSON.stringify(data);
+    const { message } = edge.limits;
+    if (byteLength(json) > message) {
+      const name = wanted.length > 1 ? `"${i}.data"` : '"data"';
+      return problem(refuse("too_large", `${name} has at most ${message} bytes as JSON`));
+    }
+    const named = key === undefined ? {} : { key };
+    proposals.push({ kind: "message", channel, from: who.account, ...named, data: json });
+  }
+  return await publishAs(edge, who, caller, proposals);
+}
+
+async function page(
+  edge: EdgeParts,
+  request: Request,
+  who: Who,
+  channel: string,
+): Promise<Response> {
+  if (channel !== ALL_DIRECT && parseChannel(channel) === undefined) return problem(NO_CHANNEL);
+  const stranger = needsAccount(edge, who, "read", channel);
+  if (stranger !== undefined) return stranger;
+  const query = new URL(request.url).searchParams;
+  const { before, after, limit = PAGE_DEFAULT } = valueOf(readQueryAs(QUERIES.messages, query));
+  if (before !== undefined && after !== undefined) {
+    return problem(refuse("bad_request", 'A page is "before" or "after" a place, not both'));
+  }
+  const foreign = mayNotRead(edge, who, channel);
+  if (foreign !== undefined) return foreign;
+  const { hub } = edge;
+  hub.catchUp();
+  const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
+  const { messages, more } = after === undefined
+    ? hub.reader.newest(feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), limit)
+    : hub.reader.after(feed, after, hub.seq, limit);
+  return await tagged(
+    request,
+    `{"messages":[${messages.map(messageJson).join(",")}],"more":${more}}`,
+  );
+}
+
+async function presence(edge: EdgeParts, who: Who, channel: string): Promise<Response> {
+  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
+  const refused = needsAccount(edge, who, "read", channel) ?? mayNotRead(edge, who, channel);
+  if (refused !== undefined) return refused;
+  const roster = await askRoster(edge.bus, channel);
+  return roster === undefined ? problem(UNANSWERED) : json(rosterJson(roster, true));
+}
+
+async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+  const refused = needsAdmin(who);
+  if (refused !== undefined) return refused;
+  const query = new URL(request.url).searchParams;
+  const { after = "", limit = MOST_CHANNELS } = valueOf(readQueryAs(QUERIES.channels, query));
+  const readers = await askReaders(edge.bus);
+  if (readers === undefined) return problem(UNANSWERED);
+  edge.hub.catchUp();
+  const { reader } = edge.hub;
+  const kept = reader.channels(after, limit + 1);
+  const rates = reader.rates(edge.clock());
+  const seqs = new Map(kept.map(({ channel, seq }) => [channel, seq]));
+  // Those that someone listens to and nobody ever published in are channels too.
+  for (const [channel] of readers) {
+    if (channel > after && !seqs.has(channel)) seqs.set(channel, reader.newestSeq(channel));
+  }
+  const counts = new Map(readers);
+  const list = [...seqs].sort(([a], [b]) => a < b ? -1 : 1).map(([channel, seq]) => ({
+    channel,
+    subscribers: counts.get(channel) ?? 0,
+    seq,
+    rate: rates.get(channel) ?? 0,
+  }));
+  return json({ channels: list.slice(0, limit), more: list.length > limit });
+}
+
+function me(edge: EdgeParts, { account, admin, grant }: Who): Response {
+  if (account === null) return admin ? json({ account }) : unauthorized(NEEDS_ACCOUNT);
+  edge.hub.catchUp();
+  const name = edge.hub.reader.account(account)?.name ?? grant?.name;
+  return json({ account, ...(name === undefined ? {} : { name }) });
+}
+
+async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+  const refused = needsAdmin(who);
+  if (refused !== undefined) return refused;
+  const body = valueOf(
+    readBodyAs(BODIES.withdraw, await readJson(request, bodyLimit(edge.limits))),
+  );
+  // Those that are made in this second are withdrawn too: `iat` knows no parts of one.
+  const tokens = "jti" in body
+    ? body
+    : { account: body.account, before: body.before ?? Math.floor(edge.clock() / 1000) + 1 };
+  const refusal = await ask(edge.bus, { op: "withdraw", tokens });
+  return refusal === undefined ? json(tokens, 201) : problem(refusal);
+}
+
+function needsAdmin({ account, admin }: Who): Response | undefined {
+  if (admin) return undefined;
+  return account === null ? unauthorized(NEEDS_ADMIN) : problem(refuse("forbidden", NEEDS_ADMIN));
+}
+
+const NO_CHANNEL = refuse("bad_request", "A channel is push:NAME, room:NAME or dm:A.B");

@@ -1,0 +1,20 @@
+/** A point of the HTTP interface: where it is, how it may be asked, and what answers. */
+import type { Who } from "../access.ts";
+import type { Caller } from "./door.ts";
+
+/** What a request is answered by. */
+export type Handle = (
+  request: Request,
+  who: Who,
+  caller: Caller,
+  /** What stands in the places of the path, decoded. */
+  places: Readonly<Record<string, string>>,
+) => Response | Promise<Response>;
+
+/** One line of the route table. */
+export interface Point {
+  /** As in URLPattern. */
+  readonly path: string;
+  readonly methods: readonly string[];
+  readonly handle: Handle;
+}

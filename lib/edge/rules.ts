@@ -1,0 +1,137 @@
+/** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
+import type { Who } from "../access.ts";
+import type { Limits } from "../limits.ts";
+import { ALL_DIRECT, parseChannel } from "../protocol/channel.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
+import { faultInKey } from "../protocol/command.ts";
+import type { Publication } from "../protocol/message.ts";
+import type { Read } from "../protocol/request.ts";
+import { publishAll, type Published } from "./ask.ts";
+import type { Caller } from "./door.ts";
+import { HttpRefused, problem, unauthorized } from "./http.ts";
+import { type EdgeParts, meeting } from "./session.ts";
+
+/** What to say where an account is needed. */
+export const NEEDS_ACCOUNT =
+  "This needs an account: a token in the Authorization header, or the cookie of one of our pages";
+
+/**
+ * Publishes messages together, if all of them may be.
+ *
+ * @param edge The edge's parts.
+ * @param who Who publishes.
+ * @param caller From where.
+ * @param proposals The messages.
+ * @returns What became of them, or the answer that refuses.
+ */
+export async function publishAs(
+  edge: EdgeParts,
+  who: Who,
+  { address }: Caller,
+  proposals: readonly Publication[],
+): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
+  const foreign = proposals.find(({ channel }) => !edge.access.may(who, "publish", channel));
+  if (foreign !== undefined) {
+    return problem(refuse("forbidden", `You may not publish in ${foreign.channel}`));
+  }
+  introduce(edge, who, address);
+  const published = await publishAll(edge.bus, proposals, { address });
+  if (!("refusal" in published)) return published;
+  const { refusal } = published;
+  const response = problem(refusal);
+  return refusal.code === "rate_limited"
+    ? withRate(response, edge.limits, 0, refusal.retry)
+    : response;
+}
+
+// The name in a token is the account's from its first message on.
+function introduce(edge: EdgeParts, { account, grant }: Who, address: string): void {
+  if (account === null || grant?.name === undefined) return;
+  const proposal = meeting(edge, account, grant.name);
+  if (proposal.kind === "rename") edge.bus.send({ op: "propose", proposal, origin: { address } });
+}
+
+/**
+ * Refuses whoever has no account where one is needed: what a token or a page would give.
+ *
+ * @param edge The edge's parts.
+ * @param who Who asks.
+ * @param action What for.
+ * @param channel Where.
+ * @returns The answer; undefined for whoever has an account, and where none is needed.
+ */
+export function needsAccount(
+  { access }: EdgeParts,
+  who: Who,
+  action: "read" | "publish",
+  channel: string,
+): Response | undefined {
+  if (who.account !== null || who.admin || access.may(who, action, channel)) return undefined;
+  // What isn't a channel needs nobody: that is said later.
+  if (channel !== ALL_DIRECT && parseChannel(channel) === undefined) return undefined;
+  return unauthorized(NEEDS_ACCOUNT);
+}
+
+/**
+ * Refuses whoever may not read.
+ *
+ * @param edge The edge's parts.
+ * @param who Who asks.
+ * @param channel Where.
+ * @returns The answer; undefined for whoever may.
+ */
+export function mayNotRead({ access }: EdgeParts, who: Who, channel: string): Response | undefined {
+  if (access.may(who, "read", channel)) return undefined;
+  return problem(refuse("forbidden", `You may not read ${channel}`));
+}
+
+/**
+ * Adds what is left of the rate (draft-ietf-httpapi-ratelimit-headers).
+ *
+ * @param response The answer.
+ * @param limits The limits in force.
+ * @param left How many may still be published at once.
+ * @param retry Milliseconds until it is more, where it isn't known from the rate.
+ * @returns The same answer.
+ */
+export function withRate(
+  response: Response,
+  { rate, burst }: Limits,
+  left: number | undefined,
+  retry?: number,
+): Response {
+  if (rate === 0 || left === undefined) return response;
+  const full = Math.ceil((burst - left) / rate);
+  const reset = retry === undefined ? full : Math.ceil(retry / 1000);
+  response.headers.set("ratelimit-policy", `"publish";q=${burst};w=${Math.ceil(burst / rate)}`);
+  response.headers.set("ratelimit", `"publish";r=${left};t=${reset}`);
+  return response;
+}
+
+/**
+ * Finds the key in a request's `Idempotency-Key`.
+ *
+ * @param headers The request's.
+ * @returns The key: as it stands there, or what is in its quotes.
+ * @throws {HttpRefused} If it is none.
+ */
+export function keyInHeader(headers: Headers): string | undefined {
+  const header = headers.get("idempotency-key");
+  if (header === null) return undefined;
+  const key = /^"([^"\\]*)"$/.exec(header)?.[1] ?? header;
+  const fault = faultInKey(key);
+  if (fault === undefined) return key;
+  throw new HttpRefused(400, "bad_request", `Idempotency-Key is wrong: expected ${fault}`);
+}
+
+/**
+ * Takes what was read, or refuses.
+ *
+ * @param read What was read.
+ * @returns The value.
+ * @throws {HttpRefused} If it is none.
+ */
+export function valueOf<T>(read: Read<T>): T {
+  if ("value" in read) return read.value;
+  throw new HttpRefused(400, read.refusal.code, read.refusal.message);
+}

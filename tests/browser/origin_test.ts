@@ -1,0 +1,63 @@
+/** A page of another origin that is allowed: it loads the library, publishes and follows with a token, and has no cookie of ours. */
+import { assertEquals } from "@std/assert";
+import { SignJWT } from "jose";
+import { findBarriers } from "../helpers/axe.ts";
+import { launchBrowser } from "../helpers/browser.ts";
+import { startServer } from "../helpers/server.ts";
+
+const SECRET = "a secret of at least thirty-two characters";
+
+const PAGE = `<!doctype html><title>elsewhere</title><script type="module">
+  const { at, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  const { connect, follow } = await import(at + "/fanfare.js");
+  const client = connect({ url: at, token });
+  const path = at + "/api/channels/room:a/messages";
+  const headers = { authorization: "Bearer " + token, "content-type": "application/json" };
+  const post = (data) => fetch(path, { method: "POST", headers, body: JSON.stringify({ data }) });
+  const following = follow(["room:a"], { url: at, token });
+  const first = following.next();
+  let done = false;
+  void first.then(() => done = true);
+  const statuses = new Set();
+  for (let n = 0; !done; n++) statuses.add((await post(n)).status);
+  const { value } = await first;
+  await client.publish("room:a", "by socket");
+  const seen = [...statuses].join() + " " + value.message.from + " " + client.account + " " + typeof value.message.data;
+  document.title = seen;
+  const foreign = await fetch(at + "/api/me", { credentials: "include" }).then((r) => r.status, () => "blocked");
+  document.title = seen + " " + foreign;
+</script>`;
+
+Deno.test("a page of an allowed origin publishes and follows with a token; with credentials it gets nothing", async () => {
+  await using other = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () => new Response(PAGE, { headers: { "content-type": "text/html" } }),
+  );
+  const origin = `http://127.0.0.1:${other.addr.port}`;
+  const jwtSecretFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(jwtSecretFile, SECRET);
+  await using server = await startServer({ origins: [origin], jwtSecretFile });
+  const token = await new SignJWT({ sub: "user-17" }).setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h").sign(new TextEncoder().encode(SECRET));
+  await using browser = await launchBrowser();
+  const page = await (await browser.newContext({ locale: "en-US" })).newPage();
+  await page.goto(`${origin}/#at=${encodeURIComponent(server.url)}&token=${token}`);
+  await page.waitForFunction(() => document.title.split(" ").length === 5);
+  assertEquals(await page.title(), "201 user-17 user-17 number blocked");
+});
+
+Deno.test("the reference is shown with all that can be asked", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await (await browser.newContext({ locale: "en-US" })).newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  await page.goto(`${server.url}/docs`);
+  await page.waitForSelector("dt");
+  const names = await page.locator("dt").allTextContents();
+  for (const name of ["POST /api/messages", "GET /events", "subscribe", "refresh"]) {
+    assertEquals(names.includes(name), true, name);
+  }
+  assertEquals(errors, []);
+  assertEquals(await findBarriers(page), []);
+});

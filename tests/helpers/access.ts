@@ -1,0 +1,19 @@
+/** Who may do what, for tests that need nobody's secrets. */
+import { Access } from "../../lib/access.ts";
+import { Grants } from "../../lib/edge/grants.ts";
+
+/**
+ * Makes the access of an open server without tokens of programs.
+ *
+ * @param clock Milliseconds since 1970.
+ * @returns It, with what ends connections.
+ */
+export async function openAccess(clock: () => number): Promise<{ access: Access; grants: Grants }> {
+  const access = await Access.create({
+    key: new Uint8Array(32),
+    adminToken: "none of them",
+    open: true,
+    tokens: { accountClaim: "sub", withdrawn: [] },
+  }, clock);
+  return { access, grants: new Grants(access, clock, () => undefined) };
+}

@@ -1,0 +1,270 @@
+/** The descriptions for programs can't drift: every operation is driven, every answer is held against its schema, and what is sent against what is read. */
+import { assert, assertEquals } from "@std/assert";
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import { parse } from "yaml";
+import { SCHEMAS } from "../lib/protocol/command.ts";
+import { REFUSALS } from "../lib/protocol/codes.ts";
+import { BODIES, QUERIES } from "../lib/protocol/request.ts";
+import { outline } from "../static/docs/outline.js";
+import { EventStream, http } from "./helpers/http.ts";
+import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
+
+const ROOT = new URL("../static/", import.meta.url);
+const [openapiText, asyncapiText] = await Promise.all([
+  Deno.readTextFile(new URL("openapi.yaml", ROOT)),
+  Deno.readTextFile(new URL("asyncapi.yaml", ROOT)),
+]);
+const openapi = parse(openapiText);
+const asyncapi = parse(asyncapiText);
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+ajv.addSchema(openapi, "openapi");
+ajv.addSchema(asyncapi, "asyncapi");
+
+const pointer = (...names: string[]) =>
+  names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).map(
+    encodeURIComponent,
+  )
+    .map((name) => name.replaceAll("%2F", "/").replaceAll("%7E", "~")).join("");
+
+function schema(document: "openapi" | "asyncapi", ...names: string[]): ValidateFunction {
+  return ajv.compile({ $ref: `${document}#${pointer(...names)}` });
+}
+
+function assertFits(validate: ValidateFunction, value: unknown, what: string): void {
+  assert(
+    validate(value),
+    `${what}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`,
+  );
+}
+
+const METHODS = ["get", "post", "put", "delete"];
+const OPERATIONS: Record<
+  string,
+  { path: string; method: string; responses: Record<string, unknown> }
+> = Object.fromEntries(
+  Object.entries<Record<string, { operationId: string; responses: Record<string, unknown> }>>(
+    openapi.paths,
+  )
+    .flatMap(([path, item]) =>
+      Object.entries(item).filter(([method]) => METHODS.includes(method)).map(([method, one]) => [
+        one.operationId,
+        { path, method, responses: one.responses },
+      ])
+    ),
+);
+
+Deno.test("every operation of openapi.yaml answers as it says, right or refused", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, "0123456789abcdef0123");
+  await using server = await startServer({ adminTokenFile });
+  const admin = { authorization: "Bearer 0123456789abcdef0123" };
+  const cookie = { cookie: await cookieOf(server) };
+  const driven = new Set<string>();
+  const drive = async (
+    id: string,
+    places: Record<string, string>,
+    ask: { query?: string; headers?: Record<string, string>; json?: unknown; text?: string },
+    status: number,
+  ) => {
+    const operation = OPERATIONS[id];
+    assert(operation !== undefined, id);
+    const { path, method, responses } = operation;
+    const filled = path.replace(/\{(\w+)\}/g, (_, name) => places[name] ?? "");
+    const { query = "", ...rest } = ask;
+    const answer = await http(server, filled + query, { ...rest, method: method.toUpperCase() });
+    assertEquals(answer.status, status, `${id} ${JSON.stringify(answer.body)}`);
+    const type = (answer.headers.get("content-type") ?? "").split(";")[0] ?? "";
+    if (status === 304) return driven.add(id);
+    const said = responses[String(status)];
+    const [where, content] = said === undefined
+      ? [["components", "responses", "Problem"], openapi.components.responses.Problem.content]
+      : [["paths", path, method, "responses", String(status)], Object(said).content];
+    assert(type in content, `${id} ${status} has ${type}`);
+    assertFits(
+      schema("openapi", ...where, "content", type, "schema"),
+      answer.body,
+      `${id} ${status}`,
+    );
+    driven.add(id);
+  };
+  const room = { channel: "room:a", name: "a" };
+  const wrong = { headers: { authorization: "Bearer wrong" } };
+  await drive("publish", room, { headers: cookie, json: { data: { text: "x" }, key: "k" } }, 201);
+  await drive("publish", room, { headers: cookie, json: { data: 1, key: "k" } }, 200);
+  await drive("publish", room, { headers: cookie, json: {} }, 400);
+  await drive("publish", room, { headers: cookie, text: "x" }, 415);
+  await drive("publish", room, { ...wrong, json: { data: 1 } }, 401);
+  await drive("publish", { channel: "push:a" }, { headers: cookie, json: { data: 1 } }, 403);
+  await drive("publish", { channel: "push:a" }, {
+    headers: admin,
+    json: { data: "x".repeat(70_000) },
+  }, 413);
+  await drive("publishAll", {}, {
+    headers: admin,
+    json: [{ channel: "push:a", data: 1, key: "k" }],
+  }, 201);
+  await drive("publishAll", {}, {
+    headers: admin,
+    json: [{ channel: "push:a", data: 1, key: "k" }],
+  }, 200);
+  await drive("publishAll", {}, { headers: admin, json: [] }, 400);
+  await drive("readMessages", room, { headers: cookie, query: "?limit=1&after=0" }, 200);
+  await drive("readMessages", room, { headers: cookie, query: "?limit=0" }, 400);
+  const { headers } = await http(server, "/api/channels/room:a/messages", { headers: cookie });
+  await drive("readMessages", room, {
+    headers: { ...cookie, "if-none-match": headers.get("etag") ?? "" },
+  }, 304);
+  await using member = await NativeClient.open(server, cookie);
+  await member.do("hello", { name: "Ada" });
+  await member.do("subscribe", { channel: "room:a" });
+  await drive("readPresence", room, { headers: cookie }, 200);
+  await drive("readPresence", { channel: "dm:a.b" }, { headers: cookie }, 403);
+  await drive("listChannels", {}, { headers: admin, query: "?limit=10&after=a" }, 200);
+  await drive("listChannels", {}, { headers: cookie }, 403);
+  await drive("me", {}, { headers: cookie }, 200);
+  await drive("me", {}, { headers: admin }, 200);
+  await drive("me", {}, {}, 401);
+  await drive("withdraw", {}, { headers: admin, json: { jti: "x" } }, 201);
+  await drive("withdraw", {}, { headers: admin, json: { account: "x" } }, 201);
+  await drive("withdraw", {}, { headers: admin, json: { account: "x", jti: "x" } }, 400);
+  await drive(
+    "push",
+    room,
+    { headers: { ...admin, title: "T", priority: "high" }, text: "x" },
+    201,
+  );
+  await drive("push", room, { headers: { ...admin, "idempotency-key": "p" }, text: "x" }, 201);
+  await drive("push", room, { headers: { ...admin, "idempotency-key": "p" }, text: "x" }, 200);
+  await drive("push", room, { headers: cookie, text: "x" }, 403);
+  await drive("pushByPut", room, { headers: admin, text: "x" }, 201);
+  for (const id of ["readPushesAsJson", "readPushesAsEvents", "readPushesAsText"]) {
+    await drive(id, room, { query: "?poll=1" }, 200);
+    await drive(id, room, { query: "?poll=1&since=x" }, 400);
+  }
+  await drive("follow", {}, { query: "?channel=x" }, 400);
+  await using stream = await EventStream.open(server, "/events?channel=push:a");
+  const type = (stream.headers.get("content-type") ?? "").split(";")[0] ?? "";
+  assertEquals(Object.keys(Object(OPERATIONS.follow?.responses["200"]).content), [type]);
+  await drive("alive", {}, {}, 200);
+  await drive("ready", {}, {}, 200);
+  assertEquals([...driven].sort(), Object.keys(OPERATIONS).sort());
+});
+
+testIsolates(
+  "every command of asyncapi.yaml is answered as it says, and so is what is told by itself",
+  async () => {
+    await using server = await startServer();
+    await using client = await NativeClient.open(server);
+    await using other = await NativeClient.open(server);
+    const driven = new Set<string>();
+    const drive = async (verb: string, body: unknown) => {
+      assertFits(schema("asyncapi", "components", "messages", verb, "payload"), {
+        id: 1,
+        [verb]: body,
+      }, verb);
+      const answer = await client.ask(verb, body);
+      const name = "error" in answer ? "error" : `${verb}Answer`;
+      assertFits(schema("asyncapi", "components", "messages", name, "payload"), answer, verb);
+      if (!("error" in answer)) driven.add(verb);
+      return answer;
+    };
+    const told = async (kind: string) => {
+      const line = { [kind]: await client.hear(kind) };
+      assertFits(
+        schema("asyncapi", "components", "messages", `${kind}Told`, "payload"),
+        line,
+        kind,
+      );
+    };
+    const hello = await drive("hello", { name: "Ada" });
+    const { epoch, seq } = Object(hello.hello);
+    await drive("subscribe", { channel: "room:a", since: { epoch, seq }, presence: true });
+    await drive("subscribe", { channel: "room:b", since: { epoch: "x", seq: 0 }, history: 2 });
+    await drive("publish", { channel: "room:a", data: 1, key: "k" });
+    await drive("publish", { channel: "room:a", data: 1, key: "k" });
+    await drive("publish", { channel: "room:a b", data: 1 });
+    await told("message");
+    await other.do("subscribe", { channel: "room:a" });
+    await other.do("signal", { channel: "room:a", data: 1 });
+    await told("presence");
+    await told("signal");
+    await drive("history", { channel: "room:a", before: 100, limit: 3 });
+    await drive("presence", { channel: "room:a" });
+    await drive("signal", { channel: "room:a", data: {} });
+    await drive("rename", { name: null });
+    await drive("unsubscribe", { channel: "room:a" });
+    await drive("ping", {});
+    await drive("refresh", { token: "x" });
+    // It needs a token of a program: tests/tokens_test.ts has one.
+    assertEquals(Object.keys(SCHEMAS).filter((verb) => !driven.has(verb)), ["refresh"]);
+    const restarted = server.restart();
+    await told("closing");
+    await restarted;
+  },
+);
+
+interface Shape {
+  readonly properties?: Record<string, unknown>;
+  readonly required?: readonly string[];
+}
+
+// Of an object in either language: each field with whether it has to be there.
+function fieldsOf(shape: Shape): Record<string, boolean> {
+  const { properties = {}, required = [] } = shape;
+  return Object.fromEntries(
+    Object.keys(properties).sort().map((name) => [name, required.includes(name)]),
+  );
+}
+
+function entriesOf(schema: { readonly entries: object }): Record<string, boolean> {
+  return Object.fromEntries(
+    Object.entries(schema.entries).sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([name, field]) => [name, Object(field).type !== "optional"]),
+  );
+}
+
+Deno.test("what is described is what is read: fields, required or not, of every body, query and command", () => {
+  const { schemas } = openapi.components;
+  assertEquals(fieldsOf(schemas.Publish), entriesOf(BODIES.publish));
+  const [list] = BODIES.publishAll.pipe;
+  assertEquals(fieldsOf(schemas.PublishAll.items), entriesOf(list.item));
+  BODIES.withdraw.options.forEach((option, i) =>
+    assertEquals(fieldsOf(schemas.Withdrawal.oneOf[i]), entriesOf(option))
+  );
+  const named = (path: string) =>
+    Object.fromEntries(
+      openapi.paths[path].get.parameters.filter((one: { in: string }) => one.in === "query")
+        .map(({ name, required = false }: { name: string; required?: boolean }) => [name, required])
+        .sort(([a]: [string], [b]: [string]) => a < b ? -1 : 1),
+    );
+  assertEquals(named("/api/channels/{channel}/messages"), entriesOf(QUERIES.messages));
+  assertEquals(named("/api/channels"), entriesOf(QUERIES.channels));
+  for (const [verb, schema] of Object.entries(SCHEMAS)) {
+    const { properties } = asyncapi.components.messages[verb].payload;
+    assertEquals(fieldsOf(properties[verb]), entriesOf(schema), verb);
+  }
+  const codes = Object.keys(REFUSALS);
+  assertEquals(schemas.Problem.properties.code.enum, codes);
+  assertEquals(
+    asyncapi.components.messages.error.payload.properties.error.properties.code.enum,
+    codes,
+  );
+});
+
+Deno.test("the descriptions are served, and the page at /docs lists all that they offer", async () => {
+  await using server = await startServer();
+  for (
+    const [name, text] of [["openapi.yaml", openapiText], ["asyncapi.yaml", asyncapiText]] as const
+  ) {
+    const answer = await http(server, `/${name}`);
+    assertEquals(answer.headers.get("content-type"), "application/yaml; charset=utf-8");
+    assertEquals(answer.body, text);
+  }
+  assertEquals((await http(server, "/docs")).status, 200);
+  const operations = Object.values(OPERATIONS).map(({ method, path }) =>
+    `${method.toUpperCase()} ${path}`
+  );
+  assertEquals(outline(openapiText).map(({ name }) => name), operations);
+  const verbs = outline(asyncapiText).map(({ name }) => name);
+  assertEquals(verbs.filter((name) => name in SCHEMAS), Object.keys(SCHEMAS));
+});
