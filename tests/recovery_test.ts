@@ -93,6 +93,7 @@ class Client {
   readonly #outbox = new Map<string, { channel: string; data: string; sent: boolean }>();
   #wire: ReturnType<World["connect"]> | undefined;
   #asked = new Map<number, { verb: string; channel: string; key?: string; since?: number }>();
+  readonly #ended = new Map<string, number>();
   #id = 0;
 
   constructor(readonly account: string) {}
@@ -171,8 +172,15 @@ class Client {
     this.#asked.delete(said.id);
     if (asked === undefined) throw new Error(`Nobody asked for ${JSON.stringify(said)}`);
     if (said.error !== undefined) throw new Error(`Refused: ${JSON.stringify(said)}`);
-    if (asked.verb === "subscribe") this.#subscribed(asked.channel, asked.since, said.subscribe);
-    if (asked.verb === "unsubscribe") this.readings.delete(asked.channel);
+    // Answers come in any order: one that comes behind that of a later unsubscription says nothing any more.
+    const ended = this.#ended.get(asked.channel) ?? 0;
+    if (asked.verb === "subscribe" && said.id > ended) {
+      this.#subscribed(asked.channel, asked.since, said.subscribe);
+    }
+    if (asked.verb === "unsubscribe") {
+      this.#ended.set(asked.channel, said.id);
+      this.readings.delete(asked.channel);
+    }
     if (asked.verb === "publish" && asked.key !== undefined) {
       const first = this.acknowledged.get(asked.key) ?? said.publish.seq;
       assertEquals(said.publish.seq, first, "a repeat is answered as the first time");
