@@ -57,8 +57,14 @@ export interface SupervisorParts {
   readonly giveUp: (code: number) => void;
 }
 
+/** A place that always has an edge: those that come after one another there share how often they failed. */
+interface Slot {
+  failures: number;
+}
+
 interface Isolate {
   readonly edge: number;
+  readonly slot: Slot;
   readonly worker: Worker;
   readonly since: number;
   /** When it last gave a sign of life. */
@@ -81,7 +87,6 @@ export class Supervisor {
   #port: number;
   #asks = 0;
   readonly #counting = new Map<number, (isolate: Isolate, readers: Readers) => void>();
-  #failures = 0;
   #replacements = 0;
   #stopping = false;
   #served = performance.now();
@@ -109,7 +114,7 @@ export class Supervisor {
     supervisor.#port = alone.addr.port;
     alone.close();
     try {
-      const first = Array.from({ length: parts.count }, () => supervisor.#open());
+      const first = Array.from({ length: parts.count }, () => supervisor.#open({ failures: 0 }));
       await Promise.all(first.map(({ served }) => served.promise));
     } catch (error) {
       await supervisor.#terminateAll();
@@ -144,7 +149,7 @@ export class Supervisor {
     const old = this.#isolates.get(edge);
     if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
     this.#replaced.add(edge);
-    const next = this.#open();
+    const next = this.#open(old.slot);
     // It isn't one of those that have to be there before it serves: where it can't, the old one goes on.
     next.leaving = true;
     try {
@@ -157,7 +162,7 @@ export class Supervisor {
       log.error("edge.stays", { edge, error: String(error) });
       await next.worker.terminate();
       this.#forget(next);
-      if (!this.#isolates.has(edge) && !this.#stopping) this.#open();
+      if (!this.#isolates.has(edge) && !this.#stopping) this.#open(old.slot);
     } finally {
       this.#replaced.delete(edge);
     }
@@ -238,7 +243,7 @@ export class Supervisor {
     this.#forget(isolate);
   }
 
-  #open(): Isolate {
+  #open(slot: Slot): Isolate {
     const edge = ++this.#edges;
     const { bus, channel, settings, entry, logLevel } = this.#parts;
     const port = {
@@ -257,6 +262,7 @@ export class Supervisor {
     const now = performance.now();
     const isolate: Isolate = {
       edge,
+      slot,
       worker: new Worker(entry, {
         workerData: start,
         resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
@@ -315,8 +321,10 @@ export class Supervisor {
     isolate.served.reject(new Error(`An edge ended: ${why}`));
     if (!this.#forget(isolate) || isolate.leaving || this.#stopping) return;
     const now = performance.now();
-    this.#failures = now - isolate.since > STEADY ? 0 : this.#failures + 1;
-    const pause = PAUSES[Math.min(Math.max(0, this.#failures - 1), PAUSES.length - 1)] ?? 0;
+    // What ends others at the same time is no failure of this one: each is started again at once.
+    const { slot } = isolate;
+    slot.failures = now - isolate.since > STEADY ? 0 : slot.failures + 1;
+    const pause = PAUSES[Math.min(Math.max(0, slot.failures - 1), PAUSES.length - 1)] ?? 0;
     log.error("edge.ended", { edge: isolate.edge, why, pause });
     // Another is on its way already.
     if (this.#replaced.has(isolate.edge)) return;
@@ -324,7 +332,7 @@ export class Supervisor {
       this.#pauses.delete(timer);
       if (this.#stopping) return;
       this.#replacements += 1;
-      this.#open();
+      this.#open(slot);
     }, pause);
     this.#pauses.add(timer);
   }
