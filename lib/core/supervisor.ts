@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../access.ts";
 import { BEAT, type Readers } from "../bus.ts";
+import type { Series } from "../counters.ts";
 import {
   type EdgeSettings,
   type Farewell,
@@ -14,6 +15,7 @@ import {
 import { type Level, log } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { type Load, loadOf } from "./guard.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
 export const HANG = 5000;
@@ -32,6 +34,7 @@ const STEADY = 60_000;
 
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
+const LEAVE_NOW_LIMIT = 500;
 const LEAVE_ALL_LIMIT = 9000;
 
 // How long edges have to tell who reads there, in milliseconds.
@@ -69,6 +72,8 @@ interface Isolate {
   readonly since: number;
   /** When it last gave a sign of life. */
   alive: number;
+  /** What it told of itself then. */
+  gauges: Series;
   serving: boolean;
   /** It was told to leave: its end is no death. */
   leaving: boolean;
@@ -135,8 +140,13 @@ export class Supervisor {
 
   /** The edges that serve. */
   get edges(): readonly number[] {
+    return this.loads.map(({ edge }) => edge);
+  }
+
+  /** What is known of each of them. */
+  get loads(): readonly Load[] {
     return [...this.#isolates.values()].filter(({ serving, leaving }) => serving && !leaving)
-      .map(({ edge }) => edge);
+      .map(({ edge, gauges }) => loadOf(edge, gauges));
   }
 
   /**
@@ -144,8 +154,9 @@ export class Supervisor {
    * start the old one stays.
    *
    * @param edge Which.
+   * @param hurry Whether what it holds has to go soon: its clients have less time to hear of it.
    */
-  async replace(edge: number): Promise<void> {
+  async replace(edge: number, hurry = false): Promise<void> {
     const old = this.#isolates.get(edge);
     if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
     this.#replaced.add(edge);
@@ -157,7 +168,7 @@ export class Supervisor {
       next.leaving = false;
       this.#replacements += 1;
       log.info("edge.replaced", { edge, by: next.edge });
-      await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
+      await this.#leave(old, LEAVE_ONE, hurry ? LEAVE_NOW_LIMIT : LEAVE_ONE_LIMIT);
     } catch (error) {
       log.error("edge.stays", { edge, error: String(error) });
       await next.worker.terminate();
@@ -269,6 +280,7 @@ export class Supervisor {
       }),
       since: now,
       alive: now,
+      gauges: {},
       serving: false,
       leaving: false,
       served: Promise.withResolvers(),
@@ -297,6 +309,7 @@ export class Supervisor {
         });
         return;
       case "beat":
+        isolate.gauges = message.counts.gauges;
         if (this.#isolates.has(isolate.edge)) {
           this.#parts.metrics.take(isolate.edge, message.counts);
         }
