@@ -110,7 +110,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       measure: () => Deno.memoryUsage().rss,
       loads: () => edges.loads(),
       refuse: (refusing) => edges.core.refuseNew(refusing),
-      replace: (edge) => edges.replaceNow(edge),
+      replace: (edge, urgent) => edges.free(edge, urgent),
       now: () => performance.now(),
     }),
   );
@@ -177,8 +177,8 @@ interface Edges {
   replace(): Promise<void>;
   /** What is known of each. */
   loads(): readonly Load[];
-  /** Puts another in the place of one, in a hurry. */
-  replaceNow(edge: number): Promise<void>;
+  /** Puts another in the place of one, for what it holds. */
+  free(edge: number, urgent: boolean): Promise<void>;
   renew(settings: EdgeSettings): Promise<void>;
   renewAccess(access: AccessSettings): void;
   readers(): Promise<Readers>;
@@ -219,7 +219,7 @@ async function openOne(
     replacements: () => edge.replacements,
     replace: () => Promise.resolve(),
     loads: () => edge.loads,
-    replaceNow: () => edge.replace(),
+    free: () => edge.replace(),
     async renew(next) {
       if (isSame(told, next)) return;
       await edge.renew(next);
@@ -293,7 +293,7 @@ async function openMany(
     replacements: () => supervisor.replacements,
     replace,
     loads: () => supervisor.loads,
-    replaceNow: (edge) => supervisor.replace(edge, true),
+    free: (edge, urgent) => urgent ? supervisor.cut(edge) : supervisor.replace(edge),
     async renew(next) {
       supervisor.renew(next, loggingLevel());
       if (isSame(told, next)) return;

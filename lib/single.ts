@@ -30,6 +30,7 @@ export class SingleEdge {
   #number = 1;
   #replacements = 0;
   #refusing = false;
+  #replacing: Promise<void> | undefined;
   // One after the other: what is replaced must have begun.
   #last = Promise.resolve();
 
@@ -77,13 +78,13 @@ export class SingleEdge {
 
   /** Ends all connections at once, with all that they hold, and begins again. */
   replace(): Promise<void> {
-    return this.#again(
+    return this.#replacing ??= this.#again(
       (server) => server.cut(LEAVE_ONE),
       async () => {
         this.#edge = await this.#begin(this.#settings);
         this.#replacements += 1;
       },
-    );
+    ).finally(() => this.#replacing = undefined);
   }
 
   /**

@@ -8,7 +8,7 @@ import type { Series } from "../counters.ts";
 import { log } from "../logger.ts";
 
 /** How often memory is measured, in milliseconds: it takes 8 µs, and a flood brings hundreds of megabytes a second. */
-export const LOOK = 250;
+export const LOOK = 100;
 
 /** From this part of the limit on newcomers are refused. */
 export const HIGH = 0.85;
@@ -19,8 +19,9 @@ export const NORMAL = 0.75;
 /** How long refusing alone has to help before an edge is replaced, in milliseconds; beyond the limit it has no time at all. */
 export const PATIENCE = 2000;
 
-/** After a replacement memory is measured anew for so long before the next one, in milliseconds. */
+/** After a replacement memory is measured anew for so long before the next one, in milliseconds; beyond the limit less. */
 export const SETTLE = 1000;
+export const SETTLE_URGENT = 300;
 
 /** After all edges were replaced in vain, the pause before that is done again; twice as long each time, up to a minute. */
 export const ROUND = 10_000;
@@ -61,8 +62,8 @@ export interface GuardParts {
   readonly loads: () => readonly Load[];
   /** Has newcomers refused, or let in again. */
   readonly refuse: (refusing: boolean) => void;
-  /** Puts another in the place of an edge, at once. */
-  readonly replace: (edge: number) => Promise<void>;
+  /** Puts another in the place of an edge; where it is urgent nothing is waited for. It may become so meanwhile. */
+  readonly replace: (edge: number, urgent: boolean) => Promise<void>;
   /** Milliseconds that never go back. */
   readonly now: () => number;
 }
@@ -118,10 +119,13 @@ export class Guard implements Disposable {
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #tooMany = new Map<number, number>();
   #refusing = false;
-  #acting = false;
+  // How many replacements are under way: another one only where it has become urgent.
+  #acting = 0;
+  #urgent = false;
   #since = 0;
   #calmSince = 0;
-  #notBefore = 0;
+  #acted = -Infinity;
+  #nextRound = 0;
   #noStuckBefore = 0;
   // Edges up to this number are those of the round, each of which is replaced at most once.
   #round: number | undefined;
@@ -154,17 +158,18 @@ export class Guard implements Disposable {
     this.#parts = { ...this.#parts, ...bounds };
   }
 
-  /** Measures, and does what is due; by itself four times a second. */
+  /** Measures, and does what is due; by itself ten times a second. */
   look(): void {
     const { limit, measure, now } = this.#parts;
     const resident = measure();
     this.#judge(resident, now());
-    if (this.#acting) return;
+    const urgent = this.#refusing && resident >= limit;
+    if (this.#acting > 0 && (this.#urgent || !urgent)) return;
     const [why, edge] = this.#due(resident, now()) ?? [];
     if (why === undefined || edge === undefined) return;
     const { unsent = 0, stuck = 0 } = this.#parts.loads().find((load) => load.edge === edge) ?? {};
     log.warning(why, { edge, resident, limit, unsent, stuck });
-    void this.#act(edge);
+    void this.#act(edge, urgent);
   }
 
   /** Ends it. */
@@ -177,6 +182,7 @@ export class Guard implements Disposable {
     if (!this.#refusing && limit > 0 && resident >= HIGH * limit) {
       [this.#refusing, this.#since, this.#most, this.#rounds] = [true, now, 0, 0];
       this.#round = undefined;
+      this.#nextRound = 0;
       log.warning("memory.high", { resident, limit });
       refuse(true);
     }
@@ -197,8 +203,10 @@ export class Guard implements Disposable {
     const { limit } = this.#parts;
     const stuck = this.#stuck(now);
     if (stuck !== undefined) return ["sockets.stuck", stuck];
-    if (!this.#refusing || resident < HIGH * limit || now < this.#notBefore) return undefined;
-    if (resident < limit && now - this.#since < PATIENCE) return undefined;
+    if (!this.#refusing || resident < HIGH * limit || now < this.#nextRound) return undefined;
+    const urgent = resident >= limit;
+    if (now - this.#acted < (urgent ? SETTLE_URGENT : SETTLE)) return undefined;
+    if (!urgent && now - this.#since < PATIENCE) return undefined;
     return ["memory.replacing", this.#worst(resident - NORMAL * limit, now)];
   }
 
@@ -209,7 +217,7 @@ export class Guard implements Disposable {
     if (worst !== undefined) return worst;
     // It wasn't theirs, or it comes back faster than it goes: whoever is cut again and again shall have some air.
     this.#round = undefined;
-    this.#notBefore = now + Math.min(ROUND * 2 ** this.#rounds++, LONGEST_ROUND);
+    this.#nextRound = now + Math.min(ROUND * 2 ** this.#rounds++, LONGEST_ROUND);
     return undefined;
   }
 
@@ -229,17 +237,19 @@ export class Guard implements Disposable {
     return undefined;
   }
 
-  async #act(edge: number): Promise<void> {
+  async #act(edge: number, urgent: boolean): Promise<void> {
     const { replace, now } = this.#parts;
-    this.#acting = true;
+    this.#acting += 1;
+    this.#urgent ||= urgent;
     this.#replaced += 1;
     try {
-      await replace(edge);
+      await replace(edge, urgent);
     } catch (error) {
       log.error("edge.stays", { edge, error: String(error) });
     } finally {
-      this.#acting = false;
-      this.#notBefore = now() + SETTLE;
+      this.#acting -= 1;
+      if (urgent) this.#urgent = false;
+      this.#acted = now();
     }
   }
 }

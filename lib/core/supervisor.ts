@@ -34,7 +34,7 @@ const STEADY = 60_000;
 
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
-const LEAVE_NOW_LIMIT = 500;
+const CUT_LIMIT = 100;
 const LEAVE_ALL_LIMIT = 9000;
 
 // How long edges have to tell who reads there, in milliseconds.
@@ -154,9 +154,8 @@ export class Supervisor {
    * start the old one stays.
    *
    * @param edge Which.
-   * @param hurry Whether what it holds has to go soon: its clients have less time to hear of it.
    */
-  async replace(edge: number, hurry = false): Promise<void> {
+  async replace(edge: number): Promise<void> {
     const old = this.#isolates.get(edge);
     if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
     this.#replaced.add(edge);
@@ -168,7 +167,7 @@ export class Supervisor {
       next.leaving = false;
       this.#replacements += 1;
       log.info("edge.replaced", { edge, by: next.edge });
-      await this.#leave(old, LEAVE_ONE, hurry ? LEAVE_NOW_LIMIT : LEAVE_ONE_LIMIT);
+      await this.#leave(old, LEAVE_ONE, LEAVE_ONE_LIMIT);
     } catch (error) {
       log.error("edge.stays", { edge, error: String(error) });
       await next.worker.terminate();
@@ -177,6 +176,22 @@ export class Supervisor {
     } finally {
       this.#replaced.delete(edge);
     }
+  }
+
+  /**
+   * Ends an edge within a moment, for the sake of what it holds, while another begins in its place; one that is being replaced as
+   * well.
+   *
+   * @param edge Which.
+   */
+  async cut(edge: number): Promise<void> {
+    const old = this.#isolates.get(edge);
+    if (old === undefined || this.#stopping) return;
+    if (!old.leaving && !this.#replaced.has(edge)) {
+      this.#replacements += 1;
+      log.info("edge.replaced", { edge, by: this.#open(old.slot).edge });
+    }
+    await this.#leave(old, LEAVE_ONE, CUT_LIMIT);
   }
 
   /**
