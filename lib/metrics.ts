@@ -26,6 +26,10 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
   slow_readers: ["gauge", "Connections whose socket is full, so that they lag behind."],
   slow_closed_total: ["counter", "Connections closed with 4008: they took nothing for too long."],
   stuck_sockets: ["gauge", "Sockets that were closed and whose clients don't go."],
+  accept_pauses_total: [
+    "counter",
+    "Times that no connection could be accepted: file descriptors were used up.",
+  ],
   bus_holes_total: ["counter", "Holes in the bus between isolates that were repaired."],
   commit_seconds: ["histogram", "Writing a batch to the log, to the disk."],
   event_loop_lag_seconds: ["gauge", "The longest that timers of an isolate had to wait lately."],

@@ -237,6 +237,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
   L10: { about: "a silent network", shown: [], open: "comes with the supervisor" },
-  L11: { about: "no file descriptors left", shown: [], open: "comes with the supervisor" },
+  L11: {
+    about: "no file descriptors left",
+    shown: [["tests/descriptors_test.ts", "L11:"]],
+  },
   L12: { about: "a soak", shown: [], open: "comes with the torture's soak" },
 };
