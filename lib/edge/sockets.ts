@@ -6,6 +6,7 @@ import { log } from "../logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { admit } from "./ask.ts";
+import { Attended } from "./attended.ts";
 import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
@@ -52,7 +53,7 @@ const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-bufferin
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {
   readonly #edge: EdgeParts;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Attended();
   #handshakes = 0;
 
   /** @param edge The edge's parts. */
@@ -213,9 +214,14 @@ export class Sockets {
         connection.close(CLOSE.later, "The server couldn't go on");
       }
     };
-    socket.onclose = ({ code }) => {
+    socket.onclose = ({ code, wasClean }) => {
       // Without a close frame Deno says 0.
       lost = code === 0;
+      // And this where it closed it itself: a ping wasn't answered.
+      if (code === CLOSE.leaving && !wasClean) {
+        log.info("connection.silent", { connection: id, address });
+        this.#edge.counters.add("silent_closed_total");
+      }
       end();
       log.debug("connection.closed", { connection: id, code, address });
     };

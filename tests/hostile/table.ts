@@ -236,7 +236,14 @@ export const ROWS: Readonly<Record<string, Row>> = {
     open: "under load, with more than one isolate",
   },
   L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
-  L10: { about: "a silent network", shown: [], open: "comes with the supervisor" },
+  L10: {
+    about: "a silent network",
+    shown: [
+      ["tests/silence_test.ts", "L10:"],
+      bounds("of whoever takes nothing of the little"),
+      bounds("who reads slowly but steadily isn't closed"),
+    ],
+  },
   L11: {
     about: "no file descriptors left",
     shown: [["tests/descriptors_test.ts", "L11:"]],
