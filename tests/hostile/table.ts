@@ -201,7 +201,13 @@ export const ROWS: Readonly<Record<string, Row>> = {
     ],
     open: "the figures are those of `deno task bench:slow-readers`",
   },
-  L2: { about: "ten thousand cut at once", shown: [], open: "comes with more than one isolate" },
+  L2: {
+    about: "ten thousand cut at once; so many are `deno task bench:cut`",
+    shown: [
+      ["tests/storm_test.ts", "L2: two thousand"],
+      ["tests/storm_test.ts", "L2: what all who come back"],
+    ],
+  },
   L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
   L4: {
     about: "a full disk",
@@ -223,8 +229,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   L7: {
     about: "an isolate throws, eats its heap, hangs",
-    shown: [],
-    open: "comes with more than one isolate",
+    shown: [
+      ["tests/isolates_test.ts", "an isolate that ends ("],
+      ["tests/isolates_test.ts", "an isolate that hangs"],
+      ["tests/torture_test.ts", "so does one with three isolates"],
+    ],
   },
   L8: {
     about: "SIGTERM",
@@ -232,8 +241,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
       native("leaving: clients are told"),
       ["tests/config_test.ts", "it prints one line when it serves"],
       ["tests/config_test.ts", "Ctrl-C under a task runner"],
+      ["tests/leaving_test.ts", "L8: SIGTERM under load"],
+      ["tests/leaving_test.ts", "L8: a second signal"],
     ],
-    open: "under load, with more than one isolate",
   },
   L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
   L10: {
