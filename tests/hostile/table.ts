@@ -169,6 +169,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
       access("I3: role × verb × kind of channel over the native protocol"),
       access("I3: role × what the first protocol and the pages offer"),
       access("I3: role × verb × kind of channel over HTTP"),
+      access("I3: role × pushes as ntfy has them"),
+      access("I3: role × recovery × kind of channel"),
       access("I3: a private message reaches its two"),
       events("direct messages come to their two"),
       access("I3: another's direct messages are refused in the same words"),
@@ -258,5 +260,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "no file descriptors left",
     shown: [["tests/descriptors_test.ts", "L11:"]],
   },
-  L12: { about: "a soak", shown: [], open: "comes with the torture's soak" },
+  L12: {
+    about: "a soak; ten minutes of it are a step of `deno task torture`",
+    shown: [["tests/soak_test.ts", "L12:"]],
+  },
 };
