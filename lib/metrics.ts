@@ -22,6 +22,7 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
     "counter",
     "Refused commands by their code, and refused requests by their status.",
   ],
+  gaps_total: ["counter", "Subscriptions whose recovery couldn't be had: they were told of a gap."],
   banned_total: ["counter", "Connections closed with 1008: they went on in spite of refusals."],
   slow_readers: ["gauge", "Connections whose socket is full, so that they lag behind."],
   slow_closed_total: ["counter", "Connections closed with 4008: they took nothing for too long."],
