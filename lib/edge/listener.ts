@@ -88,14 +88,23 @@ export class Listener {
 
   /** Ends it, and whatever was accepted since it listened last. */
   async shutdown(): Promise<void> {
-    this.#ended = true;
-    clearTimeout(this.#timer);
-    this.#reserve.free();
+    this.#end();
     await this.#server.shutdown();
   }
 
+  /** Ends when it has ended, by a shutdown or its signal. */
+  get finished(): Promise<void> {
+    return this.#server.finished;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#reserve.free();
+  }
+
   #follow(server: Server): void {
-    server.finished.catch((error) => {
+    server.finished.then(() => this.#end(), (error) => {
       if (this.#ended) return;
       this.#reserve.free();
       this.#paused = { at: performance.now(), error: "" };
