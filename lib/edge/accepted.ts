@@ -20,6 +20,12 @@ export interface Host<Welcome> {
    */
   opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened;
   /**
+   * The socket is about to be gone, since its client is silent.
+   *
+   * @param origin Whose it was.
+   */
+  silent(origin: Required<Origin>): void;
+  /**
    * The socket is gone: called once for each socket.
    *
    * @param origin Whose it was.
@@ -67,7 +73,7 @@ export class Accepted<Welcome> {
   /** @param event One of the socket's. */
   handleEvent(event: Event): void {
     if (event instanceof MessageEvent) return this.#receive(event.data);
-    if (event instanceof CloseEvent) return this.#close(event.code);
+    if (event instanceof CloseEvent) return this.#close(event);
     if (event.type === "open") return this.#open();
     this.#opened?.connection.end(true);
   }
@@ -93,10 +99,12 @@ export class Accepted<Welcome> {
     }
   }
 
-  #close(code: number): void {
+  #close({ code, wasClean }: CloseEvent): void {
+    const { connection, address } = this.#origin;
+    // As Deno closes it by itself where a ping wasn't answered.
+    if (code === CLOSE.leaving && !wasClean && !this.#gone) this.#host.silent(this.#origin);
     // Without a close frame Deno says 0.
     this.#end(code === 0);
-    const { connection, address } = this.#origin;
     log.debug("connection.closed", { connection, code, address });
   }
 

@@ -16,8 +16,11 @@ export const UNSENT = 65_536;
 /** Where a frame is cut, in characters. */
 export const FRAME_CUT = 131_072;
 
-/** How long a client may take nothing before it is closed, in milliseconds. */
+/** How long a client may take nothing of what is unsent before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
+
+// How long the runtime may try to close a socket whose client doesn't take the close frame either, in milliseconds.
+const CLOSING_TIME = 10_000;
 
 // How often a byte ends a frame, in 65,536ths.
 const MARKS = 2 * 65_536 / FRAME_CUT;
@@ -292,19 +295,20 @@ export class Connection implements Subscriber {
     }
   }
 
-  /** Whether its socket takes more; closes a client that took nothing for too long. */
+  /** Whether its socket takes more; closes a client that took nothing for too long, however little is due to it. */
   hasRoom(): boolean {
-    const unsent = this.#socket.bufferedAmount;
+    const closing = this.#socket.readyState !== WebSocket.OPEN;
+    // Of a socket that is being closed the runtime doesn't tell what is unsent.
+    const unsent = closing ? this.#unsent : this.#socket.bufferedAmount;
     const now = this.#hub.now();
-    if (unsent < this.#unsent || unsent === 0) this.#progress = now;
+    if (!closing && (unsent < this.#unsent || unsent === 0)) this.#progress = now;
     this.#unsent = unsent;
-    if (unsent < UNSENT) return true;
-    if (now - this.#progress > NO_PROGRESS) {
+    if (now - this.#progress > (closing ? CLOSING_TIME : NO_PROGRESS)) {
       this.#hub.counters.add("slow_closed_total");
       log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
-    return false;
+    return this.#open && unsent < UNSENT;
   }
 
   /** Sends what is due: answers first, then what isn't kept, then messages. */
@@ -348,8 +352,9 @@ export class Connection implements Subscriber {
    */
   close(code: number, reason: string, last?: string): void {
     if (!this.#open) return;
-    if (last !== undefined && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(last);
-    this.end();
+    const stands = this.#socket.readyState === WebSocket.OPEN;
+    if (last !== undefined && stands) this.#socket.send(last);
+    this.end(!stands);
     try {
       this.#socket.close(code, reason);
     } catch (error) {
@@ -565,7 +570,6 @@ export class Connection implements Subscriber {
     if (this.codec.joins) this.#socket.send(parts.join("\n"));
     else for (const part of parts) this.#socket.send(part);
     this.#unsent = this.#socket.bufferedAmount;
-    this.#progress = this.#hub.now();
     // Looked at although nothing more is due: whether it reads, and what it took.
     if (this.#unsent >= UNSENT || (this.#tracked?.sent ?? 0) > 0) this.#hub.waitForRoom(this);
   }

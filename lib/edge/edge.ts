@@ -1,4 +1,5 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
+import { dirname } from "node:path";
 import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../counters.ts";
@@ -64,6 +65,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
       ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
       metrics: place.metrics,
       open: settings.access.open,
+      folder: dirname(settings.log),
     },
   );
   const parts = stack.move();

@@ -20,6 +20,7 @@ import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { Listener, type Server } from "./listener.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
@@ -43,6 +44,8 @@ export interface ServeOptions extends DoorSettings {
   readonly metrics: () => Promise<string>;
   /** Whether this machine's own programs may read them without the admin token. */
   readonly open: boolean;
+  /** That of the log. */
+  readonly folder: string;
 }
 
 const LEAVE_GRACE = 1500;
@@ -60,7 +63,7 @@ export class EdgeServer {
   readonly #edge: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
-  readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
+  readonly #server: Listener;
   readonly #sockets: Sockets;
   readonly #door: Door;
   readonly #gate: Gate;
@@ -95,9 +98,11 @@ export class EdgeServer {
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
       this.#guard(request, routed, remoteAddr);
-    this.#server = unix === undefined
-      ? Deno.serve({ ...both, ...tls, hostname, port, reusePort }, handle)
-      : Deno.serve({ ...both, path: unix }, handle);
+    const open = (again = port): Server =>
+      unix === undefined
+        ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)
+        : Deno.serve({ ...both, path: unix }, handle);
+    this.#server = new Listener(open, { folder: options.folder, counters: edge.counters });
   }
 
   /** Where it listens. */

@@ -108,6 +108,7 @@ export class NativeSession implements Session {
     const { frame: most } = this.#edge.limits;
     // Nothing has more than three bytes a unit: most frames needn't be counted.
     if (3 * frame.length > most && byteLength(frame) > most) {
+      this.#edge.counters.refused("command", "too_large");
       return this.#connection.close(
         CLOSE.tooLarge,
         `A frame has at most ${this.#edge.limits.frame} bytes`,
@@ -330,6 +331,7 @@ export class NativeSession implements Session {
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
       return answerPage(id, "subscribe", answer, list, roster);
     }
+    if (since !== undefined) this.#edge.counters.add("gaps_total");
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
       ? { messages: [], more: true }

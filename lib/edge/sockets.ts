@@ -8,6 +8,7 @@ import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "./ask.ts";
+import { Attended } from "./attended.ts";
 import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
@@ -51,10 +52,14 @@ const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-bufferin
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {
   readonly #edge: EdgeParts;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Attended();
   readonly #host: Host<Welcome> = {
     shaken: () => this.#handshakes -= 1,
     opened: (socket, origin, welcome) => this.#begin(socket, origin, welcome),
+    silent: (origin) => {
+      log.info("connection.silent", { ...origin });
+      this.#edge.counters.add("silent_closed_total");
+    },
     gone: (origin, connection) => this.#forget(origin, connection),
   };
   #handshakes = 0;

@@ -60,6 +60,11 @@ export class RawWebSocket implements Disposable {
     }
   }
 
+  /** Its own port. */
+  get port(): number {
+    return this.#conn.localAddr.port;
+  }
+
   /** The code of the close frame that ended it, 1005 for one without a code, undefined where none came. */
   get closeCode(): number | undefined {
     return this.#closeCode;
