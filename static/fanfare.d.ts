@@ -81,7 +81,7 @@ export interface Item {
   status: "pending" | "failed";
   /** Why it failed. */
   error?: { code: string; message: string };
-  /** When it may have been sent first. */
+  /** When it may have been sent first, by the server's clock. */
   tried?: number;
 }
 
@@ -114,8 +114,10 @@ export interface Store {
 
 /** What tells the time and wakes up. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; somebody may set it back or forward. */
   now: () => number;
+  /** Milliseconds since some moment; nobody sets it. */
+  monotonic: () => number;
   /** Calls later; what it returns calls that off. */
   after: (ms: number, run: () => void) => () => void;
 }
