@@ -168,6 +168,8 @@ export interface Events {
 
 /** What a subscription asks for, and who is told. */
 export interface SubscribeOptions {
+  /** The place to begin with, such as that of an earlier run (the client's `epoch`, a message's `seq`): what follows it is told. */
+  since?: { epoch: string; seq: number };
   /** How many of the newest messages to begin with, 0 to 200. */
   history?: number;
   /** New messages, each once and in order; with `gap` some before them are missing, with `reset` the server has another log. */
@@ -280,7 +282,7 @@ export class Client {
   constructor(options: ConnectOptions);
   /** What was published and isn't acknowledged, and what failed; in order. A new list whenever something changed. */
   get outbox(): readonly Item[];
-  /** Whether what is in the outbox outlives this page. */
+  /** Whether what is in the outbox outlives this page: not where the browser has no IndexedDB, refuses it, or is full. */
   get keeps(): boolean;
   /** Listens, until what it returns is called. */
   on<E extends keyof Events>(event: E, listener: Events[E]): () => void;

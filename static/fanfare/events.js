@@ -112,10 +112,16 @@ async function open(url, id, { token }, { signal }) {
 async function* blocks(body, ended, clock) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
+  /** @type {Promise<never>} */
+  const given = new Promise((_, reject) => {
+    ended.signal.addEventListener("abort", () => reject(ended.signal.reason), { once: true });
+  });
+  given.catch(() => {});
   let rest = "";
   for (;;) {
     const calm = clock.after(SILENCE, () => ended.abort());
-    const { done, value } = await reader.read().finally(calm);
+    // Deno may leave a read waiting for ever whose request was given up.
+    const { done, value } = await Promise.race([reader.read(), given]).finally(calm);
     if (done) return;
     rest += decoder.decode(value, { stream: true });
     const parts = rest.split("\n\n");
