@@ -79,7 +79,7 @@ export interface Item {
   owner: string;
   /** What it waits for: the server, or a decision. */
   status: "pending" | "failed";
-  /** Why it failed. */
+  /** Why it failed, or why it waits. */
   error?: { code: string; message: string };
   /** When it may have been sent first, by the server's clock. */
   tried?: number;

@@ -259,6 +259,9 @@ export class Outbox {
         return this.#fail(entry, error);
       }
       entry.sent = false;
+      const { code, message } = error;
+      this.#entries.replace(entry, { ...entry.item, error: { code, message } });
+      this.#told.changed();
       const until = this.#clock.monotonic() + (error.retry ?? RETRY);
       this.#pausedUntil = Math.max(this.#pausedUntil, until);
     });

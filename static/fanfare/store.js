@@ -23,7 +23,7 @@ const OPEN_PATIENCE = 3000;
  * @property {number} order Rises with each item of a tab.
  * @property {string} owner The tab that sends it.
  * @property {"pending" | "failed"} status What it waits for: the server, or a decision.
- * @property {{code: string, message: string}} [error] Why it failed.
+ * @property {{code: string, message: string}} [error] Why it failed, or why it waits.
  * @property {number} [tried] When it may have been sent first, by the server's clock: its keys go by that.
  */
 /**
