@@ -35,7 +35,7 @@ export function Fields({ typed, change, badLink }) {
       <input value=${typed.tags} dir="auto" autocomplete="off" placeholder=${t(
         "tagsHint",
       )} onInput=${set("tags")} /></label>
-    <div class="field"><label for="link">${t("link")}</label>
+    <div class="field wide"><label for="link">${t("link")}</label>
       <input id="link" value=${typed
         .click} type="url" inputmode="url" autocomplete="off" placeholder="https://"
         aria-invalid=${badLink ? "true" : undefined} aria-describedby="link-hint" onInput=${set(

@@ -72,11 +72,10 @@ function Send() {
       await client.publish(PUSH + topic, dataOf(typed));
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error;
-      if (error.code === Code.discarded) return;
+      // What is kept says in the list below why it isn't sent; what isn't comes back, so that nobody has to type it again.
+      if (error.code !== Code.full && error.code !== Code.closed) return;
       toast(why(error), true);
-      // What isn't kept comes back, so that nobody has to type it again.
-      const kept = error.code !== Code.full && error.code !== Code.closed;
-      if (!kept) setTyped((now) => now.text === "" ? { ...now, text: typed.text } : now);
+      setTyped((now) => now.text === "" ? { ...now, text: typed.text } : now);
     }
   };
   const keys = (/** @type {KeyboardEvent} */ event) => {

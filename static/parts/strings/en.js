@@ -20,7 +20,7 @@ export const en = {
   message: "Message",
   push: "Push",
   pushed: "Pushed to everyone who listens to “{topic}”",
-  closedServer: "this server is closed: pushing needs the admin token; it is asked for above",
+  closedServer: "pushing here needs the admin token; give it above",
   pushRate: "the server has had enough for now; it is sent by itself in a moment",
   pushUnavailable: "the server can't take it now; it is sent by itself as soon as it can",
   pushTooLarge: "it is too long for this server; shorten it and push it again",

@@ -20,7 +20,7 @@ export const zh = {
   message: "消息",
   push: "推送",
   pushed: "已推送给所有监听“{topic}”的人",
-  closedServer: "服务器已关闭推送：需要管理员令牌，请在上方输入",
+  closedServer: "在此推送需要管理员令牌，请在上方输入",
   pushRate: "发送得太快，服务器稍后会接收，将自动重发",
   pushUnavailable: "服务器暂时无法接收，一旦可以就会自动重发",
   pushTooLarge: "内容超过服务器的上限，请缩短后重新推送",
