@@ -82,6 +82,13 @@ function Send() {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && !event.shiftKey) submit(event);
   };
+  const leave = () => {
+    // Where the outbox is in memory alone, what was refused would be gone with the page.
+    const refused = outgoing.value.find(({ status }) => status === "failed");
+    if (!client.keeps && refused !== undefined && typed.text.trim() === "") {
+      keepDraft(typedOf(refused.data));
+    }
+  };
   const edit = (/** @type {import("../fanfare.js").Item} */ { id, channel, data }) => {
     setTyped(typedOf(data));
     setAsked(channel.slice(PUSH.length));
@@ -100,12 +107,13 @@ function Send() {
             change({ text: event.currentTarget.value })}></textarea>
         <div class="fields">
           <div class="field"><${TopicField} typed=${asked} change=${setAsked}
-            done=${() => address(topic)} /></div>
+            done=${() => address(topic)}
+            enter=${() => document.getElementById("msg")?.focus()} /></div>
           <${Fields} typed=${typed} change=${change} badLink=${badLink} />
         </div>
         <button type="submit">${t("push")}</button>
       </form>
-      ${closed.value && html`<${Token} />`}
+      ${closed.value && html`<${Token} leave=${leave} />`}
       <${Preview} data=${dataOf(typed)} />
       <${Outgoing} items=${outgoing.value} connection=${connection
         .value} topic=${topic} edit=${edit} free=${typed.text.trim() === ""}

@@ -7,16 +7,22 @@ import { topicName } from "./content.js";
 /**
  * Where one types a topic.
  *
- * @param {{typed: string, change: (typed: string) => void, done?: () => void}} props What is typed, what changes it, and what is done when it was changed.
+ * @param {{typed: string, change: (typed: string) => void, done?: () => void, enter?: () => void}} props What is typed, what changes it, and what is done when it was changed, and in place of sending at Enter.
  * @returns {unknown} The field, with what is wrong with it.
  */
-export function TopicField({ typed, change, done }) {
+export function TopicField({ typed, change, done, enter }) {
   const wrong = topicName(typed) === undefined;
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    if (enter === undefined || event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    done?.();
+    enter();
+  };
   return html`
     <label for="topic">${t("topic")}</label>
     <input id="topic" name="topic" value=${typed} dir="auto" autocomplete="off" autocapitalize="none"
       spellcheck="false" maxlength="128" aria-invalid=${wrong ? "true" : undefined}
-      aria-describedby=${wrong ? "topic-wrong" : undefined} onChange=${done}
+      aria-describedby=${wrong ? "topic-wrong" : undefined} onChange=${done} onKeyDown=${keys}
       onInput=${(/** @type {any} */ event) => change(event.currentTarget.value)} />
     ${wrong && html`<p class="wrong" id="topic-wrong" role="alert">${t("badTopic")}</p>`}
   `;

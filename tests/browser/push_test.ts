@@ -46,7 +46,8 @@ Deno.test("what is typed on the send page stays while the topic changes and the 
   await page.getByRole("textbox", { name: "Tags" }).fill("a, b");
   await page.getByLabel("Link").fill("https://x.example/");
   await topic(page).fill("builds");
-  await topic(page).blur();
+  await topic(page).press("Enter");
+  assertEquals(await page.evaluate(() => document.activeElement?.id), "msg");
   await page.waitForURL("**/to_sendmsg/?topic=builds");
   assertEquals(await message(page).inputValue(), "a word");
   await page.reload();
@@ -149,6 +150,28 @@ for (
     assertEquals((await pushed(server, "all")).includes("short"), true);
   });
 }
+
+Deno.test("where nothing outlives the page, what a closed server refuses stands in the form again after the token", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, TOKEN);
+  await using server = await startServer({ adminTokenFile });
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/");
+  await page.context().addInitScript(() =>
+    Object.defineProperty(globalThis, "indexedDB", { value: undefined })
+  );
+  await page.goto(`${server.url}/to_sendmsg/`);
+  await message(page).fill("only in memory");
+  await push(page);
+  await page.getByRole("textbox", { name: "Admin token" }).fill(TOKEN);
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.locator("#token").waitFor({ state: "detached" });
+  await page.waitForFunction(() => document.querySelector("textarea")?.value === "only in memory");
+  await push(page);
+  await page.locator(".toast").waitFor();
+  assertEquals(await pushed(server, "all"), ["only in memory"]);
+  await Deno.remove(adminTokenFile);
+});
 
 Deno.test("axe finds nothing on the push pages with content, in both languages, light and dark, wide and narrow", async () => {
   const adminTokenFile = await Deno.makeTempFile();
