@@ -14,6 +14,8 @@ const CACHE = `fanfare-shell-${VERSION}`;
 /** How long the network may take before the kept page is shown, in milliseconds. */
 const PATIENCE = 3000;
 const MOST_PAGES = 100;
+/** How many files are asked for at a time: the page that is open comes first. */
+const AT_ONCE = 4;
 
 /**
  * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} LifeEvent
@@ -46,16 +48,26 @@ worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
 });
 
 async function fill() {
-  const files = await Promise.all(
-    Object.entries(SHELL).map(async ([url, integrity]) => {
-      // A server that is being replaced may give files of both: those don't fit, and there is a next time.
-      const response = await fetch(url, { integrity, cache: "no-cache" });
-      if (!response.ok || response.redirected) throw new TypeError(`Cannot keep "${url}"`);
-      return /** @type {const} */ ([url, response]);
-    }),
-  );
+  const wanted = Object.entries(SHELL).values();
+  /** @type {[string, Response][]} */
+  const files = [];
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    // Each takes the next one from the same list.
+    for (const [url, integrity] of wanted) files.push([url, await get(url, integrity)]);
+  }));
   const cache = await caches.open(CACHE);
   await Promise.all(files.map(([url, response]) => cache.put(url, response)));
+}
+
+/** @param {string} url A file of the shell. @param {string} integrity Its hash. @returns {Promise<Response>} The file. */
+async function get(url, integrity) {
+  const options = /** @type {const} */ ({ integrity, priority: "low" });
+  // What the page has loaded just now isn't asked for again, as long as it is the right one.
+  const response = await fetch(url, { ...options, cache: "force-cache" })
+    // A server that is being replaced may give files of both: those don't fit, and there is a next time.
+    .catch(() => fetch(url, { ...options, cache: "reload" }));
+  if (!response.ok || response.redirected) throw new TypeError(`Cannot keep "${url}"`);
+  return response;
 }
 
 async function dropOthers() {

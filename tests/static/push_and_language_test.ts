@@ -1,6 +1,6 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
-import { dataOf, pushOf, topicOf } from "../../static/push/content.js";
+import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/push/content.js";
 import { initial, reduce } from "../../static/push/state.js";
 import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
 import { en } from "../../static/parts/strings/en.js";
@@ -106,9 +106,26 @@ Deno.test("what is typed becomes a push's data, without what was left empty", ()
   });
 });
 
-Deno.test("the topic is in the address, and all where it is none", () => {
+Deno.test("the topic is in the address, all where none is named, and nobody's where it can't be one", () => {
   const topics = ["?topic=builds", "", "?topic=a%2Fb", "?topic=%E9%83%A8%E7%BD%B2", "?topic="];
-  assertEquals(topics.map(topicOf), ["builds", "all", "all", "部署", "all"]);
+  const read = (search: string) => topicName(askedTopic(search));
+  assertEquals(topics.map(read), ["builds", "all", undefined, "部署", "all"]);
+  assertEquals(read(`?topic=${"x".repeat(129)}`), undefined);
+});
+
+Deno.test("what couldn't be sent stands in the fields as it was typed", () => {
+  const typed = {
+    text: "t",
+    title: "T",
+    priority: 4,
+    tags: "a, b",
+    click: "https://x.example/",
+  };
+  assertEquals(typedOf(dataOf(typed)), typed);
+  assertEquals(typedOf(dataOf({ ...typed, title: "", tags: "", click: "", priority: 3 })), {
+    ...typed,
+    ...{ title: "", tags: "", click: "", priority: 3 },
+  });
 });
 
 Deno.test("values in sentences are isolated, and days are told by their names", () => {
