@@ -1,20 +1,18 @@
 // @ts-check
 /** Where one writes: to whom, in reply to what, and the text. */
-import { html, useLayoutEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
 import { t } from "../parts/i18n.js";
 import { partner } from "./channels.js";
 import { begun, completed, Completions, matching } from "./complete.js";
+import { draftOf } from "./drafts.js";
 import { excerpt } from "./line.js";
 import { titleOf } from "./side.js";
 import { nameOf } from "./known.js";
 
 /** @typedef {import("./known.js").ChatState} ChatState */
 
-const MOST_DRAFTS = 300;
 const MOST_LINES = 8;
-/** What was typed and not sent, by conversation: another one is opened, and it is still there when one comes back. @type {Map<string, string>} */
-const drafts = new Map();
 /** @type {HTMLTextAreaElement | null} */
 let writing = null;
 
@@ -26,22 +24,20 @@ export function write() {
 /**
  * Where one writes. Made anew for each conversation.
  *
- * @param {{state: ChatState, act: import("./actions.js").Actions}} props The state, and what can be done.
+ * @param {{state: ChatState, drafts: import("./actions.js").Drafts, act: import("./actions.js").Actions}} props The state, what was begun, and what can be done.
  * @returns {unknown} The part.
  */
-export function Composer({ state, act }) {
-  const { account, open, replyTo } = state;
-  const [text, setText] = useState(drafts.get(open) ?? "");
+export function Composer({ state, drafts, act }) {
+  const { account, open } = state;
+  const draft = draftOf(drafts.state.value, open);
+  const { text, to } = draft;
+  // Where the caret was when somebody typed: only there something is offered.
   const [caret, setCaret] = useState(/** @type {number | undefined} */ (undefined));
   const [at, setAt] = useState(0);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const place = useRef(/** @type {number | undefined} */ (undefined));
-  const change = (/** @type {string} */ next) => {
-    setText(next);
-    drafts.delete(open);
-    if (next !== "") drafts.set(open, next);
-    if (drafts.size > MOST_DRAFTS) drafts.delete([...drafts.keys()][0] ?? "");
-  };
+  const change = (/** @type {string} */ text) =>
+    drafts.dispatch({ type: "typed", channel: open, text });
   const mention = caret === undefined ? undefined : begun(text, caret);
   const offered = mention === undefined ? [] : matching(mention.query, mentionable(state), account);
   const marked = Math.min(at, offered.length - 1);
@@ -51,6 +47,13 @@ export function Composer({ state, act }) {
     box.current?.setSelectionRange(place.current, place.current);
     place.current = undefined;
   });
+  useEffect(() => {
+    if (caret === undefined) return;
+    // Whoever moves the caret away doesn't mean what was offered there.
+    const moved = () => box.current?.selectionStart === caret || setCaret(undefined);
+    document.addEventListener("selectionchange", moved);
+    return () => document.removeEventListener("selectionchange", moved);
+  }, [caret]);
   const choose = (/** @type {import("./complete.js").Member} */ member) => {
     if (mention === undefined || caret === undefined) return;
     const next = completed(text, { from: mention.from, to: caret }, member);
@@ -64,27 +67,23 @@ export function Composer({ state, act }) {
     const message = text.replace(/^\s*\n/u, "").trimEnd();
     // Before it is known who we are nothing can be sent: what was typed stays.
     if (message === "" || account === undefined) return;
-    change("");
     setCaret(undefined);
-    // What isn't taken comes back, unless something else was typed meanwhile.
-    act.send(open, message, replyTo?.seq).then((taken) => {
-      if (taken) return;
-      setText((now) => now === "" ? text : now);
-      if (!drafts.has(open)) drafts.set(open, text);
-    });
+    act.send(open, message, draft);
   };
   const typed = (/** @type {KeyboardEvent} */ event) => {
     // A key that an input method takes (229 in older browsers) picks a word, it doesn't send.
     if (event.isComposing || event.keyCode === 229) return;
     const { key } = event;
-    const member = offered[marked];
+    // The caret may have moved before the page was told.
+    const there = event.currentTarget === box.current && box.current?.selectionStart === caret;
+    const member = there && !event.shiftKey ? offered[marked] : undefined;
     if (member !== undefined && ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(key)) {
       event.preventDefault();
       if (key === "Escape") setCaret(undefined);
       else if (key === "Enter" || key === "Tab") choose(member);
       else setAt((marked + (key === "ArrowDown" ? 1 : -1) + offered.length) % offered.length);
     } else if (key === "Enter" && !event.shiftKey) submit(event);
-    else if (key === "Escape" && replyTo !== undefined) act.reply(undefined);
+    else if (key === "Escape" && to !== undefined) act.reply(undefined);
     else if (key === "ArrowUp" && text === "") {
       event.preventDefault();
       act.read();
@@ -100,7 +99,7 @@ export function Composer({ state, act }) {
   const hint = hintOf(state);
   return html`
     <form class="write" onSubmit=${submit}>
-      ${replyTo !== undefined && html`<${Replying} to=${replyTo} state=${state} cancel=${() => {
+      ${to !== undefined && html`<${Replying} to=${to} state=${state} cancel=${() => {
         act.reply(undefined);
         box.current?.focus();
       }} />`}

@@ -12,7 +12,12 @@ const MANY_LINES = 30;
 
 /** @type {Map<string, Parameters<typeof t>[0]>} */
 const REASONS = new Map([
+  ["bad_request", "whyBad"],
+  ["unauthorized", "whyUnknown"],
+  ["unavailable", "whyUnavailable"],
+  ["internal", "whyInternal"],
   ["closed", "whyClosed"],
+  ["discarded", "whyDiscarded"],
   ["full", "whyFull"],
   ["other_account", "whyOther"],
   ["uncertain", "whyUncertain"],
