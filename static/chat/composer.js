@@ -36,6 +36,12 @@ export function Composer({ state, drafts, act }) {
   const [at, setAt] = useState(0);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const place = useRef(/** @type {number | undefined} */ (undefined));
+  // The same, for what comes before it is drawn anew.
+  const offering = useRef(caret);
+  const offer = (/** @type {number | undefined} */ at) => {
+    offering.current = at;
+    setCaret(at);
+  };
   const change = (/** @type {string} */ text) =>
     drafts.dispatch({ type: "typed", channel: open, text });
   const mention = caret === undefined ? undefined : begun(text, caret);
@@ -48,18 +54,20 @@ export function Composer({ state, drafts, act }) {
     place.current = undefined;
   });
   useEffect(() => {
-    if (caret === undefined) return;
     // Whoever moves the caret away doesn't mean what was offered there.
-    const moved = () => box.current?.selectionStart === caret || setCaret(undefined);
+    const moved = () => {
+      const there = box.current?.selectionStart === offering.current;
+      if (offering.current !== undefined && !there) offer(undefined);
+    };
     document.addEventListener("selectionchange", moved);
     return () => document.removeEventListener("selectionchange", moved);
-  }, [caret]);
+  }, []);
   const choose = (/** @type {import("./complete.js").Member} */ member) => {
     if (mention === undefined || caret === undefined) return;
     const next = completed(text, { from: mention.from, to: caret }, member);
     change(next.text);
     place.current = next.caret;
-    setCaret(undefined);
+    offer(undefined);
   };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -67,7 +75,7 @@ export function Composer({ state, drafts, act }) {
     const message = text.replace(/^\s*\n/u, "").trimEnd();
     // Before it is known who we are nothing can be sent: what was typed stays.
     if (message === "" || account === undefined) return;
-    setCaret(undefined);
+    offer(undefined);
     act.send(open, message, draft);
   };
   const typed = (/** @type {KeyboardEvent} */ event) => {
@@ -79,7 +87,7 @@ export function Composer({ state, drafts, act }) {
     const member = there && !event.shiftKey ? offered[marked] : undefined;
     if (member !== undefined && ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(key)) {
       event.preventDefault();
-      if (key === "Escape") setCaret(undefined);
+      if (key === "Escape") offer(undefined);
       else if (key === "Enter" || key === "Tab") choose(member);
       else setAt((marked + (key === "ArrowDown" ? 1 : -1) + offered.length) % offered.length);
     } else if (key === "Enter" && !event.shiftKey) submit(event);
@@ -92,7 +100,7 @@ export function Composer({ state, drafts, act }) {
   const input = (/** @type {any} */ event) => {
     const { value, selectionStart } = event.currentTarget;
     change(value);
-    setCaret(selectionStart);
+    offer(selectionStart);
     setAt(0);
     if (value !== "") act.typing(open);
   };
@@ -109,7 +117,7 @@ export function Composer({ state, drafts, act }) {
         aria-label=${hint} placeholder=${hint} title=${t("keys")} enterkeyhint="send" value=${text}
         aria-autocomplete="list" aria-controls=${offered.length > 0 ? "completions" : undefined}
         aria-activedescendant=${offered.length > 0 ? `completion-${marked}` : undefined}
-        onInput=${input} onKeyDown=${typed} onBlur=${() => setCaret(undefined)}></textarea></div>
+        onInput=${input} onKeyDown=${typed} onBlur=${() => offer(undefined)}></textarea></div>
       <button type="submit" aria-label=${t("send")} title=${t("send")}
         disabled=${account === undefined}><${Icon} name="send" /><span class="word">${t(
           "send",
