@@ -63,6 +63,9 @@ export function makeLoading(client, { state, dispatch }) {
 
     /** @param {string} channel Where. @param {number} after Loads what is missing after this seq. */
     async load(channel, after) {
+      // The button goes: who pressed it stays where they read.
+      const box = document.querySelector(".timeline");
+      if (box instanceof HTMLElement) box.focus({ preventScroll: true });
       dispatch({ type: "loading", channel, what: after });
       try {
         const { messages, more } = await client.history(channel, { after, limit: PAGE });

@@ -105,8 +105,13 @@ export function Text({ text, mentions }) {
       return text;
     })
   }${
-    short.length < text.length && html`… <button type="button" class="quiet" onClick=${() =>
-      showAll(true)}>${t("showAll")}</button>`
+    short.length < text.length && html`… <button type="button" class="quiet" onClick=${(
+      /** @type {any} */ event,
+    ) => {
+      // The button goes: who pressed it stays at the message.
+      event.currentTarget.closest("article")?.focus();
+      showAll(true);
+    }}>${t("showAll")}</button>`
   }</p>`;
 }
 

