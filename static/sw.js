@@ -20,7 +20,10 @@ const AT_ONCE = 4;
 /**
  * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} LifeEvent
  * @typedef {Event & {request: Request, clientId: string, resultingClientId: string, respondWith: (response: Promise<Response>) => void}} FetchEvent
- * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>}} Worker
+ * @typedef {LifeEvent & {notification: {data: unknown, close: () => void}}} ClickEvent
+ * @typedef {{url: string, postMessage: (message: unknown) => void, focus: () => Promise<unknown>}} Page
+ * @typedef {{matchAll: (which: object) => Promise<Page[]>, openWindow: (url: string) => Promise<unknown>}} Pages
+ * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>, clients: Pages}} Worker
  */
 const worker = /** @type {Worker} */ (/** @type {unknown} */ (globalThis));
 
@@ -46,6 +49,23 @@ worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
     event.respondWith(load(event, pathname));
   }
 });
+
+// Of a notification that a page had shown: back to that page, or to a new one where it is gone.
+worker.addEventListener("notificationclick", (/** @type {ClickEvent} */ event) => {
+  const { data, close } = event.notification;
+  close.call(event.notification);
+  const { path, hash } = Object(data);
+  if (typeof path === "string" && typeof hash === "string") event.waitUntil(show(path, hash));
+});
+
+/** @param {string} path A page. @param {string} hash What it is to show. */
+async function show(path, hash) {
+  const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = windows.find(({ url }) => new URL(url).pathname.replace(/\/?$/, "/") === path);
+  if (page === undefined) return void await worker.clients.openWindow(path + hash);
+  page.postMessage({ hash });
+  await page.focus();
+}
 
 async function fill() {
   const wanted = Object.entries(SHELL).values();

@@ -53,12 +53,24 @@ Deno.test("offline: three messages are typed, the page is reloaded, and online a
   assertEquals(await texts(bob), ["said before"]);
   const element = await ada.locator(".message.pending").nth(1).elementHandle();
   const place = await element?.boundingBox();
+  // Whatever comes first when the connection is back, nothing that one reads may go, not for a moment.
+  await ada.evaluate(() => {
+    const missed: string[] = [];
+    Object.assign(globalThis, { missed });
+    new MutationObserver(() => {
+      const shown = [...document.querySelectorAll(".message .text")].map((one) => one.textContent);
+      for (const text of ["said before", "one", "two", "three"]) {
+        if (!shown.includes(text)) missed.push(text);
+      }
+    }).observe(document, { subtree: true, childList: true, characterData: true });
+  });
   await ada.context().setOffline(false);
   await bob.locator(".message .text").getByText("three").waitFor();
   await ada.locator(".message.pending").first().waitFor({ state: "detached" });
   for (const page of [ada, bob]) {
     assertEquals(await texts(page), ["said before", "one", "two", "three"]);
   }
+  assertEquals(await ada.evaluate("missed"), []);
   await ada.locator(".banner").waitFor({ state: "detached" });
   const { x, width, height } = await element?.boundingBox() ?? {};
   assertEquals([x, width, height], [place?.x, place?.width, place?.height]);
@@ -125,18 +137,28 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
 Deno.test("where a browser keeps nothing, the page doesn't say that it does, and sends what was typed all the same", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
-  const context = await browser.newContext({ locale: "en-US" });
-  await context.addInitScript(() =>
-    Object.defineProperty(globalThis, "indexedDB", { value: undefined })
-  );
-  const ada = await open(context, server);
-  const bob = await visitor(browser, server);
-  assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
-  await context.setOffline(true);
-  await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
-  await say(ada, "from memory");
-  await context.setOffline(false);
-  await bob.locator(".message .text").getByText("from memory").waitFor();
+  const nothing = [
+    () => Object.defineProperty(globalThis, "indexedDB", { value: undefined }),
+    // A private window that has one and won't open it.
+    () =>
+      Object.assign(IDBFactory.prototype, {
+        open() {
+          throw new DOMException("Not here", "SecurityError");
+        },
+      }),
+  ];
+  for (const [i, init] of nothing.entries()) {
+    const context = await browser.newContext({ locale: "en-US" });
+    await context.addInitScript(init);
+    const ada = await open(context, server);
+    const bob = await visitor(browser, server);
+    assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
+    await context.setOffline(true);
+    await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
+    await say(ada, `from memory ${i}`);
+    await context.setOffline(false);
+    await bob.locator(".message .text").getByText(`from memory ${i}`).waitFor();
+  }
 });
 
 Deno.test("each page opens without a network, under its own policy; kept is the shell and nothing else", async () => {

@@ -1,8 +1,11 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
 import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/push/content.js";
+import { REFUSALS } from "../../lib/protocol/codes.ts";
+import { Code } from "../../static/fanfare.js";
 import { initial, reduce } from "../../static/push/state.js";
 import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
+import { reasonOf } from "../../static/parts/message.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
 import { textOf } from "../../static/parts/text.js";
@@ -162,4 +165,20 @@ Deno.test("what is shown is data.text, else a string, else the JSON", () => {
     '{"text":1}',
     "null",
   ]);
+});
+
+Deno.test("every refusal of the server and of the library has its reason in both languages", () => {
+  const before = language.value;
+  const reasons = (["en", "zh"] as const).map((tongue) => {
+    language.value = tongue;
+    return [...Object.keys(REFUSALS), ...Object.values(Code)].map((code) => {
+      const reason = reasonOf({ code, message: "" });
+      assertEquals(reason === "", false, `${code} has no reason`);
+      return reason;
+    });
+  });
+  language.value = before;
+  for (const [i, reason] of (reasons[0] ?? []).entries()) {
+    assertEquals(reason === reasons[1]?.[i], false, reason);
+  }
 });
