@@ -137,9 +137,25 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   await drive("push", room, { headers: { ...admin, "idempotency-key": "p" }, text: "x" }, 200);
   await drive("push", room, { headers: cookie, text: "x" }, 403);
   await drive("pushByPut", room, { headers: admin, text: "x" }, 201);
+  for (const id of ["pushAsNtfy", "pushAsNtfyByPut"]) {
+    await drive(id, room, { headers: { ...admin, tags: "a,b", click: "https://a.example/" } }, 200);
+    await drive(id, room, { headers: { ...admin, delay: "10m" }, text: "x" }, 400);
+    await drive(id, room, { headers: cookie, text: "x" }, 403);
+  }
+  for (const id of ["pushJson", "pushJsonByPut"]) {
+    const json = { topic: "a", message: "x", title: "T", priority: 5, tags: ["a"] };
+    assertFits(schema("openapi", "components", "schemas", "Push"), json, id);
+    await drive(id, {}, { headers: admin, json }, 200);
+    await drive(id, {}, { headers: admin, json: { message: "x" } }, 400);
+    await drive(id, {}, { json }, 401);
+  }
+  const told = schema("openapi", "components", "schemas", "Told");
+  const { body: lines } = await http(server, "/push/a/json?poll=1");
+  for (const line of String(lines).trim().split("\n")) assertFits(told, JSON.parse(line), "a line");
   for (const id of ["readPushesAsJson", "readPushesAsEvents", "readPushesAsText"]) {
     await drive(id, room, { query: "?poll=1" }, 200);
     await drive(id, room, { query: "?poll=1&since=x" }, 400);
+    await drive(id, { name: "a,b" }, { query: "?poll=1&priority=high&tags=a" }, 200);
   }
   await drive("follow", {}, { query: "?channel=x" }, 400);
   await using stream = await EventStream.open(server, "/events?channel=push:a");
@@ -226,6 +242,7 @@ function entriesOf(schema: { readonly entries: object }): Record<string, boolean
 Deno.test("what is described is what is read: fields, required or not, of every body, query and command", () => {
   const { schemas } = openapi.components;
   assertEquals(fieldsOf(schemas.Publish), entriesOf(BODIES.publish));
+  assertEquals(fieldsOf(schemas.Push), entriesOf(BODIES.push));
   const [list] = BODIES.publishAll.pipe;
   assertEquals(fieldsOf(schemas.PublishAll.items), entriesOf(list.item));
   BODIES.withdraw.options.forEach((option, i) =>
