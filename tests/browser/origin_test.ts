@@ -46,6 +46,34 @@ Deno.test("a page of an allowed origin publishes and follows with a token; with 
   assertEquals(await page.title(), "201 user-17 user-17 number blocked");
 });
 
+Deno.test("the recipe for a page on another origin runs as it stands", async () => {
+  const recipes = await Deno.readTextFile(
+    new URL("../../static/docs/recipes.md", import.meta.url),
+  );
+  const [, code = ""] = [...recipes.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  const jwtSecretFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(jwtSecretFile, SECRET);
+  const token = await new SignJWT({ sub: "user-17", name: "Ada" })
+    .setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h")
+    .sign(new TextEncoder().encode(SECRET));
+  let page = "";
+  await using other = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) =>
+      new Response(request.url.endsWith("/my-token") ? token : page, {
+        headers: { "content-type": "text/html" },
+      }),
+  );
+  const origin = `http://127.0.0.1:${other.addr.port}`;
+  await using server = await startServer({ origins: [origin], jwtSecretFile });
+  const here = code.replaceAll("https://chat.example/", `${server.url}/`);
+  page = `<!doctype html><title>elsewhere</title><body><script type="module">${here}</script>`;
+  await using browser = await launchBrowser();
+  const tab = await (await browser.newContext({ locale: "en-US" })).newPage();
+  await tab.goto(origin);
+  await tab.waitForFunction(() => document.body.innerText.includes("Ada: hello"));
+});
+
 Deno.test("the reference is shown with all that can be asked", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
