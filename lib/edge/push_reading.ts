@@ -8,7 +8,7 @@ import type { Reader } from "../log/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn } from "./filter.ts";
-import { problem } from "./http.ts";
+import { problem, takesPacked } from "./http.ts";
 import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
@@ -93,12 +93,20 @@ async function follow(
     if (foreign !== undefined) return foreign;
   }
   const wish = { topics, places, filter };
-  const headers = { "content-type": format.type };
   if (frames) return await upgrade(reading, request, who, caller, wish);
-  if (request.method === "HEAD") return new Response(null, { headers });
-  return poll
-    ? new Response(pages(edge, format, wish), { headers })
-    : await stream(reading, who, caller, wish);
+  if (request.method === "HEAD") {
+    return new Response(null, { headers: { "content-type": format.type } });
+  }
+  return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);
+}
+
+function polled(request: Request, { edge, format }: Reading, wish: Wish): Response {
+  const headers = { "content-type": format.type, vary: "Accept-Encoding" };
+  const lines = pages(edge, format, wish);
+  if (!takesPacked(request)) return new Response(lines, { headers });
+  return new Response(lines.pipeThrough(new CompressionStream("gzip")), {
+    headers: { ...headers, "content-encoding": "gzip" },
+  });
 }
 
 function sinceIn(sayings: Sayings): string | undefined {
@@ -156,7 +164,7 @@ function pages(
   { hub }: EdgeParts,
   { write }: Format,
   { places, filter }: Wish,
-): ReadableStream<Uint8Array> {
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   const upTo = hub.seq;
   const encoder = new TextEncoder();
   let left: ReadonlyMap<string, number> = places;

@@ -83,9 +83,16 @@ Deno.test("the reference is shown with all that can be asked", async () => {
   await page.goto(`${server.url}/docs`);
   await page.waitForSelector("dt");
   const names = await page.locator("dt").allTextContents();
-  for (const name of ["POST /api/messages", "GET /events", "subscribe", "refresh"]) {
-    assertEquals(names.includes(name), true, name);
+  for (const name of ["subscribe", "refresh"]) assertEquals(names.includes(name), true, name);
+  const operations = await page.locator("article").allTextContents();
+  for (const name of ["POST /api/messages", "GET /events", "POST /push"]) {
+    const shown = operations.filter((text) => text.trim().startsWith(name));
+    assertEquals([shown.length > 0, shown[0]?.includes(`${server.url}/`)], [true, true], name);
   }
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Copy the line of GET /healthz" }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assertEquals(copied, `curl ${server.url}/healthz`);
   assertEquals(errors, []);
   assertEquals(await findBarriers(page), []);
 });
