@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { parse } from "yaml";
-import { SCHEMAS } from "../lib/protocol/command.ts";
+import { parseCommand, SCHEMAS } from "../lib/protocol/command.ts";
 import { REFUSALS } from "../lib/protocol/codes.ts";
-import { BODIES, QUERIES } from "../lib/protocol/request.ts";
+import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";
 import { EventStream, http } from "./helpers/http.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
@@ -319,6 +319,104 @@ Deno.test("what is described is what is read: fields, required or not, of every 
     codes,
   );
 });
+
+// Values at the edges of what fields take, of every kind.
+const POOL: readonly unknown[] = [
+  ...[null, true, {}, [], ["a"], [1], { epoch: "e", seq: 1 }, { epoch: "e", seq: 2 ** 53 }],
+  ...["", "a", "a b", "room:a", "dm:*", "x".repeat(128), "x".repeat(129), "x".repeat(257)],
+  ...[-1, 0, 1, 1.5, 5, 6, 200, 201, Number.MAX_SAFE_INTEGER, 2 ** 53],
+];
+
+// What a pattern can't say of channels and names in full, their descriptions say.
+const BEYOND = ["channel", "name"];
+
+Deno.test("what a description lets through is read, and what is read it lets through, field by field", () => {
+  type Pair = [
+    string,
+    (json: unknown) => boolean,
+    ValidateFunction,
+    object,
+    (json: unknown) => unknown,
+  ];
+  const bodies = (name: keyof typeof BODIES) => (json: unknown) =>
+    "value" in readBodyAs<unknown>(BODIES[name], JSON.stringify(json));
+  const list = (json: unknown) => [json];
+  const one = (json: unknown) => json;
+  const pairs: Pair[] = [
+    ["publish", bodies("publish"), component("Publish"), { data: 1, key: "k" }, one],
+    [
+      "publishAll",
+      bodies("publishAll"),
+      component("PublishAll"),
+      { channel: "room:a", data: 1, key: "k" },
+      list,
+    ],
+    ["withdraw", bodies("withdraw"), component("Withdrawal"), { account: "a", before: 1 }, one],
+    ["withdraw", bodies("withdraw"), component("Withdrawal"), { jti: "a" }, one],
+    ["push", bodies("push"), component("Push"), {
+      topic: "a",
+      message: "x",
+      title: "t",
+      priority: 3,
+      tags: ["a"],
+      click: "https://a.example/",
+      icon: "x",
+      actions: [],
+      markdown: true,
+    }, one],
+    ...Object.keys(SCHEMAS).map((verb): Pair => {
+      const read = (json: unknown) =>
+        !("refusal" in parseCommand(JSON.stringify({ id: 1, [verb]: json })));
+      const validate = schema(
+        "asyncapi",
+        ...["components", "messages", verb, "payload", "properties", verb],
+      );
+      return [verb, read, validate, RIGHT[verb] ?? {}, one];
+    }),
+  ];
+  assertEquals(Object.keys(RIGHT), Object.keys(SCHEMAS));
+  let compared = 0;
+  for (const [name, read, validate, right, wrap] of pairs) {
+    const variants: [string, unknown][] = [["", right], ["", null], ["", []], ["", 1], ["", {}]];
+    variants.push(["more", { ...right, more: 1 }]);
+    for (const field of Object.keys(right)) {
+      const { [field]: _, ...rest }: Record<string, unknown> = { ...right };
+      variants.push([field, rest]);
+      for (const value of POOL) variants.push([field, { ...right, [field]: value }]);
+    }
+    for (const [field, value] of variants) {
+      const whole = wrap(value);
+      const [described, taken] = [validate(whole), read(whole)];
+      const what = `${name} ${JSON.stringify(whole).slice(0, 200)}`;
+      compared += 1;
+      if (taken) assert(described, `${what} is read, and not described`);
+      else assert(!described || BEYOND.includes(field), `${what} is described, and not read`);
+    }
+  }
+  for (const [count, right] of [[0, false], [1, true], [100, true], [101, false]] as const) {
+    const many = Array.from({ length: count }, () => ({ channel: "room:a", data: 1 }));
+    assertEquals([component("PublishAll")(many), bodies("publishAll")(many)], [right, right]);
+  }
+  assert(compared > 700, String(compared));
+});
+
+function component(name: string): ValidateFunction {
+  return schema("openapi", "components", "schemas", name);
+}
+
+// Of each command one that is right, with all its fields.
+const RIGHT: Readonly<Record<string, object>> = {
+  hello: { token: "t", name: "Ada" },
+  subscribe: { channel: "room:a", since: { epoch: "e", seq: 1 }, history: 1, presence: true },
+  unsubscribe: { channel: "room:a" },
+  publish: { channel: "room:a", data: 1, key: "k" },
+  history: { channel: "room:a", before: 2, after: 1, limit: 3 },
+  presence: { channel: "room:a" },
+  signal: { channel: "room:a", data: 1 },
+  rename: { name: "Ada" },
+  refresh: { token: "t" },
+  ping: {},
+};
 
 Deno.test("the descriptions are served, and the page at /docs lists all that they offer", async () => {
   await using server = await startServer();
