@@ -31,7 +31,7 @@ const SAFE = ["GET", "HEAD", "OPTIONS"];
 const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
 const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After";
 const ALLOWED =
-  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Title, Priority, Tags, Click, X-Title, X-Priority, X-Tags, X-Click";
+  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Message, Title, Priority, Tags, Click, X-Message, X-Title, X-Priority, X-Tags, X-Click";
 
 /** Looks at each request before anything else does. */
 export class Door {

@@ -32,6 +32,18 @@ export const BODIES = {
       `1 to ${MOST_TOGETHER} messages`,
     ),
   ),
+  /** Of `POST /push`, as ntfy has it at its root; what nobody here shows is passed over. */
+  push: fields({
+    topic: text("a topic"),
+    message: v.optional(text("what is pushed")),
+    title: v.optional(text("a title")),
+    priority: v.optional(whole("a priority, 0 for none", 0, 5)),
+    tags: v.optional(v.array(text("a tag"), "a list of tags")),
+    click: v.optional(text("an address")),
+    icon: v.optional(v.unknown()),
+    actions: v.optional(v.unknown()),
+    markdown: v.optional(v.unknown()),
+  }),
   /** Of `POST /api/withdrawals`. */
   withdraw: v.union([
     fields({ jti }),
