@@ -5,7 +5,7 @@
 import { join } from "node:path";
 
 /** The program, what is started by its name alone, and what browsers load. */
-const ROOTS = ["main.ts", "lib/edge/worker.ts", "static/ui.js"];
+const ROOTS = ["main.ts", "lib/edge/worker.ts", "lib/log/copier.ts", "static/ui.js"];
 
 const STORE = "node_modules/.deno";
 
