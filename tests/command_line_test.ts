@@ -170,9 +170,9 @@ Deno.test("what takes long shows on a terminal how far it is, and behind a pipe 
   const checked = await onTerminal(`${program} check ${data.join(" ")}`);
   assertMatch(checked, /░{30} 0 of 1500 messages/);
   // It is taken away before the results come.
-  assertMatch(checked, /\r\x1b\[KRead 1500 messages, found no fault/);
+  assertStringIncludes(checked, "\r\x1b[KRead 1500 messages, found no fault");
   const copied = await onTerminal(`${program} backup ${folder.path}/copy ${data.join(" ")}`);
-  assertMatch(copied, /█{30} \d of \d MB\r\x1b\[KCopied all up to seq 1500/);
+  assertStringIncludes(copied, `${"█".repeat(30)} 1 of 1 MB\r\x1b[KCopied all up to seq 1500`);
   const to = `--url ${server.url}`;
   const lines = `publish push:all --lines ${to} <${folder.path}/lines >${folder.path}/told`;
   assertMatch(await onTerminal(`${program} ${lines}`), bar);
@@ -183,6 +183,6 @@ Deno.test("what takes long shows on a terminal how far it is, and behind a pipe 
 
   for (const args of [["check", ...data], ["backup", `${folder.path}/other`, ...data]]) {
     const { lines, stderr } = await run(args);
-    assertEquals([stderr, /[\x1b█░]/.test(lines.join(""))], ["", false]);
+    assertEquals([stderr, /[█░]/.test(lines.join(""))], ["", false]);
   }
 });

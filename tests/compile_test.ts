@@ -26,6 +26,16 @@ Deno.test.beforeAll(async () => {
 });
 Deno.test.afterAll(() => binary?.[Symbol.dispose]());
 
+Deno.test("a runtime part that was named is for this machine: for another target it is refused", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "compile", "--target", "another-target"],
+    cwd: new URL("../", import.meta.url),
+    env: { DENORT_BIN: "/nowhere/denort" },
+  }).output();
+  assertEquals(code, 2);
+  assertMatch(new TextDecoder().decode(stderr), /Cannot compile for .*: DENORT_BIN names/);
+});
+
 async function* files(folder: URL, path = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, folder))) {
     if (isDirectory) yield* files(folder, `${path}${name}/`);
