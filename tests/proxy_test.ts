@@ -117,7 +117,8 @@ async function speak(front: TestServer): Promise<void> {
 
 /** Each event is there while the stream goes on, and before the next: a proxy that gathers them would hold them back. */
 async function stream(front: TestServer): Promise<void> {
-  await using events = await EventStream.open(front, "/events?channel=push:all");
+  const opening = EventStream.open(front, "/events?channel=push:all");
+  await using events = await within(opening, 2000, "the stream to begin");
   assertMatch(events.headers.get("content-type") ?? "", /^text\/event-stream/);
   for (const text of ["one", "two", "three"]) {
     await http(front, "/push/all", { text });

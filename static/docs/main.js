@@ -8,11 +8,27 @@ const FILES = /** @type {const} */ ([
   ["/asyncapi.yaml", "WebSocket"],
 ]);
 
+/** What is told of the rest, in Markdown, each with what it is about. */
+const GUIDES = /** @type {const} */ ([
+  ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
+  ["protocols.md", "Channels, protocols, the client library, tokens"],
+  ["operations.md", "To run it: flags, systemd, proxies, the data folder, metrics, the log"],
+  ["security.md", "What is promised, and what is yours to see to"],
+  ["README.zh-CN.md", "简体中文说明"],
+]);
+
 /** @param {{sources: {file: string, title: string, text: string}[]}} props */
 function Reference({ sources }) {
   return html`
     <main class="narrow">
       <h1>Fanfare for programs</h1>
+      <ul>
+        ${GUIDES.map(([file, about]) =>
+          html`
+            <li key=${file}><a href="/docs/${file}">${about}</a></li>
+          `
+        )}
+      </ul>
       ${sources.map(({ file, title, text }) =>
         html`
           <section key=${file}>
