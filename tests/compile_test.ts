@@ -147,7 +147,8 @@ for (const workers of ["0", "2"]) {
     await bob.socket.close();
     // Its copier is an isolate that no module imports, as an edge is.
     const copy = ["backup", `${folder.path}/copy`, "--data", `${folder.path}/data`];
-    assertMatch((await runProgram(copy, path)).stdout, /^Copied all up to seq/);
+    const copied = await runProgram(copy, path);
+    assertMatch(copied.stdout, /^Copied all up to seq/, copied.stderr);
     await end(second);
   });
 }

@@ -22,6 +22,8 @@ async function run({ from, to }: Copying): Promise<void> {
 // Whoever imports the types of this module copies nothing. An error is told by its sentence; undefined is none.
 if (!isMainThread && parentPort !== null) {
   const parent = parentPort;
+  // Whoever listens doesn't end: what is told comes before the end, which is that it is terminated.
+  parent.on("message", () => {});
   run(workerData).then(
     () => parent.postMessage(undefined),
     (error) => parent.postMessage(error instanceof Error ? error.message : String(error)),
