@@ -137,7 +137,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
         fresh.close();
         throw error;
       }
-      if (loggingLevel() !== undefined) await startLogging(next.logLevel);
+      if (loggingLevel() !== undefined) startLogging(next.logLevel);
       edges.core.renew({ limits: next.limits, retention: next.retention });
       guard.renew(boundsOf(next));
       fresh.follow(credentials);
@@ -295,7 +295,7 @@ async function openMany(
     loads: () => supervisor.loads,
     free: (edge, urgent) => urgent ? supervisor.cut(edge) : supervisor.replace(edge),
     async renew(next) {
-      supervisor.renew(next, loggingLevel());
+      await supervisor.renew(next, loggingLevel());
       if (isSame(told, next)) return;
       told = next;
       await replace();
@@ -355,9 +355,16 @@ function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
   }:${port}/`;
 }
 
-async function certificate({ tls }: Config): Promise<EdgeSettings["tls"]> {
+async function certificate({ tls, host }: Config): Promise<EdgeSettings["tls"]> {
   if (tls === undefined) return undefined;
   const [cert, key] = await Promise.all([Deno.readTextFile(tls.cert), Deno.readTextFile(tls.key)]);
+  try {
+    // Whether they can be used is told before a listener is given up for them.
+    Deno.listenTls({ hostname: host, port: 0, cert, key }).close();
+  } catch (error) {
+    const sentence = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot use "${tls.cert}" with the key "${tls.key}": ${sentence}`);
+  }
   return { cert, key };
 }
 

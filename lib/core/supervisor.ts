@@ -195,17 +195,20 @@ export class Supervisor {
   }
 
   /**
-   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started.
+   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started. It ends once
+   * the edges log at that level.
    *
    * @param settings What edges are told.
    * @param logLevel The least that is logged.
    */
-  renew(settings: EdgeSettings, logLevel: Level | undefined): void {
+  async renew(settings: EdgeSettings, logLevel: Level | undefined): Promise<void> {
     this.#parts = { ...this.#parts, settings, logLevel };
     if (logLevel === undefined) return;
     for (const isolate of this.#isolates.values()) {
       this.#tell(isolate, { kind: "level", level: logLevel });
     }
+    // What an edge is told it takes in order: one that answers has the level.
+    await this.readers();
   }
 
   /**

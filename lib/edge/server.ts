@@ -248,6 +248,7 @@ export class EdgeServer {
       { path: "/lib/*", methods: read, handle: asset },
       { path: "/sw.js", methods: read, handle: () => this.#options.pages.worker() },
       { path: "/fanfare.js", methods: read, handle: asset },
+      { path: "/docs/:guide", methods: read, handle: asset },
       { path: "/openapi.yaml", methods: read, handle: asset },
       { path: "/asyncapi.yaml", methods: read, handle: asset },
       { path: "/fanfare/*", methods: read, handle: asset },

@@ -33,7 +33,7 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
         asked.get(message.id)?.(message.text);
         return void asked.delete(message.id);
       case "level":
-        return void startLogging(message.level);
+        return startLogging(message.level);
       case "refuse":
         return edge.server.refuseNew();
       case "readers":
@@ -52,7 +52,7 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
       asked.set(id, resolve);
       tell({ kind: "metrics", id });
     });
-  if (start.logLevel !== undefined) await startLogging(start.logLevel);
+  if (start.logLevel !== undefined) startLogging(start.logLevel);
   const { seq, edge: name } = start;
   const place = { bus, seq, clock: Date.now, reusePort: true, name, metrics };
   const edge = await startEdge(start.settings, place);

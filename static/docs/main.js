@@ -13,6 +13,15 @@ const SECTIONS = /** @type {const} */ ([
   ["health", "Health", ""],
 ]);
 
+/** What is told of the rest, in Markdown, each with what it is about. */
+const GUIDES = /** @type {const} */ ([
+  ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
+  ["protocols.md", "Channels, protocols, the client library, tokens"],
+  ["operations.md", "To run it: flags, systemd, proxies, the data folder, metrics, the log"],
+  ["security.md", "What is promised, and what is yours to see to"],
+  ["README.zh-CN.md", "简体中文说明"],
+]);
+
 /**
  * @param {Offer[]} offers
  * @returns {{id: string, title: string, offers: Offer[]}[]}
@@ -93,6 +102,13 @@ function Reference({ openapi, asyncapi }) {
         ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${title}</a>`)}
         <a href="#socket">WebSocket</a>
       </nav>
+      <ul>
+        ${GUIDES.map(([file, about]) =>
+          html`
+            <li key=${file}><a href="/docs/${file}">${about}</a></li>
+          `
+        )}
+      </ul>
       ${sections.map(({ id, title, offers }) =>
         html`
           <section key=${id} id=${id}>
