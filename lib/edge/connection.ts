@@ -42,6 +42,13 @@ interface Subscription {
   until?: number;
 }
 
+interface Watch {
+  /** Of the list or delta that the client was given last. */
+  readonly version: number;
+  /** The newest delta that was dropped: told when there is room, its version shows the hole. */
+  readonly missed?: string;
+}
+
 interface Tracked {
   readonly feed: string;
   readonly belongs: (message: Message) => boolean;
@@ -71,9 +78,9 @@ export class Connection implements Subscriber {
   #lost = false;
   #farewell: (() => void) | undefined;
   #tracked: Tracked | undefined;
-  // The newest delta of each watched channel that was dropped: told when there is room, its version shows the hole.
-  readonly #missed = new Map<string, string>();
-  readonly #watched = new Map<string, number>();
+  // Made for those who watch: an empty map for each idle connection is memory too.
+  #watched: Map<string, Watch> | undefined;
+  #missed = false;
   /** Takes deltas of presence where the codec has no line for them. */
   onPresence?: (delta: PresenceDelta) => void;
 
@@ -236,7 +243,8 @@ export class Connection implements Subscriber {
    */
   watch(channel: string, version: number): void {
     if (!this.#open) return;
-    this.#watched.set(channel, version);
+    const known = this.#watched?.get(channel);
+    (this.#watched ??= new Map()).set(channel, { ...known, version });
     this.#hub.watch(channel, this);
   }
 
@@ -246,9 +254,7 @@ export class Connection implements Subscriber {
    * @param channel The channel.
    */
   unwatch(channel: string): void {
-    this.#watched.delete(channel);
-    this.#missed.delete(channel);
-    this.#hub.unwatch(channel, this);
+    if (this.#watched?.delete(channel)) this.#hub.unwatch(channel, this);
   }
 
   /**
@@ -258,7 +264,7 @@ export class Connection implements Subscriber {
    * @returns Whether it is.
    */
   watches(channel: string): boolean {
-    return this.#watched.has(channel);
+    return this.#watched?.has(channel) === true;
   }
 
   /**
@@ -269,16 +275,17 @@ export class Connection implements Subscriber {
    */
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void {
     const { channel } = delta;
-    const version = this.#watched.get(channel);
-    if (version === undefined || delta.version <= version) return;
+    const watch = this.#watched?.get(channel);
     // One that comes late, after a loss on the bus, is no news any more: the client saw the hole and asks for the whole.
-    this.#watched.set(channel, delta.version);
+    if (watch === undefined || delta.version <= watch.version) return;
+    this.#watched?.set(channel, { ...watch, version: delta.version });
     this.onPresence?.(delta);
     const text = line(this.codec);
     if (text === undefined) return;
-    if (this.tell(text)) this.#missed.delete(channel);
+    if (this.tell(text)) this.#watched?.set(channel, { version: delta.version });
     else if (this.#open) {
-      this.#missed.set(channel, text);
+      this.#watched?.set(channel, { version: delta.version, missed: text });
+      this.#missed = true;
       this.#hub.waitForRoom(this);
     }
   }
@@ -380,7 +387,7 @@ export class Connection implements Subscriber {
       this.onEnd?.();
     } finally {
       for (const name of [...this.#subscriptions.keys()]) this.unsubscribe(name);
-      for (const channel of [...this.#watched.keys()]) this.unwatch(channel);
+      for (const channel of [...this.#watched?.keys() ?? []]) this.unwatch(channel);
       this.#answers = [];
       this.#words = [];
       this.#hub.remove(this);
@@ -425,12 +432,20 @@ export class Connection implements Subscriber {
   }
 
   #takeWords(parts: string[]): void {
-    if (this.#words.length === 0 && this.#missed.size === 0) return;
-    for (const line of this.#missed.values()) parts.push(line);
+    if (this.#missed) this.#takeMissed(parts);
+    if (this.#words.length === 0) return;
     for (const word of this.#words) parts.push(word);
-    this.#missed.clear();
     this.#words = [];
     this.#wordsSize = 0;
+  }
+
+  #takeMissed(parts: string[]): void {
+    for (const [channel, { version, missed }] of this.#watched ?? []) {
+      if (missed === undefined) continue;
+      parts.push(missed);
+      this.#watched?.set(channel, { version });
+    }
+    this.#missed = false;
   }
 
   #takeAnswers(): string[] {
@@ -447,7 +462,8 @@ export class Connection implements Subscriber {
       parts.push(line);
       size += line.length;
     }
-    this.#answers.splice(0, taken);
+    // A new one where all are taken: an array that was emptied keeps its room.
+    this.#answers = taken === this.#answers.length ? [] : this.#answers.slice(taken);
     return parts;
   }
 

@@ -78,9 +78,10 @@ export class NativeSession implements Session {
   #bad = 0;
   #directFrom = 0;
   readonly #commandsLeft: Bucket;
-  readonly #flood: Flood;
+  // Made at the first refusal, as most connections see none.
+  #flood: Flood | undefined;
   // Refusals are told once for each code: a flood of them shall not fill a disk.
-  readonly #logged = new Set<string>();
+  #logged: Set<string> | undefined;
   // What came and isn't done, since it is being found out who speaks.
   #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
   #greeting = false;
@@ -98,7 +99,6 @@ export class NativeSession implements Session {
     this.#edge = edge;
     const { commands: rate } = edge.limits;
     this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
-    this.#flood = new Flood(edge.limits.rate);
     connection.onEnd = () => this.#end();
     connection.owes = () => this.#pending > 0;
   }
@@ -125,8 +125,9 @@ export class NativeSession implements Session {
       const [frame] = this.#frames;
       if (frame === undefined) return;
       const { done, value } = frame.commands.next();
-      if (done) this.#frames.shift();
-      else this.#takeUp(value);
+      if (!done) this.#takeUp(value);
+      else if (this.#frames.length === 1) this.#frames = [];
+      else this.#frames.shift();
     }
   }
 
@@ -484,14 +485,15 @@ export class NativeSession implements Session {
     });
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
     this.#edge.counters.refused("command", refusal.code);
+    this.#logged ??= new Set();
     if (!this.#logged.has(refusal.code)) {
       this.#logged.add(refusal.code);
       log.info("command.refused", { ...this.#connection.origin, code: refusal.code });
     }
     if (this.#bad >= BAD_IN_A_ROW) this.#ban("Too many bad requests in a row");
-    if (refusal.code === "rate_limited" && this.#flood.add(this.#edge.hub.now())) {
-      this.#ban("Too much came in spite of all refusals");
-    }
+    if (refusal.code !== "rate_limited") return;
+    this.#flood ??= new Flood(this.#edge.limits.rate);
+    if (this.#flood.add(this.#edge.hub.now())) this.#ban("Too much came in spite of all refusals");
   }
 
   // An account exists from its first command on, not from the handshake.
