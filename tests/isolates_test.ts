@@ -9,9 +9,14 @@ import { keysKept, write } from "./helpers/writing.ts";
 const WORKER = new URL("./helpers/faulty_worker.ts", import.meta.url);
 const CLIENTS = 30;
 
-async function wrong(server: Pick<TestServer, "data">, fault: Fault): Promise<void> {
+async function wrong(
+  server: Pick<TestServer, "data">,
+  fault: Fault,
+  edge?: number,
+): Promise<void> {
+  const name = edge === undefined ? "fault" : `fault.${edge}`;
   await Deno.writeTextFile(join(server.data, "fault-new"), fault);
-  await Deno.rename(join(server.data, "fault-new"), join(server.data, "fault"));
+  await Deno.rename(join(server.data, "fault-new"), join(server.data, name));
 }
 
 /** Clients of as many accounts in one room; which isolate has which, the system decides. */
@@ -96,6 +101,24 @@ Deno.test("an isolate that hangs ends the process with 70 within seven seconds, 
   assertEquals(new Set(kept).size, kept.length);
   assertEquals(acknowledged.filter((key) => !kept.includes(key)), []);
   await Deno.remove(data, { recursive: true });
+});
+
+Deno.test("several isolates that end together are each replaced at once; one that goes on failing waits longer", async () => {
+  await using server = await startServer({ workers: 3 }, { worker: WORKER });
+  const { clients, gone } = await crowd(server);
+  for (const edge of [1, 2, 3]) await wrong(server, "throw", edge);
+  while (gone.length === 0) await pause(1);
+  const noticed = performance.now();
+  while (gone.length < CLIENTS || server.replacements() < 3) await pause(5);
+  assertLess(performance.now() - noticed, 1000);
+  await using watcher = await come(server);
+  await watcher.do("ping", {});
+  // The fourth took the place of one that had failed once.
+  await wrong(server, "throw", 4);
+  const again = performance.now();
+  while (server.replacements() < 4) await pause(5);
+  assertGreater(performance.now() - again, 1000);
+  for (const client of clients) await client.socket.close();
 });
 
 Deno.test("isolates that are replaced on purpose say so, with a short retry, and serve until then", async () => {
