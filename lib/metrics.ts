@@ -28,10 +28,6 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
   slow_closed_total: ["counter", "Connections closed with 4008: they took nothing for too long."],
   silent_closed_total: ["counter", "Connections that ended since a ping wasn't answered."],
   stuck_sockets: ["gauge", "Sockets that were closed and whose clients don't go."],
-  accept_pauses_total: [
-    "counter",
-    "Times that no connection could be accepted: file descriptors were used up.",
-  ],
   unsent_bytes: ["gauge", "Bytes sent to sockets that the network hasn't taken."],
   heap_bytes: ["gauge", "Heap in use of the isolates that serve."],
   memory_limit_bytes: ["gauge", "Resident memory that the process keeps under; 0: no limit."],
@@ -39,6 +35,10 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
   guard_replacements_total: [
     "counter",
     "Isolates that were replaced for want of memory or for stuck sockets.",
+  ],
+  accept_pauses_total: [
+    "counter",
+    "Times that no connection could be accepted: file descriptors were used up.",
   ],
   bus_holes_total: ["counter", "Holes in the bus between isolates that were repaired."],
   commit_seconds: ["histogram", "Writing a batch to the log, to the disk."],

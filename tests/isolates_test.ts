@@ -9,11 +9,7 @@ import { keysKept, write } from "./helpers/writing.ts";
 const WORKER = new URL("./helpers/faulty_worker.ts", import.meta.url);
 const CLIENTS = 30;
 
-async function wrong(
-  server: Pick<TestServer, "data">,
-  fault: Fault,
-  edge?: number,
-): Promise<void> {
+async function wrong(server: Pick<TestServer, "data">, fault: Fault, edge?: number): Promise<void> {
   const name = edge === undefined ? "fault" : `fault.${edge}`;
   await Deno.writeTextFile(join(server.data, "fault-new"), fault);
   await Deno.rename(join(server.data, "fault-new"), join(server.data, name));
@@ -82,6 +78,24 @@ for (const fault of ["throw", "reject", "heap", "exit"] as const) {
   });
 }
 
+Deno.test("several isolates that end together are each replaced at once; one that goes on failing waits longer", async () => {
+  await using server = await startServer({ workers: 3 }, { worker: WORKER });
+  const { clients, gone } = await crowd(server);
+  for (const edge of [1, 2, 3]) await wrong(server, "throw", edge);
+  while (gone.length === 0) await pause(1);
+  const noticed = performance.now();
+  while (gone.length < CLIENTS || server.replacements() < 3) await pause(5);
+  assertLess(performance.now() - noticed, 1000);
+  await using watcher = await come(server);
+  await watcher.do("ping", {});
+  // The fourth took the place of one that had failed once.
+  await wrong(server, "throw", 4);
+  const again = performance.now();
+  while (server.replacements() < 4) await pause(5);
+  assertGreater(performance.now() - again, 1000);
+  for (const client of clients) await client.socket.close();
+});
+
 Deno.test("an isolate that hangs ends the process with 70 within seven seconds, and all that was acknowledged is there", async () => {
   const data = await Deno.makeTempDir({ prefix: "fanfare-test-" });
   await using server = await spawnServer({
@@ -101,24 +115,6 @@ Deno.test("an isolate that hangs ends the process with 70 within seven seconds, 
   assertEquals(new Set(kept).size, kept.length);
   assertEquals(acknowledged.filter((key) => !kept.includes(key)), []);
   await Deno.remove(data, { recursive: true });
-});
-
-Deno.test("several isolates that end together are each replaced at once; one that goes on failing waits longer", async () => {
-  await using server = await startServer({ workers: 3 }, { worker: WORKER });
-  const { clients, gone } = await crowd(server);
-  for (const edge of [1, 2, 3]) await wrong(server, "throw", edge);
-  while (gone.length === 0) await pause(1);
-  const noticed = performance.now();
-  while (gone.length < CLIENTS || server.replacements() < 3) await pause(5);
-  assertLess(performance.now() - noticed, 1000);
-  await using watcher = await come(server);
-  await watcher.do("ping", {});
-  // The fourth took the place of one that had failed once.
-  await wrong(server, "throw", 4);
-  const again = performance.now();
-  while (server.replacements() < 4) await pause(5);
-  assertGreater(performance.now() - again, 1000);
-  for (const client of clients) await client.socket.close();
 });
 
 Deno.test("isolates that are replaced on purpose say so, with a short retry, and serve until then", async () => {

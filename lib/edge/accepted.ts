@@ -20,9 +20,9 @@ export interface Host<Welcome> {
    */
   opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened;
   /**
-   * Its client didn't answer a ping; it is gone next.
+   * The socket is about to be gone, since its client is silent.
    *
-   * @param origin Whose it is.
+   * @param origin Whose it was.
    */
   silent(origin: Required<Origin>): void;
   /**
@@ -100,11 +100,11 @@ export class Accepted<Welcome> {
   }
 
   #close({ code, wasClean }: CloseEvent): void {
-    // So Deno tells that it closed it itself, since a ping wasn't answered.
-    if (code === CLOSE.leaving && !wasClean) this.#host.silent(this.#origin);
+    const { connection, address } = this.#origin;
+    // As Deno closes it by itself where a ping wasn't answered.
+    if (code === CLOSE.leaving && !wasClean && !this.#gone) this.#host.silent(this.#origin);
     // Without a close frame Deno says 0.
     this.#end(code === 0);
-    const { connection, address } = this.#origin;
     log.debug("connection.closed", { connection, code, address });
   }
 
