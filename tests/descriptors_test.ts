@@ -22,6 +22,8 @@ async function takeAll(port: number, greedy: Deno.Conn[]): Promise<void> {
     const conn = await Deno.connect({ port }).catch(() => undefined);
     if (conn === undefined) refused += 1;
     else greedy.push(conn);
+    // What waits to be accepted is connected too: the server shall see them one by one.
+    await pause(2);
   }
 }
 

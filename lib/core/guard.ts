@@ -168,7 +168,10 @@ export class Guard implements Disposable {
     const [why, edge] = this.#due(resident, now()) ?? [];
     if (why === undefined || edge === undefined) return;
     const { unsent = 0, stuck = 0 } = this.#parts.loads().find((load) => load.edge === edge) ?? {};
-    log.warning(why, { edge, resident, limit, unsent, stuck });
+    const facts = { edge, resident, limit, unsent, stuck };
+    // Each by its name: the list of events is held against the code.
+    if (why === "sockets.stuck") log.warning("sockets.stuck", facts);
+    else log.warning("memory.replacing", facts);
     void this.#act(edge, urgent);
   }
 
@@ -199,7 +202,7 @@ export class Guard implements Disposable {
   #due(
     resident: number,
     now: number,
-  ): readonly [why: string, edge: number | undefined] | undefined {
+  ): readonly [why: "sockets.stuck" | "memory.replacing", edge: number | undefined] | undefined {
     const { limit } = this.#parts;
     const stuck = this.#stuck(now);
     if (stuck !== undefined) return ["sockets.stuck", stuck];

@@ -16,6 +16,8 @@ export interface ListenerParts {
   readonly folder: string;
   /** Counts the pauses. */
   readonly counters: Counters;
+  /** Cuts the server: then it doesn't go on either. */
+  readonly signal: AbortSignal;
 }
 
 // What else goes on may need so many while nothing is accepted: files, an isolate that takes the place of another.
@@ -72,13 +74,14 @@ export class Listener {
    * @param parts What it goes on with.
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
-  constructor(open: (port?: number) => Server, { folder, counters }: ListenerParts) {
+  constructor(open: (port?: number) => Server, { folder, counters, signal }: ListenerParts) {
     this.#open = open;
     this.#counters = counters;
     this.#reserve = new Reserve(folder);
     this.#server = open();
     this.#reserve.take();
     this.#follow(this.#server);
+    signal.addEventListener("abort", () => this.#end());
   }
 
   /** Where it listens. */
@@ -92,9 +95,9 @@ export class Listener {
     await this.#server.shutdown();
   }
 
-  /** Ends when it has ended, by a shutdown or its signal. */
+  /** Ends when the server has ended, whichever way. */
   get finished(): Promise<void> {
-    return this.#server.finished;
+    return this.#server.finished.catch(() => {});
   }
 
   #end(): void {
@@ -104,7 +107,7 @@ export class Listener {
   }
 
   #follow(server: Server): void {
-    server.finished.then(() => this.#end(), (error) => {
+    server.finished.catch((error) => {
       if (this.#ended) return;
       this.#reserve.free();
       this.#paused = { at: performance.now(), error: "" };

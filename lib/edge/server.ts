@@ -102,7 +102,11 @@ export class EdgeServer {
       unix === undefined
         ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)
         : Deno.serve({ ...both, path: unix }, handle);
-    this.#server = new Listener(open, { folder: options.folder, counters: edge.counters });
+    this.#server = new Listener(open, {
+      folder: options.folder,
+      counters: edge.counters,
+      signal: this.#cut.signal,
+    });
   }
 
   /** Where it listens. */
