@@ -1,6 +1,6 @@
 /** The edge of a server that has no isolates for it: it can be ended, and begun again on the same port. */
 import type { AccessSettings } from "./access.ts";
-import type { Readers } from "./bus.ts";
+import { BEAT, type Readers } from "./bus.ts";
 import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
 import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
@@ -28,6 +28,8 @@ export class SingleEdge {
   #settings: EdgeSettings;
   #edge: Edge;
   #number = 1;
+  #load = loadOf(0, {});
+  #counted = 0;
   #replacements = 0;
   #refusing = false;
   #replacing: Promise<void> | undefined;
@@ -66,9 +68,14 @@ export class SingleEdge {
     return this.#replacements;
   }
 
-  /** What is known of it. */
+  /** What is known of it: no older than what isolates tell of themselves, since all sockets are asked. */
   get loads(): readonly Load[] {
-    return [loadOf(this.#number, this.#edge.counts().gauges)];
+    const now = performance.now();
+    if (now - this.#counted >= BEAT || this.#load.edge !== this.#number) {
+      this.#counted = now;
+      this.#load = loadOf(this.#number, this.#edge.counts().gauges);
+    }
+    return [this.#load];
   }
 
   /** The channels that are read there. */
