@@ -79,6 +79,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
   let readers = (): Promise<Readers> => Promise.resolve([]);
+  let moderate = () => {};
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
@@ -93,6 +94,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       clock,
       withdraw,
       readers: () => readers(),
+      moderated: () => moderate(),
     });
     return stack.adopt(core, (core) => core.close());
   };
@@ -103,6 +105,9 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       parts: { ...parts, exit },
     });
   readers = () => edges.readers();
+  moderate = () => edges.moderate();
+  // What came while there was nobody to tell.
+  moderate();
   credentials.watch((access) => edges.renewAccess(access));
   const url = urlOf(edges.address, config.tls !== undefined);
   lock.tell(url);
@@ -159,6 +164,8 @@ interface Edges {
   replace(): Promise<void>;
   renew(settings: EdgeSettings): Promise<void>;
   renewAccess(access: AccessSettings): void;
+  /** Has all of them look who is muted. */
+  moderate(): void;
   readers(): Promise<Readers>;
   refuseNew(): void;
   leave(): Promise<void>;
@@ -206,11 +213,13 @@ async function openOne(
       await again(told = next);
       // What changed while there was no edge to tell.
       edge.server.renew(told.access);
+      edge.server.moderate();
     },
     renewAccess(access) {
       told = { ...told, access };
       edge.server.renew(access);
     },
+    moderate: () => edge.server.moderate(),
     readers: () => Promise.resolve(edge.server.readers),
     refuseNew: () => edge.server.refuseNew(),
     leave: () => edge.server.leave(LEAVE_ALL),
@@ -283,6 +292,7 @@ async function openMany(
       told = { ...told, access };
       supervisor.renewAccess(access);
     },
+    moderate: () => supervisor.moderate(),
     readers: () => supervisor.readers(),
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),

@@ -5,6 +5,7 @@ import { isLoopback } from "../address.ts";
 import type { Readers } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
+import { MOST_MUTES } from "../limits.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
@@ -20,6 +21,7 @@ import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
@@ -118,6 +120,16 @@ export class EdgeServer {
   renew(settings: AccessSettings): void {
     this.#edge.access.renew(settings);
     this.#edge.grants.review();
+  }
+
+  /** Others are muted now: reads who. */
+  moderate(): void {
+    const { access, clock, hub } = this.#edge;
+    try {
+      access.mute(hub.reader.mutes(clock(), "", MOST_MUTES));
+    } catch (error) {
+      log.error("log.unreadable", { error: String(error) });
+    }
   }
 
   /** Refuses new work from now on; what was accepted goes on. */
@@ -245,6 +257,7 @@ export class EdgeServer {
           ),
       },
       ...apiPoints(this.#edge),
+      ...moderationPoints(this.#edge),
       ...eventPoints(this.#edge, this.#sockets),
       ...pushPoints(this.#edge, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },

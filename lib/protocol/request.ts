@@ -10,6 +10,12 @@ export const MOST_TOGETHER = 100;
 /** The most channels that one answer lists. */
 export const MOST_CHANNELS = 1000;
 
+/** The most mutes that one answer lists. */
+export const MOST_LISTED = 1000;
+
+// The last one that a Date can have.
+const LAST_TIME = 8.64e15;
+
 const jti = v.pipe(
   text("an id"),
   v.check((id) => id !== "" && id.length <= 256, "1 to 256 characters"),
@@ -37,6 +43,10 @@ export const BODIES = {
     fields({ jti }),
     fields({ account, before: v.optional(before) }),
   ], '{"jti": text} or {"account": text, "before"?: seconds}'),
+  /** Of `PUT /api/accounts/{account}/mute`. */
+  mute: fields({
+    until: v.optional(whole("milliseconds since 1970", 0, LAST_TIME)),
+  }),
 };
 
 /** The queries of requests, whose values are texts. */
@@ -51,6 +61,11 @@ export const QUERIES = {
   channels: fields({
     after: v.optional(text("a channel")),
     limit: v.optional(inDigits(whole("channels", 1, MOST_CHANNELS))),
+  }),
+  /** Of `GET /api/mutes`. */
+  mutes: fields({
+    after: v.optional(text("an account")),
+    limit: v.optional(inDigits(whole("mutes", 1, MOST_LISTED))),
   }),
 };
 
