@@ -100,7 +100,10 @@ export function readBodyAs<T>(schema: v.GenericSchema<unknown, T>, json: string)
   }
   // Around `data` there is an object, and where many come together an array.
   const fault = faultIn(value, MAX_DEPTH + (Array.isArray(value) ? 2 : 1));
-  return fault === undefined ? check(schema, value, "the body") : bad(`The body ${fault}`);
+  if (fault !== undefined) return bad(`The body ${fault}`);
+  // To the schema a list without entries is an object without fields.
+  const list = Array.isArray(value) && schema.type === "strict_object";
+  return list ? bad("The body must be an object") : check(schema, value, "the body");
 }
 
 /**
