@@ -21,6 +21,7 @@ import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { LEAVING, untilLeaving } from "./leaving.ts";
 import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
@@ -57,6 +58,8 @@ const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
 /** An edge that serves. */
 export class EdgeServer {
   readonly #edge: EdgeParts;
+  // The same for requests: what they begin is refused once this leaves.
+  readonly #requests: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
   readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
@@ -76,9 +79,10 @@ export class EdgeServer {
    */
   constructor(edge: EdgeParts, options: ServeOptions) {
     this.#edge = edge;
+    this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
     this.#online = new OnlineList(edge);
-    this.#sockets = new Sockets(edge);
+    this.#sockets = new Sockets(this.#requests);
     this.#door = new Door(options);
     this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
@@ -222,12 +226,12 @@ export class EdgeServer {
       {
         path: "/send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => send(request, who, caller, this.#edge),
+        handle: (request, who, caller) => send(request, who, caller, this.#requests),
       },
       {
         path: "/msg_send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => sendChat(request, who, caller, this.#edge),
+        handle: (request, who, caller) => sendChat(request, who, caller, this.#requests),
       },
       {
         path: "/token{/}?",
@@ -256,10 +260,10 @@ export class EdgeServer {
                 this.#notFound(),
           ),
       },
-      ...apiPoints(this.#edge),
-      ...moderationPoints(this.#edge),
-      ...eventPoints(this.#edge, this.#sockets),
-      ...pushPoints(this.#edge, this.#sockets),
+      ...apiPoints(this.#requests),
+      ...moderationPoints(this.#requests),
+      ...eventPoints(this.#requests, this.#sockets),
+      ...pushPoints(this.#requests, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
       {
@@ -288,13 +292,6 @@ export class EdgeServer {
       const sentence = `${request.method} isn't done here, only ${methods.join(" and ")}`;
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
-    const health = path === "/healthz" || path === "/readyz";
-    if (this.#leaving && !health) {
-      return problem({
-        ...refuse("unavailable", "The server is going away, come back"),
-        retry: 2000,
-      });
-    }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
     if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
@@ -304,7 +301,13 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    // What comes while it leaves gets all other refusals first; what was taken before is answered.
+    const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
     const response = await handle(request, found.who, caller, decoded(groups));
+    if (late && response.status < 400) {
+      await response.body?.cancel();
+      return problem(LEAVING);
+    }
     if (request.method !== "HEAD" || response.body === null) return response;
     const { byteLength } = await response.arrayBuffer();
     response.headers.set("content-length", String(byteLength));
