@@ -59,6 +59,7 @@ const VERSION_3 = `
     OR account IN (SELECT account FROM messages) OR account IN (SELECT account FROM keys)
     OR EXISTS (SELECT 1 FROM feeds WHERE name = 'dm:*' || account);
   CREATE TABLE mutes (account TEXT PRIMARY KEY, time INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE INDEX mutes_by_end ON mutes (until);
   CREATE INDEX accounts_by_day ON accounts (here, account) WHERE kept = 0 AND name IS NULL;
 `;
 
