@@ -222,6 +222,9 @@ Deno.test("a day's first connection is one record, of whatever kind, and none fo
   const first = await seq();
   assertEquals(await seq(), first);
   now += DAY;
+  // Also where many come at once.
+  const many = Array.from({ length: 20 }, () => NativeClient.open(server, { cookie }));
+  for (const client of await Promise.all(many)) await client.socket.close();
   assertEquals([await seq(), await seq()], [first + 1, first + 1]);
   now += DAY;
   // An event stream sends no command.

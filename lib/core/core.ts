@@ -73,6 +73,8 @@ export class Core {
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
   readonly #roll = new Roll();
+  // Accounts whose day is about to be written.
+  readonly #stamping = new Set<string>();
   readonly #known = new Set<string>();
   // Keys that were taken and aren't in the log yet.
   readonly #keys = new Set<string>();
@@ -312,9 +314,22 @@ export class Core {
 
   // The first connection of a day is written down, for accounts that would be forgotten else.
   #welcome(account: string): void {
+    try {
+      const proposal = this.#writable ? this.#stamp(account) : undefined;
+      if (proposal !== undefined) this.#wait({ proposal, answer: () => {} });
+    } catch (error) {
+      // It is let in, and counted, whatever the log says.
+      logger.error("log.unreadable", { error: String(error) });
+    }
+  }
+
+  // Once, however many of its connections come before it is written.
+  #stamp(account: string): Proposal | undefined {
     const { log, clock = Date.now } = this.#parts;
-    const proposal = this.#writable ? stampOf(log, account, clock()) : undefined;
-    if (proposal !== undefined) this.#wait({ proposal, answer: () => {} });
+    if (this.#stamping.has(account)) return undefined;
+    const proposal = stampOf(log, account, clock());
+    if (proposal !== undefined) this.#stamping.add(account);
+    return proposal;
   }
 
   #meet(account: string | null, { address }: Origin): Refusal | undefined {
@@ -341,10 +356,9 @@ export class Core {
 
   // An account that is known to be here isn't made again, and a place that says nothing new isn't written.
   #needed(proposal: Proposal): boolean {
-    const { log, clock = Date.now } = this.#parts;
     if (proposal.kind === "account") {
       const { account } = proposal;
-      return log.account(account) === undefined || stampOf(log, account, clock()) !== undefined;
+      return this.#parts.log.account(account) === undefined || this.#stamp(account) !== undefined;
     }
     if (proposal.kind !== "seen") return true;
     const known = this.#parts.log.account(proposal.account);
@@ -404,6 +418,7 @@ export class Core {
     for (const [i, { proposal }] of batch.entries()) {
       const key = keyOf(proposal);
       if (key !== undefined) this.#keys.delete(key);
+      if (proposal.kind === "account") this.#stamping.delete(proposal.account);
       if (proposal.kind === "forget") {
         for (const account of proposal.accounts) this.#known.delete(account);
       }
