@@ -70,6 +70,9 @@ export const ADDRESS_FACTOR = 10;
 /** Wrong tokens a minute that an address may bring (hostile.md I4). */
 export const GUESSES = 20;
 
+/** Accounts that are muted at once: every edge knows them all. */
+export const MOST_MUTES = 10_000;
+
 /** How much more than a second's worth may come at once. */
 export const BURST_FACTOR = 3;
 

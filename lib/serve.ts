@@ -80,6 +80,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
   let readers = (): Promise<Readers> => Promise.resolve([]);
+  let moderate = () => {};
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
@@ -94,6 +95,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       clock,
       withdraw,
       readers: () => readers(),
+      moderated: () => moderate(),
     });
     return stack.adopt(core, (core) => core.close());
   };
@@ -115,6 +117,9 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     }),
   );
   metrics.source(() => ({ totals: guard.totals, gauges: guard.gauges }));
+  moderate = () => edges.moderate();
+  // What came while there was nobody to tell.
+  moderate();
   credentials.watch((access) => edges.renewAccess(access));
   const url = urlOf(edges.address, config.tls !== undefined);
   lock.tell(url);
@@ -181,6 +186,8 @@ interface Edges {
   free(edge: number, urgent: boolean): Promise<void>;
   renew(settings: EdgeSettings): Promise<void>;
   renewAccess(access: AccessSettings): void;
+  /** Has all of them look who is muted. */
+  moderate(): void;
   readers(): Promise<Readers>;
   refuseNew(): void;
   leave(): Promise<void>;
@@ -229,6 +236,7 @@ async function openOne(
       told = { ...told, access };
       edge.renewAccess(access);
     },
+    moderate: () => edge.moderate(),
     readers: () => Promise.resolve(edge.readers),
     refuseNew: () => edge.refuseNew(),
     leave: () => edge.leave(),
@@ -304,6 +312,7 @@ async function openMany(
       told = { ...told, access };
       supervisor.renewAccess(access);
     },
+    moderate: () => supervisor.moderate(),
     readers: () => supervisor.readers(),
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),

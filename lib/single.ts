@@ -126,6 +126,11 @@ export class SingleEdge {
     this.#edge.server.renew(access);
   }
 
+  /** Has it look who is muted. */
+  moderate(): void {
+    this.#edge.server.moderate();
+  }
+
   /** Refuses new work from now on. */
   refuseNew(): void {
     this.#refusing = true;
@@ -162,6 +167,7 @@ export class SingleEdge {
         old.close();
         // What changed while there was nobody to tell.
         this.#edge.server.renew(this.#settings.access);
+        this.#edge.server.moderate();
         if (this.#refusing) this.#edge.server.refuseNew();
       }
     });

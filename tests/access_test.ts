@@ -12,7 +12,7 @@ import {
 const TOKEN = "0123456789abcdef0123";
 const VERBS = ["subscribe", "history", "presence", "publish", "signal"] as const;
 const KINDS = ["push", "room", "dm", "dm:*"] as const;
-const ROLES = ["stranger", "ada", "eve", "keeper", "admin", "forger"] as const;
+const ROLES = ["stranger", "ada", "eve", "muted", "keeper", "admin", "forger"] as const;
 type Role = (typeof ROLES)[number];
 
 // A letter for each of VERBS: y done, f forbidden, b bad_request, u the handshake is refused as unauthorized. The channel
@@ -22,6 +22,7 @@ const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[numbe
     stranger: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -30,6 +31,7 @@ const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[numbe
     stranger: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -43,6 +45,7 @@ const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[nu
     stranger: { push: "yyyyy", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbb" },
     ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -51,6 +54,7 @@ const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[nu
     stranger: { push: "yyyuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbu" },
     ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -71,6 +75,7 @@ const FIRST: Record<"open" | "closed", Record<Role, Record<(typeof PATHS)[number
     stranger: row(101, 101, 200, 403, 403, 200),
     ada: row(101, 101, 200, 200, 200, 200),
     eve: row(101, 101, 200, 200, 403, 200),
+    muted: row(101, 101, 403, 403, 403, 200),
     keeper: row(101, 101, 200, 200, 403, 200),
     admin: row(101, 101, 200, 403, 403, 200),
     forger: row(401, 401, 401, 401, 401, 401),
@@ -79,6 +84,7 @@ const FIRST: Record<"open" | "closed", Record<Role, Record<(typeof PATHS)[number
     stranger: row(101, 101, 401, 403, 403, 200),
     ada: row(101, 101, 401, 200, 200, 200),
     eve: row(101, 101, 401, 200, 403, 200),
+    muted: row(101, 101, 403, 403, 403, 200),
     keeper: row(101, 101, 200, 200, 403, 200),
     admin: row(101, 101, 200, 403, 403, 200),
     forger: row(401, 401, 401, 401, 401, 401),
@@ -114,6 +120,7 @@ const NTFY: Record<"open" | "closed", Record<Role, string>> = {
     stranger: "yyyyyyyuu",
     ada: "yyyyyyyff",
     eve: "yyyyyyyff",
+    muted: "yyyyyffff",
     keeper: "yyyyyyyyy",
     admin: "yyyyyyyyy",
     forger: "uuuuuuuuu",
@@ -122,6 +129,7 @@ const NTFY: Record<"open" | "closed", Record<Role, string>> = {
     stranger: "yyyyyuuuu",
     ada: "yyyyyffff",
     eve: "yyyyyffff",
+    muted: "yyyyyffff",
     keeper: "yyyyyyyyy",
     admin: "yyyyyyyyy",
     forger: "uuuuuuuuu",
@@ -134,6 +142,7 @@ const RECOVERY: Record<Role, Record<(typeof KINDS)[number], string>> = {
   stranger: { push: "yyyy", room: "yuyu", dm: "fufu", "dm:*": "yuyu" },
   ada: { push: "yyyy", room: "yyyy", dm: "yyyy", "dm:*": "yyyy" },
   eve: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
+  muted: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
   keeper: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
   admin: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "ffff" },
   forger: { push: "uuuu", room: "uuuu", dm: "uuuu", "dm:*": "uuuu" },
@@ -142,20 +151,25 @@ const RECOVERY: Record<Role, Record<(typeof KINDS)[number], string>> = {
 interface Cast {
   readonly server: TestServer;
   readonly headers: Record<Role, Record<string, string>>;
-  readonly accounts: Record<"ada" | "bob" | "eve" | "keeper", string>;
+  readonly accounts: Record<"ada" | "bob" | "eve" | "muted" | "keeper", string>;
 }
 
 async function withCast(mode: "open" | "closed", run: (cast: Cast) => Promise<void>) {
   const adminTokenFile = await Deno.makeTempFile();
   await Deno.writeTextFile(adminTokenFile, TOKEN);
   await using server = await startServer({ adminTokenFile, open: mode === "open" });
-  const cookies = { ada: "", bob: "", eve: "", keeper: "" };
+  const cookies = { ada: "", bob: "", eve: "", muted: "", keeper: "" };
   const accounts = { ...cookies };
-  for (const name of ["ada", "bob", "eve", "keeper"] as const) {
+  for (const name of ["ada", "bob", "eve", "muted", "keeper"] as const) {
     cookies[name] = await cookieOf(server);
     await using client = await NativeClient.open(server, { cookie: cookies[name] });
     accounts[name] = String((await client.do("hello", {})).account);
   }
+  const muted = await fetch(`${server.url}/api/accounts/${accounts.muted}/mute`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  assertEquals((await muted.json()).account, accounts.muted);
   const shown = await fetch(`${server.url}/token/`, {
     method: "POST",
     body: new URLSearchParams({ token: TOKEN }),
@@ -169,6 +183,7 @@ async function withCast(mode: "open" | "closed", run: (cast: Cast) => Promise<vo
       stranger: {},
       ada: { cookie: cookies.ada },
       eve: { cookie: cookies.eve },
+      muted: { cookie: cookies.muted },
       keeper: { cookie: `${cookies.keeper}; ${proof}` },
       admin: { authorization: `Bearer ${TOKEN}` },
       forger: { authorization: "Bearer 0123456789abcdef0124", cookie: cookies.ada },

@@ -1,6 +1,7 @@
 /** The descriptions for programs can't drift: every operation is driven, every answer is held against its schema, and what is sent against what is read. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import { type JWTPayload, SignJWT } from "jose";
 import { parse } from "yaml";
 import { parseCommand, SCHEMAS } from "../lib/protocol/command.ts";
 import { REFUSALS } from "../lib/protocol/codes.ts";
@@ -76,6 +77,15 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
     const type = (answer.headers.get("content-type") ?? "").split(";")[0] ?? "";
     if (status === 304) return driven.add(id);
     const said = responses[String(status)];
+    if (status === 204) {
+      assertEquals([said === undefined, Object(said).content, answer.body], [false, undefined, ""]);
+      return driven.add(id);
+    }
+    if (status >= 400) {
+      const { required, schema } = openapi.components.responses.Problem.headers["X-Request-Id"];
+      assertEquals(required, true);
+      assertMatch(answer.headers.get("x-request-id") ?? "", new RegExp(schema.pattern));
+    }
     const [where, content] = said === undefined
       ? [["components", "responses", "Problem"], openapi.components.responses.Problem.content]
       : [["paths", path, method, "responses", String(status)], Object(said).content];
@@ -127,6 +137,17 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   await drive("withdraw", {}, { headers: admin, json: { jti: "x" } }, 201);
   await drive("withdraw", {}, { headers: admin, json: { account: "x" } }, 201);
   await drive("withdraw", {}, { headers: admin, json: { account: "x", jti: "x" } }, 400);
+  const ada = { account: "ada" };
+  await drive("mute", ada, { headers: admin }, 200);
+  await drive("mute", ada, { headers: admin, json: { until: Date.now() + 60_000 } }, 200);
+  await drive("mute", ada, { headers: admin, json: { until: 1 } }, 400);
+  await drive("mute", ada, { headers: cookie, json: {} }, 403);
+  await drive("mute", { account: "bob" }, { headers: admin, json: {} }, 200);
+  await drive("listMutes", {}, { headers: admin, query: "?limit=1&after=a" }, 200);
+  await drive("listMutes", {}, { headers: admin, query: "?limit=0" }, 400);
+  await drive("listMutes", {}, {}, 401);
+  await drive("unmute", ada, { headers: admin }, 204);
+  await drive("unmute", ada, { headers: admin }, 404);
   await drive(
     "push",
     room,
@@ -163,6 +184,8 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   assertEquals(Object.keys(Object(OPERATIONS.follow?.responses["200"]).content), [type]);
   await drive("alive", {}, {}, 200);
   await drive("ready", {}, {}, 200);
+  await drive("metrics", {}, { headers: admin }, 200);
+  await drive("metrics", {}, {}, 401);
   assertEquals([...driven].sort(), Object.keys(OPERATIONS).sort());
 });
 
@@ -221,7 +244,13 @@ async function hasCurl(): Promise<boolean> {
 testIsolates(
   "every command of asyncapi.yaml is answered as it says, and so is what is told by itself",
   async () => {
-    await using server = await startServer();
+    const secret = "a secret of at least thirty-two characters";
+    const jwtSecretFile = await Deno.makeTempFile();
+    await Deno.writeTextFile(jwtSecretFile, secret);
+    const token = (claims: JWTPayload) =>
+      new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
+        .sign(new TextEncoder().encode(secret));
+    await using server = await startServer({ jwtSecretFile });
     await using client = await NativeClient.open(server);
     await using other = await NativeClient.open(server);
     const driven = new Set<string>();
@@ -244,7 +273,7 @@ testIsolates(
         kind,
       );
     };
-    const hello = await drive("hello", { name: "Ada" });
+    const hello = await drive("hello", { name: "Ada", token: await token({ sub: "ada" }) });
     const { epoch, seq } = Object(hello.hello);
     await drive("subscribe", { channel: "room:a", since: { epoch, seq }, presence: true });
     await drive("subscribe", { channel: "room:b", since: { epoch: "x", seq: 0 }, history: 2 });
@@ -263,8 +292,11 @@ testIsolates(
     await drive("unsubscribe", { channel: "room:a" });
     await drive("ping", {});
     await drive("refresh", { token: "x" });
-    // It needs a token of a program: tests/tokens_test.ts has one.
-    assertEquals(Object.keys(SCHEMAS).filter((verb) => !driven.has(verb)), ["refresh"]);
+    assertEquals(driven.has("refresh"), false);
+    const exp = Math.floor(Date.now() / 1000) + 60;
+    await drive("refresh", { token: await token({ sub: "ada", exp }) });
+    await drive("refresh", { token: await token({ sub: "ada" }) });
+    assertEquals(Object.keys(SCHEMAS).filter((verb) => !driven.has(verb)), []);
     const restarted = server.restart();
     await told("closing");
     await restarted;
@@ -300,6 +332,7 @@ Deno.test("what is described is what is read: fields, required or not, of every 
   BODIES.withdraw.options.forEach((option, i) =>
     assertEquals(fieldsOf(schemas.Withdrawal.oneOf[i]), entriesOf(option))
   );
+  assertEquals(fieldsOf(schemas.MuteUntil), entriesOf(BODIES.mute));
   const named = (path: string) =>
     Object.fromEntries(
       openapi.paths[path].get.parameters.filter((one: { in: string }) => one.in === "query")
@@ -308,6 +341,7 @@ Deno.test("what is described is what is read: fields, required or not, of every 
     );
   assertEquals(named("/api/channels/{channel}/messages"), entriesOf(QUERIES.messages));
   assertEquals(named("/api/channels"), entriesOf(QUERIES.channels));
+  assertEquals(named("/api/mutes"), entriesOf(QUERIES.mutes));
   for (const [verb, schema] of Object.entries(SCHEMAS)) {
     const { properties } = asyncapi.components.messages[verb].payload;
     assertEquals(fieldsOf(properties[verb]), entriesOf(schema), verb);

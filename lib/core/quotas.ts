@@ -18,7 +18,7 @@ const SHORT_RETRY = 2000;
 
 interface Held {
   readonly address: string;
-  readonly account: string | null;
+  account: string | null;
   /** Until when all that it publishes is refused, so that its order holds. */
   refusedUntil: number;
 }
@@ -78,6 +78,11 @@ export class Quotas {
     return this.#connections;
   }
 
+  /** The accounts of all connections. */
+  get accounts(): Iterable<string> {
+    return this.#ofAccount.keys();
+  }
+
   /** How many names are kept for all that is counted; for tests and metrics. */
   get names(): number {
     const buckets = [this.#published, this.#publishedFrom, this.#created, this.#guessed];
@@ -118,6 +123,21 @@ export class Quotas {
     held.set(connection, { address, account, refusedUntil: 0 });
     this.#count(address, account, 1);
     return undefined;
+  }
+
+  /**
+   * A connection turns out to be another account's, by the token in its greeting.
+   *
+   * @param edge Where.
+   * @param connection Which.
+   * @param account Whose.
+   */
+  identify(edge: number, connection: string, account: string): void {
+    const held = this.#held.get(edge)?.get(connection);
+    if (held === undefined || held.account === account) return;
+    this.#count(held.address, held.account, -1);
+    held.account = account;
+    this.#count(held.address, account, 1);
   }
 
   /**

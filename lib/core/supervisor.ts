@@ -221,6 +221,11 @@ export class Supervisor {
     for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "access", access });
   }
 
+  /** Has all edges look who is muted. */
+  moderate(): void {
+    for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "mutes" });
+  }
+
   /**
    * Counts who reads what, in all edges; one that doesn't answer in time isn't counted.
    *

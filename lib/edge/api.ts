@@ -16,13 +16,12 @@ import {
   mayNotRead,
   NEEDS_ACCOUNT,
   needsAccount,
+  needsAdmin,
   publishAs,
   valueOf,
   withRate,
 } from "./rules.ts";
 import { byteLength, type EdgeParts } from "./session.ts";
-
-const NEEDS_ADMIN = "This needs the admin token";
 
 /**
  * Lists what the API offers.
@@ -230,11 +229,6 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
     : { account: body.account, before: body.before ?? Math.floor(edge.clock() / 1000) + 1 };
   const refusal = await ask(edge.bus, { op: "withdraw", tokens });
   return refusal === undefined ? json(tokens, 201) : problem(refusal);
-}
-
-function needsAdmin({ account, admin }: Who): Response | undefined {
-  if (admin) return undefined;
-  return account === null ? unauthorized(NEEDS_ADMIN) : problem(refuse("forbidden", NEEDS_ADMIN));
 }
 
 const NO_CHANNEL = refuse("bad_request", "A channel is push:NAME, room:NAME or dm:A.B");

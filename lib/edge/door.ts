@@ -29,7 +29,7 @@ const SAFE = ["GET", "HEAD", "OPTIONS"];
 
 // What programs use from pages of other origins.
 const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
-const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After";
+const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 const ALLOWED =
   "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Message, Title, Priority, Tags, Click, X-Message, X-Title, X-Priority, X-Tags, X-Click";
 

@@ -4,6 +4,7 @@ import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
+import { MOST_MUTES } from "../limits.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../metrics.ts";
 import { Grants } from "./grants.ts";
@@ -59,6 +60,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const hub = new Hub(bus, reader, place.seq, undefined, counters);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const grants = new Grants(access, clock, lastLine);
+  access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(
     { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {

@@ -5,6 +5,7 @@ import { isLoopback } from "../address.ts";
 import type { Readers } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
+import { MOST_MUTES } from "../limits.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
@@ -20,7 +21,9 @@ import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
+import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
@@ -61,6 +64,8 @@ const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
 /** An edge that serves. */
 export class EdgeServer {
   readonly #edge: EdgeParts;
+  // The same for requests: what they begin is refused once this leaves.
+  readonly #requests: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
   readonly #server: Listener;
@@ -81,9 +86,10 @@ export class EdgeServer {
    */
   constructor(edge: EdgeParts, options: ServeOptions) {
     this.#edge = edge;
+    this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
     this.#online = new OnlineList(edge);
-    this.#sockets = new Sockets(edge);
+    this.#sockets = new Sockets(this.#requests);
     this.#door = new Door(options);
     this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
@@ -132,6 +138,16 @@ export class EdgeServer {
   renew(settings: AccessSettings): void {
     this.#edge.access.renew(settings);
     this.#edge.grants.review();
+  }
+
+  /** Others are muted now: reads who. */
+  moderate(): void {
+    const { access, clock, hub } = this.#edge;
+    try {
+      access.mute(hub.reader.mutes(clock(), "", MOST_MUTES));
+    } catch (error) {
+      log.error("log.unreadable", { error: String(error) });
+    }
   }
 
   /** Refuses new work from now on; what was accepted goes on. */
@@ -236,12 +252,12 @@ export class EdgeServer {
       {
         path: "/send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => send(request, who, caller, this.#edge),
+        handle: (request, who, caller) => send(request, who, caller, this.#requests),
       },
       {
         path: "/msg_send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => sendChat(request, who, caller, this.#edge),
+        handle: (request, who, caller) => sendChat(request, who, caller, this.#requests),
       },
       {
         path: "/token{/}?",
@@ -271,9 +287,10 @@ export class EdgeServer {
                 this.#notFound(),
           ),
       },
-      ...apiPoints(this.#edge),
-      ...eventPoints(this.#edge, this.#sockets),
-      ...pushPoints(this.#edge, this.#sockets),
+      ...apiPoints(this.#requests),
+      ...moderationPoints(this.#requests),
+      ...eventPoints(this.#requests, this.#sockets),
+      ...pushPoints(this.#requests, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
       {
@@ -302,13 +319,6 @@ export class EdgeServer {
       const sentence = `${request.method} isn't done here, only ${methods.join(" and ")}`;
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
-    const health = path === "/healthz" || path === "/readyz";
-    if (this.#leaving && !health) {
-      return problem({
-        ...refuse("unavailable", "The server is going away, come back"),
-        retry: 2000,
-      });
-    }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
     if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
@@ -318,7 +328,13 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    // What comes while it leaves gets all other refusals first; what was taken before is answered.
+    const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
     const response = await handle(request, found.who, caller, decoded(groups));
+    if (late && response.status < 400) {
+      await response.body?.cancel();
+      return problem(LEAVING);
+    }
     if (request.method !== "HEAD" || response.body === null) return response;
     const { byteLength } = await response.arrayBuffer();
     response.headers.set("content-length", String(byteLength));

@@ -248,7 +248,9 @@ export class NativeSession implements Session {
     if (name !== undefined && !this.#fits(id, name)) return;
     this.#become(who);
     const { account } = who;
-    if (name === undefined || account === null) {
+    // Whoever is muted comes in to read, by the name that it has.
+    const muted = this.#edge.access.muted(who) !== undefined;
+    if (name === undefined || account === null || muted) {
       // Whoever was greeted exists, so that others may write to it.
       return this.#record(() =>
         this.#done(id, () => {
@@ -425,6 +427,9 @@ export class NativeSession implements Session {
     const { account } = this.#who;
     if (account === null) return this.#fail(id, refuse("forbidden", "The admin has no name"));
     if (!this.#fits(id, name)) return;
+    // A name is said to everyone.
+    const muted = this.#edge.access.muted(this.#who);
+    if (muted !== undefined) return this.#fail(id, muted);
     this.#propose(
       id,
       { kind: "rename", account, name },
@@ -459,10 +464,9 @@ export class NativeSession implements Session {
   }
 
   #may(id: number, action: "read" | "publish", channel: string): boolean {
-    if (this.#edge.access.may(this.#who, action, channel)) return true;
-    const verb = action === "read" ? "read" : "publish in";
-    this.#fail(id, refuse("forbidden", `You may not ${verb} ${channel}`));
-    return false;
+    const refusal = this.#edge.access.refusal(this.#who, action, channel);
+    if (refusal !== undefined) this.#fail(id, refusal);
+    return refusal === undefined;
   }
 
   #done(id: number, line: () => string): void {

@@ -40,6 +40,8 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
         return tell({ kind: "readers", ask: message.ask, readers: edge.server.readers });
       case "access":
         return edge.server.renew(message.access);
+      case "mutes":
+        return edge.server.moderate();
       case "leave":
         return void leave(edge, message.farewell);
     }

@@ -10,6 +10,12 @@ export const MOST_TOGETHER = 100;
 /** The most channels that one answer lists. */
 export const MOST_CHANNELS = 1000;
 
+/** The most mutes that one answer lists. */
+export const MOST_LISTED = 1000;
+
+// The last one that a Date can have.
+const LAST_TIME = 8.64e15;
+
 const jti = v.pipe(
   text("an id"),
   v.check((id) => id !== "" && id.length <= 256, "1 to 256 characters"),
@@ -49,6 +55,10 @@ export const BODIES = {
     fields({ jti }),
     fields({ account, before: v.optional(before) }),
   ], '{"jti": text} or {"account": text, "before"?: seconds}'),
+  /** Of `PUT /api/accounts/{account}/mute`. */
+  mute: fields({
+    until: v.optional(whole("milliseconds since 1970", 0, LAST_TIME)),
+  }),
 };
 
 /** The queries of requests, whose values are texts. */
@@ -63,6 +73,11 @@ export const QUERIES = {
   channels: fields({
     after: v.optional(text("a channel")),
     limit: v.optional(inDigits(whole("channels", 1, MOST_CHANNELS))),
+  }),
+  /** Of `GET /api/mutes`. */
+  mutes: fields({
+    after: v.optional(text("an account")),
+    limit: v.optional(inDigits(whole("mutes", 1, MOST_LISTED))),
   }),
 };
 
@@ -97,7 +112,10 @@ export function readBodyAs<T>(schema: v.GenericSchema<unknown, T>, json: string)
   }
   // Around `data` there is an object, and where many come together an array.
   const fault = faultIn(value, MAX_DEPTH + (Array.isArray(value) ? 2 : 1));
-  return fault === undefined ? check(schema, value, "the body") : bad(`The body ${fault}`);
+  if (fault !== undefined) return bad(`The body ${fault}`);
+  // To the schema a list without entries is an object without fields.
+  const list = Array.isArray(value) && schema.type === "strict_object";
+  return list ? bad("The body must be an object") : check(schema, value, "the body");
 }
 
 /**

@@ -75,6 +75,7 @@ export const READS: readonly [string, ...string[]] = [
   "/api/channels/room:lobby/messages?limit=20&before=100",
   "/api/channels/push%3Aall/presence",
   "/api/channels?after=push:a&limit=3",
+  "/api/mutes?after=ada&limit=3",
   "/api/me",
   "/docs",
   "/openapi.yaml",

@@ -28,6 +28,8 @@ const api = (name: string): Shown => ["tests/api_test.ts", name];
 const events = (name: string): Shown => ["tests/events_test.ts", name];
 const push = (name: string): Shown => ["tests/push_test.ts", name];
 const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
+const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
+const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
 const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
@@ -148,6 +150,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
       quotas("M11:"),
       quotas("of buckets so many are kept"),
       limits("an address brings so many accounts"),
+      accounts("M11:"),
+      mutes("so many are muted at once"),
     ],
   },
   M12: {
@@ -191,8 +195,12 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   I5: {
     about: "a token withdrawn, an account muted",
-    shown: [tokens("I5:"), tokens("the admin token changes with its file")],
-    open: "muting comes with moderation",
+    shown: [
+      tokens("I5:"),
+      tokens("the admin token changes with its file"),
+      mutes("I5:"),
+      mutes("the account of a token can be muted"),
+    ],
   },
   L1: {
     about: "readers that stop",
