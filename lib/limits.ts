@@ -29,6 +29,8 @@ export interface Limits {
   readonly perAccount: number;
   /** Handshakes that were answered and aren't open yet; 0 for no limit. */
   readonly handshakes: number;
+  /** Sockets of one isolate that were closed and whose clients don't go, before it is replaced; 0 for no limit. */
+  readonly stuck: number;
   /** Accounts a minute that one address brings into being, the loopback aside; 0 for no limit. */
   readonly newAccounts: number;
 }
@@ -58,6 +60,7 @@ export const DEFAULT_LIMITS: Limits = {
   perAddress: 100,
   perAccount: 100,
   handshakes: 5000,
+  stuck: 1000,
   newAccounts: 60,
 };
 

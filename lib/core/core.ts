@@ -131,6 +131,15 @@ export class Core {
     this.#quotas.renew(settings.limits);
   }
 
+  /**
+   * Refuses new connections, or lets them in again; all else goes on.
+   *
+   * @param refusing Whether to refuse them.
+   */
+  refuseNew(refusing: boolean): void {
+    this.#quotas.refuseNew(refusing);
+  }
+
   /** Stops its timers; it takes nothing more in, and tells nothing more. */
   close(): void {
     this.#closed = true;

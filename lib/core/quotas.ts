@@ -13,6 +13,9 @@ const AFTER_REFUSAL = 5;
 // How long a newcomer waits who found the server full, or too many of its own.
 const FULL_RETRY = 5000;
 
+// Who comes while memory is short finds room soon: what takes it is ended.
+const SHORT_RETRY = 2000;
+
 interface Held {
   readonly address: string;
   readonly account: string | null;
@@ -28,6 +31,7 @@ export class Quotas {
   readonly #ofAddress = new Map<string, number>();
   readonly #ofAccount = new Map<string, number>();
   #connections = 0;
+  #short = false;
   #published: Buckets;
   #publishedFrom: Buckets;
   #created: Buckets;
@@ -60,6 +64,15 @@ export class Quotas {
     if (limits.newAccounts !== newAccounts) this.#created = fresh.#created;
   }
 
+  /**
+   * Refuses all newcomers, or lets them in again.
+   *
+   * @param refusing Whether to refuse them: memory is short.
+   */
+  refuseNew(refusing: boolean): void {
+    this.#short = refusing;
+  }
+
   /** How many connections there are. */
   get connections(): number {
     return this.#connections;
@@ -87,6 +100,10 @@ export class Quotas {
   ): Refusal | undefined {
     const { connections, perAddress, perAccount } = this.#limits;
     const from = isLoopback(address) ? undefined : countedAs(address);
+    if (this.#short) {
+      const sentence = "The server is short of memory, come back later";
+      return { ...refuse("unavailable", sentence), retry: SHORT_RETRY };
+    }
     if (reached(this.#connections, connections)) {
       return { ...refuse("unavailable", "The server is full, come back later"), retry: FULL_RETRY };
     }

@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../access.ts";
 import { BEAT, type Readers } from "../bus.ts";
+import type { Series } from "../counters.ts";
 import {
   type EdgeSettings,
   type Farewell,
@@ -14,6 +15,7 @@ import {
 import { type Level, log } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { type Load, loadOf } from "./guard.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
 export const HANG = 5000;
@@ -32,6 +34,7 @@ const STEADY = 60_000;
 
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
+const CUT_LIMIT = 100;
 const LEAVE_ALL_LIMIT = 9000;
 
 // How long edges have to tell who reads there, in milliseconds.
@@ -69,6 +72,8 @@ interface Isolate {
   readonly since: number;
   /** When it last gave a sign of life. */
   alive: number;
+  /** What it told of itself then. */
+  gauges: Series;
   serving: boolean;
   /** It was told to leave: its end is no death. */
   leaving: boolean;
@@ -135,8 +140,13 @@ export class Supervisor {
 
   /** The edges that serve. */
   get edges(): readonly number[] {
+    return this.loads.map(({ edge }) => edge);
+  }
+
+  /** What is known of each of them. */
+  get loads(): readonly Load[] {
     return [...this.#isolates.values()].filter(({ serving, leaving }) => serving && !leaving)
-      .map(({ edge }) => edge);
+      .map(({ edge, gauges }) => loadOf(edge, gauges));
   }
 
   /**
@@ -166,6 +176,22 @@ export class Supervisor {
     } finally {
       this.#replaced.delete(edge);
     }
+  }
+
+  /**
+   * Ends an edge within a moment, for the sake of what it holds, while another begins in its place; one that is being replaced as
+   * well.
+   *
+   * @param edge Which.
+   */
+  async cut(edge: number): Promise<void> {
+    const old = this.#isolates.get(edge);
+    if (old === undefined || this.#stopping) return;
+    if (!old.leaving && !this.#replaced.has(edge)) {
+      this.#replacements += 1;
+      log.info("edge.replaced", { edge, by: this.#open(old.slot).edge });
+    }
+    await this.#leave(old, LEAVE_ONE, CUT_LIMIT);
   }
 
   /**
@@ -269,6 +295,7 @@ export class Supervisor {
       }),
       since: now,
       alive: now,
+      gauges: {},
       serving: false,
       leaving: false,
       served: Promise.withResolvers(),
@@ -297,6 +324,7 @@ export class Supervisor {
         });
         return;
       case "beat":
+        isolate.gauges = message.counts.gauges;
         if (this.#isolates.has(isolate.edge)) {
           this.#parts.metrics.take(isolate.edge, message.counts);
         }

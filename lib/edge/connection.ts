@@ -104,6 +104,11 @@ export class Connection implements Subscriber {
     return this.#open;
   }
 
+  /** How many bytes its socket holds that the network hasn't taken; of one that was closed too. */
+  get unsent(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   /** How many answers wait for room in the socket. */
   get waiting(): number {
     return this.#answers.length;

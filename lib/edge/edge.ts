@@ -71,7 +71,12 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     server,
     counts: () => ({
       totals: counters.totals,
-      gauges: { ...server.gauges, ...lagOf(place.name, lag.seconds), isolates: 1 },
+      gauges: {
+        ...server.gauges,
+        ...lagOf(place.name, lag.seconds),
+        heap_bytes: Deno.memoryUsage().heapUsed,
+        isolates: 1,
+      },
     }),
     close: () => parts.dispose(),
   };

@@ -49,6 +49,9 @@ const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
 
+// What is said last has so long to get out of sockets that take something.
+const CUT_GRACE = 100;
+
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
 const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
 
@@ -61,6 +64,7 @@ export class EdgeServer {
   readonly #sockets: Sockets;
   readonly #door: Door;
   readonly #gate: Gate;
+  readonly #cut = new AbortController();
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
@@ -82,6 +86,7 @@ export class EdgeServer {
     const routed = route(this.#routes(), () => this.#notFound());
     const { unix, host: hostname, port, reusePort, tls } = options;
     const both = {
+      signal: this.#cut.signal,
       onListen: () => {},
       onError: (error: unknown) => {
         log.error("request.failed", { error: String(error) });
@@ -145,10 +150,22 @@ export class EdgeServer {
     }
     // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
     for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
-    await Promise.race([this.#server.shutdown(), late]);
-    clearTimeout(timer);
+    await intime(this.#server.shutdown());
+  }
+
+  /**
+   * Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
+   *
+   * @param farewell What is said to them.
+   */
+  async cut({ retry }: Farewell): Promise<void> {
+    this.#leaving = true;
+    for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
+    await new Promise((resolve) => setTimeout(resolve, CUT_GRACE));
+    // Deno says of sockets that are cut that nothing is unsent: they are lost.
+    for (const connection of this.#sockets.connections) connection.end(true);
+    this.#cut.abort();
+    await intime(this.#server.finished);
   }
 
   async #guard(
@@ -419,6 +436,13 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
   } catch {
     throw new HttpRefused(400, "bad_request", "The address isn't UTF-8 in percent encoding");
   }
+}
+
+async function intime(end: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
+  await Promise.race([end, late]);
+  clearTimeout(timer);
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {

@@ -82,6 +82,7 @@ export class Sockets {
       connections: this.size - closing,
       stuck_sockets: closing,
       slow_readers: this.#edge.hub.waiting,
+      unsent_bytes: this.connections.reduce((sum, { unsent }) => sum + unsent, 0),
     };
   }
 

@@ -71,6 +71,18 @@ export class RawWebSocket implements Disposable {
   }
 
   /**
+   * Sends a part of a message that goes on.
+   *
+   * @param payload At most 65,535 bytes.
+   * @param first Whether the message begins with it.
+   */
+  async sendPart(payload: Uint8Array, first: boolean): Promise<void> {
+    const frame = maskedFrame(first ? TEXT : 0, payload);
+    frame[0] = (frame[0] ?? 0) & 0x0f;
+    await this.#write(frame);
+  }
+
+  /**
    * Reads what has come, at least something, and answers pings.
    *
    * @param onText Takes each text frame.
