@@ -8,7 +8,7 @@ import { cookieFrom, pause, spawnServer, within } from "./helpers/child_server.t
 const CHANNEL = "push:crowd";
 /** Only those who stop read it: it fills their sockets and what the system holds for them. */
 const FILL = "push:fill";
-const FILL_MESSAGES = 150;
+const FILL_MESSAGES = 80;
 const FILL_TEXT = "x".repeat(40_000);
 const MANY = 200;
 const SLOW = 100;
@@ -58,12 +58,14 @@ Deno.test("L1: a hundred of three hundred readers stop reading: memory stays bou
     await publisher.publish(CHANNEL, RATE, 1);
     const before = watch.resident;
 
-    // 6 MB for each of the hundred, of which nobody takes more than what fits into buffers.
+    // 3.2 MB for each of the hundred, of which nobody takes more than what fits into buffers.
     await publisher.fill(FILL, FILL_MESSAGES, FILL_TEXT);
     crowd.measuring = true;
     await publisher.publish(CHANNEL, RATE, SECONDS);
     await all(many, publisher.published, "what the others are due");
     crowd.measuring = false;
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    assertEquals(/^fanfare_slow_readers (\d+)$/m.exec(metrics)?.[1], String(SLOW));
     const most = Math.max(...watch.memory, watch.resident);
     assertLess(most - before, 150);
     assertLess(crowd.latencies.at(0.99), 500);
