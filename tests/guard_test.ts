@@ -178,6 +178,7 @@ for (const workers of [2, 0]) {
       await pause(500);
       writing.abort();
       const seqs = await within(published, 10_000, "the publisher's end");
+      // One whose isolate went while it was asking must not be left hanging.
       const answers = await within(knocked, 5000, "the last answer at the door");
       const whole = async () => {
         while (follower.seqs.length < seqs.length) await pause(10);
