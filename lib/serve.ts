@@ -229,8 +229,14 @@ async function openOne(
     free: () => edge.replace(),
     async renew(next) {
       if (isSame(told, next)) return;
-      await edge.renew(next);
+      const before = told;
       told = next;
+      try {
+        await edge.renew(next);
+      } catch (error) {
+        told = { ...before, access: told.access };
+        throw error;
+      }
     },
     renewAccess(access) {
       told = { ...told, access };
@@ -303,10 +309,10 @@ async function openMany(
     loads: () => supervisor.loads,
     free: (edge, urgent) => urgent ? supervisor.cut(edge) : supervisor.replace(edge),
     async renew(next) {
-      await supervisor.renew(next, loggingLevel());
-      if (isSame(told, next)) return;
+      const changed = !isSame(told, next);
       told = next;
-      await replace();
+      await supervisor.renew(changed ? next : undefined, loggingLevel());
+      await supervisor.replaceOld();
     },
     renewAccess(access) {
       told = { ...told, access };

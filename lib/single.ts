@@ -102,12 +102,15 @@ export class SingleEdge {
    */
   renew(settings: EdgeSettings): Promise<void> {
     const next = { ...settings, port: this.#settings.port };
+    // What is told of access from now on, while the old one leaves, counts more than what stands there.
+    this.#settings = { ...this.#settings, access: settings.access };
     return this.#again(
       (server) => server.leave(LEAVE_ONE),
       async () => {
         try {
-          this.#edge = await startEdge(next, this.#parts.place());
-          this.#settings = next;
+          const { access } = this.#settings;
+          this.#edge = await startEdge({ ...next, access }, this.#parts.place());
+          this.#settings = { ...next, access: this.#settings.access };
         } catch (error) {
           this.#edge = await this.#begin(this.#settings);
           throw error;

@@ -71,6 +71,8 @@ interface Isolate {
   readonly slot: Slot;
   readonly worker: Worker;
   readonly since: number;
+  /** How often settings had changed when it was started. */
+  readonly age: number;
   /** When it last gave a sign of life. */
   alive: number;
   /** What it told of itself then. */
@@ -87,8 +89,9 @@ export class Supervisor {
   #parts: SupervisorParts;
   readonly #isolates = new Map<number, Isolate>();
   readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
-  // Edges for which another is being started.
-  readonly #replaced = new Set<number>();
+  // Edges for which another is being started, and the end of that.
+  readonly #replaced = new Map<number, Promise<void>>();
+  #age = 0;
   #edges = 0;
   #port: number;
   #asks = 0;
@@ -159,7 +162,33 @@ export class Supervisor {
   async replace(edge: number): Promise<void> {
     const old = this.#isolates.get(edge);
     if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
-    this.#replaced.add(edge);
+    const done = this.#replace(old);
+    this.#replaced.set(edge, done);
+    await done;
+  }
+
+  /**
+   * Replaces all edges that were started with settings of before, one after the other. Those that are starting are waited for:
+   * they were told what was right then.
+   */
+  async replaceOld(): Promise<void> {
+    const tried = new Set<Isolate>();
+    for (;;) {
+      await Promise.all(this.#replaced.values());
+      const old = [...this.#isolates.values()].find((isolate) =>
+        isolate.age < this.#age && !isolate.leaving && !tried.has(isolate)
+      );
+      if (old === undefined || this.#stopping) return;
+      await old.served.promise.catch(() => {});
+      // Meanwhile another may have begun to take its place.
+      if (this.#replaced.has(old.edge)) continue;
+      tried.add(old);
+      await this.replace(old.edge);
+    }
+  }
+
+  async #replace(old: Isolate): Promise<void> {
+    const { edge } = old;
     const next = this.#open(old.slot);
     // It isn't one of those that have to be there before it serves: where it can't, the old one goes on.
     next.leaving = true;
@@ -196,14 +225,15 @@ export class Supervisor {
   }
 
   /**
-   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started. It ends once
-   * the edges log at that level.
+   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started, such as by
+   * {@linkcode replaceOld}. It ends once the edges log at that level.
    *
-   * @param settings What edges are told.
+   * @param settings What edges are told; undefined where that is the same as before.
    * @param logLevel The least that is logged.
    */
-  async renew(settings: EdgeSettings, logLevel: Level | undefined): Promise<void> {
-    this.#parts = { ...this.#parts, settings, logLevel };
+  async renew(settings: EdgeSettings | undefined, logLevel: Level | undefined): Promise<void> {
+    if (settings !== undefined) this.#age += 1;
+    this.#parts = { ...this.#parts, settings: settings ?? this.#parts.settings, logLevel };
     if (logLevel === undefined) return;
     for (const isolate of this.#isolates.values()) {
       this.#tell(isolate, { kind: "level", level: logLevel });
@@ -303,6 +333,7 @@ export class Supervisor {
         resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
       }),
       since: now,
+      age: this.#age,
       alive: now,
       gauges: {},
       serving: false,
