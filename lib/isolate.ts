@@ -33,6 +33,8 @@ export interface Farewell {
   readonly retry: number;
   /** Whether nothing is waited for: what sockets hold has to be free. */
   readonly cut?: boolean;
+  /** Whether its isolate goes on without it: connections that didn't end would stay, and nobody would know of them. */
+  readonly stays?: boolean;
 }
 
 /** How a whole server leaves: no storm when it goes, and none when it comes back. */
@@ -40,6 +42,9 @@ export const LEAVE_ALL: Farewell = { spread: 5000, retry: 1000 };
 
 /** How one edge of several leaves: the others have room, and its clients shall hardly notice. */
 export const LEAVE_ONE: Farewell = { spread: 0, retry: 100 };
+
+/** How the only edge leaves for another in its isolate. */
+export const LEAVE_WITHIN: Farewell = { ...LEAVE_ONE, stays: true };
 
 /** How an edge leaves for the sake of what it holds. */
 export const CUT_ONE: Farewell = { ...LEAVE_ONE, cut: true };

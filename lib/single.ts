@@ -5,7 +5,7 @@ import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
 import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
 import type { EdgeServer } from "./edge/server.ts";
-import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
+import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_WITHIN } from "./isolate.ts";
 import { log } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -105,7 +105,7 @@ export class SingleEdge {
     // What is told of access from now on, while the old one leaves, counts more than what stands there.
     this.#settings = { ...this.#settings, access: settings.access };
     return this.#again(
-      (server) => server.leave(LEAVE_ONE),
+      (server) => server.leave(LEAVE_WITHIN),
       async () => {
         try {
           const { access } = this.#settings;

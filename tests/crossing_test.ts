@@ -1,7 +1,16 @@
 /** What happens at the same time: edges that are replaced, settings that are read again, the guard, the end. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
+import { directBus } from "../lib/bus.ts";
+import { Core } from "../lib/core/core.ts";
+import { localSequencer } from "../lib/core/sequencer.ts";
+import type { EdgeSettings } from "../lib/isolate.ts";
+import { Log } from "../lib/log/log.ts";
+import { Metrics } from "../lib/metrics.ts";
+import { SingleEdge } from "../lib/single.ts";
 import { pause, within } from "./helpers/child_server.ts";
-import { connect, sendAll, written } from "./helpers/raw_http.ts";
+import { UNBOUNDED } from "./helpers/limits.ts";
+import { tempFolder } from "./helpers/log.ts";
+import { connect, type RawAnswer, readAnswer, sendAll, written } from "./helpers/raw_http.ts";
 import { startServer, type TestServer } from "./helpers/server.ts";
 
 const ORIGIN = "https://other.example";
@@ -64,25 +73,82 @@ async function dawdle({ host }: TestServer): Promise<Deno.TcpConn> {
 }
 
 Deno.test("a token that changes while the only edge is renewed holds for the one that comes", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fanfare-test-" });
-  const adminTokenFile = `${folder}/token`;
-  await Deno.writeTextFile(adminTokenFile, "the first of the tokens");
-  await using server = await startServer({ workers: 0, adminTokenFile });
-  using _ = await dawdle(server);
-  const renewing = server.renew({ adminTokenFile, origins: [ORIGIN] });
-  // The old one has read the file for the last time.
-  for (let leaves = false; !leaves;) {
-    await connect(server.host).then((conn) => conn.close(), () => leaves = true);
-    await pause(10);
-  }
-  await Deno.writeTextFile(adminTokenFile, "the second of the tokens");
+  using folder = tempFolder();
+  const log = new Log(`${folder.path}/log.db`, () => "epoch");
+  const bus = directBus();
+  const sequencer = localSequencer(log, Date.now);
+  const now = () => performance.now();
+  const core = new Core({ bus: bus.core, log, sequencer, now, limits: UNBOUNDED });
+  const access = {
+    key: new Uint8Array(32),
+    adminToken: "the first of the tokens",
+    open: false,
+    tokens: { accountClaim: "sub", withdrawn: [] },
+  };
+  const settings: EdgeSettings = {
+    ...{ log: `${folder.path}/log.db`, access, limits: UNBOUNDED, trustProxy: false },
+    ...{ host: "127.0.0.1", port: 0, tls: undefined, unix: undefined, pages: undefined },
+    ...{ origins: [], tracing: false },
+  };
+  const place = { bus: bus.edge, clock: Date.now, reusePort: false, name: "core" };
+  const edge = await SingleEdge.start(settings, {
+    place: () => ({ ...place, seq: log.seq, metrics: () => Promise.resolve("") }),
+    metrics: new Metrics(),
+    giveUp: () => {},
+  });
+  // The first token is what the settings are read with.
+  const renewing = edge.renew({ ...settings, origins: [ORIGIN] });
+  edge.renewAccess({ ...access, adminToken: "the second of the tokens" });
   await renewing;
-  const status = async (which: string) => {
+  const { address } = edge;
+  const port = "port" in address ? address.port : 0;
+  const statuses = ["first", "second"].map(async (which) => {
     const headers = { authorization: `Bearer the ${which} of the tokens` };
-    const response = await fetch(`${server.url}/api/channels`, { headers });
+    const response = await fetch(`http://127.0.0.1:${port}/api/channels`, { headers });
     await response.body?.cancel();
     return response.status;
-  };
-  assertEquals([await status("first"), await status("second")], [401, 200]);
-  await Deno.remove(folder, { recursive: true });
+  });
+  assertEquals(await Promise.all(statuses), [401, 200]);
+  await edge.leave();
+  await core.settle();
+  core.close();
+  edge.close();
+  log.close();
+});
+
+/** What an answer has to have, whoever gave it and however late. */
+function assertComesBack({ status, headers }: RawAnswer): void {
+  const has = ["retry-after", "x-content-type-options"].map((name) => headers.get(name));
+  assertEquals([status, ...has], [503, "2", "nosniff"]);
+  assertMatch(headers.get("x-request-id") ?? "", /^[0-9a-f]{12}$/);
+}
+
+/** Reads until a connection ends. */
+async function ended(conn: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  while (await conn.read(buffer).catch(() => null) !== null);
+}
+
+for (const workers of [0, 1]) {
+  Deno.test(`a body that is still coming when its edge leaves is taken, and one that doesn't come is told to come back (${workers} isolates)`, async () => {
+    await using server = await startServer({ workers, maxMemory: 0 });
+    using goesOn = await dawdle(server);
+    using stops = await dawdle(server);
+    const renewing = server.renew({ origins: [ORIGIN] });
+    await sendAll(goesOn, new TextEncoder().encode(" end"));
+    assertEquals((await readAnswer(goesOn)).status, 201);
+    assertComesBack(await readAnswer(stops));
+    await renewing;
+    await within(ended(stops), 1000, "its connection to end");
+  });
+}
+
+Deno.test("a body that is still coming when the guard cuts its edge is told to come back", async () => {
+  await using server = await startServer({ workers: 0, maxMemory: 0 });
+  using stops = await dawdle(server);
+  await server.renew({ maxMemory: CUT });
+  const answer = await readAnswer(stops);
+  assertComesBack(answer);
+  // Whoever publishes has to know that it may be done.
+  assertMatch(answer.body, /may have been done/);
 });

@@ -151,6 +151,15 @@ export class HttpRefused extends Refused {
   }
 }
 
+/** A body that came to no end: its client is gone, or the server goes. */
+export class BodyBroken extends HttpRefused {
+  override name = "BodyBroken";
+
+  constructor() {
+    super(400, "bad_request", "The body broke off");
+  }
+}
+
 type Unpack = (packed: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
 
 const UNPACK: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
@@ -190,10 +199,10 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   }, BODY_TIME);
   try {
     while (reader !== undefined) {
-      // It throws where the client is gone, and with it whoever could be told.
+      // It throws where the client is gone, and with it whoever could be told; and where the server is shut down.
       const { done, value } = await reader.read().catch(() => BROKEN);
       if (late) throw new HttpRefused(408, "bad_request", "The body took too long to come");
-      if (done === undefined) throw new HttpRefused(400, "bad_request", "The body broke off");
+      if (done === undefined) throw new BodyBroken();
       if (done) break;
       size += value.length;
       held += value.length;

@@ -8,6 +8,15 @@ export const LEAVING: Refusal = {
   retry: 2000,
 };
 
+/** What is said to whoever was let in and can't be answered any more: what it began may be committed, or may be soon. */
+export const AWAY: Refusal = {
+  ...refuse(
+    "unavailable",
+    "The server went away before it could answer. What was asked may have been done: ask again, with the same key",
+  ),
+  retry: 2000,
+};
+
 // What a request begins something with; the rest only asks, or ends something.
 const BEGINS: ReadonlySet<Up["op"]> = new Set(["propose", "publish", "admit", "withdraw"]);
 

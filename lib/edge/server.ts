@@ -20,8 +20,8 @@ import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
-import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
-import { LEAVING, untilLeaving } from "./leaving.ts";
+import { BodyBroken, harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
@@ -55,7 +55,7 @@ const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
 
-// Requests of one edge of several have so long from then on.
+// Requests of one edge have so long from then on, where others serve.
 const REQUEST_GRACE = 300;
 
 // What is said last has so long to get out of sockets that take something.
@@ -81,6 +81,8 @@ export class EdgeServer {
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
+  // From here on bodies break off that whole clients send.
+  #ending = false;
 
   /**
    * Begins to serve.
@@ -108,7 +110,7 @@ export class EdgeServer {
       },
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
-      this.#answer(this.#guard(request, routed, remoteAddr));
+      this.#answer(request, this.#guard(request, routed, remoteAddr));
     const open = (again = port): Server =>
       unix === undefined
         ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)
@@ -179,8 +181,14 @@ export class EdgeServer {
     while (connections.some(({ open }) => open) && performance.now() < deadline) {
       await pause(LEAVE_LOOK);
     }
+    if (farewell.stays) {
+      const late = performance.now() + REQUEST_GRACE;
+      while (this.#asking.size > 0 && performance.now() < late) await pause(LEAVE_LOOK);
+      return await this.#cutAll(retry);
+    }
     // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
     for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
+    this.#ending = true;
     const end = this.#server.shutdown();
     // One edge of several has less time: its isolate goes, and would leave them hanging.
     if (farewell.spread === 0) {
@@ -199,7 +207,8 @@ export class EdgeServer {
     this.#sendAway();
     // Deno says of sockets that are cut that nothing is unsent: they are lost.
     for (const connection of this.#sockets.connections) connection.end(true);
-    this.#abort.abort();
+    // One that is shut down already can't be cut any more: its isolate ends.
+    if (!this.#ending) this.#abort.abort();
     await orLate(this.#server.finished, SHUTDOWN_DEADLINE);
   }
 
@@ -208,9 +217,14 @@ export class EdgeServer {
   }
 
   // Deno (2.9.6) never closes a connection whose request isn't answered when its server or its isolate ends: each is answered.
-  #answer(answered: Promise<Response>): Promise<Response> {
+  #answer(request: Request, answered: Promise<Response>): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
-    const away = () => resolve(problem(LEAVING));
+    const away = () => {
+      this.#asking.delete(away);
+      resolve(this.#sealed(request, problem(AWAY)));
+      // What it comes to all the same is nobody's: a stream would wait for a reader.
+      answered.then((late) => late.body?.cancel()).catch(() => {});
+    };
     this.#asking.add(away);
     answered.then(resolve, reject).finally(() => this.#asking.delete(away));
     return promise;
@@ -231,11 +245,17 @@ export class EdgeServer {
       else response = refusal ?? await routed(request);
     } catch (error) {
       if (!(error instanceof HttpRefused)) throw error;
-      response = problem(error.refusal, error.status);
+      const broken = this.#ending && error instanceof BodyBroken;
+      response = broken ? problem(LEAVING) : problem(error.refusal, error.status);
     }
+    return this.#sealed(request, response);
+  }
+
+  // What every answer has, whoever gives it.
+  #sealed(request: Request, response: Response): Response {
     const { status } = response;
     if (status >= 400) {
-      const { address } = caller;
+      const { address = "" } = this.#callers.get(request) ?? {};
       this.#edge.counters.refused("request", status);
       // Whoever was refused can name it, and an operator finds it.
       const id = requestId();
