@@ -305,7 +305,9 @@ Deno.test("so many are muted at once and no more; those whose time is over make 
   assertEquals(await decide("mute", "another"), "unavailable");
   assertEquals(await decide("mute", "next"), "done");
   assertEquals(await decide("unmute", "next"), "done");
-  assertEquals(await decide("mute", "another"), "done");
+  // At once: what is already muted takes no room, and one place is for one.
+  const three = ["m1", "another", "a third"].map((account) => decide("mute", account));
+  assertEquals(await Promise.all(three), ["done", "done", "unavailable"]);
   const reader = new Reader(`${folder.path}/log.db`);
   const mutes = reader.mutes(0, "", 2 * MOST_MUTES);
   assertEquals(mutes.length, MOST_MUTES);

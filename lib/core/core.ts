@@ -75,6 +75,8 @@ export class Core {
   readonly #roll = new Roll();
   // Accounts whose day is about to be written.
   readonly #stamping = new Set<string>();
+  // Accounts that are about to be muted, and weren't.
+  readonly #muting = new Set<string>();
   readonly #known = new Set<string>();
   // Keys that were taken and aren't in the log yet.
   readonly #keys = new Set<string>();
@@ -285,13 +287,19 @@ export class Core {
   #checkMute({ kind, account }: Proposal & { kind: "mute" | "unmute" }): Refusal | undefined {
     const { log: { mutes }, clock = Date.now } = this.#parts;
     const now = clock();
-    const muted = mutes.has(account, now);
+    const muted = this.#isMuted(account);
     if (kind === "unmute") {
       return muted ? undefined : refuse("not_found", `The account "${account}" isn't muted`);
     }
-    return muted || mutes.count(now) < MOST_MUTES
+    // Those that wait to be written count too: all that are decided at once would find the same room.
+    return muted || this.#muting.has(account) || mutes.count(now) + this.#muting.size < MOST_MUTES
       ? undefined
       : refuse("unavailable", `At most ${MOST_MUTES} accounts are muted at once`);
+  }
+
+  #isMuted(account: string): boolean {
+    const { log, clock = Date.now } = this.#parts;
+    return log.mutes.has(account, clock());
   }
 
   // Of what is found right: repeats of a key don't count, and neither does what is said for an account by the server itself.
@@ -379,6 +387,9 @@ export class Core {
     const { proposal } = waiting;
     const key = keyOf(proposal);
     if (key !== undefined) this.#keys.add(key);
+    if (proposal.kind === "mute" && !this.#isMuted(proposal.account)) {
+      this.#muting.add(proposal.account);
+    }
     this.#backlog.add(proposal);
   }
 
@@ -428,6 +439,7 @@ export class Core {
       const key = keyOf(proposal);
       if (key !== undefined) this.#keys.delete(key);
       if (proposal.kind === "account") this.#stamping.delete(proposal.account);
+      if (proposal.kind === "mute") this.#muting.delete(proposal.account);
       if (proposal.kind === "forget") {
         for (const account of proposal.accounts) this.#known.delete(account);
       }
