@@ -16,6 +16,7 @@ import { Watch } from "./bench/figures.ts";
 import {
   type ChildServer,
   cookieFrom,
+  type LogLine,
   pause,
   spawnServer,
   within,
@@ -236,6 +237,26 @@ for (const workers of [2, 0]) {
     for (const conn of stays) conn.close();
   });
 }
+
+Deno.test("a limit below what the server takes by itself is said as what it is, and who asks how it does is answered", async () => {
+  const data = await Deno.makeTempDir({ prefix: "fanfare-test-" });
+  await using server = await spawnServer({
+    data,
+    flags: ["--workers", "0", "--max-memory", "10M"],
+  });
+  const { promise: told, resolve } = Promise.withResolvers<LogLine>();
+  server.onLog = (line) => line.message === "memory.high" && "advice" in line && resolve(line);
+  const host = `127.0.0.1:${await server.listening}`;
+  const { vain, limit, advice } = await within(told, 5000, "the guard to say so");
+  assertEquals([vain, limit, advice], [1, 10 * 1024 ** 2, "raise --max-memory"]);
+  for (const path of ["/healthz", "/readyz", "/metrics"]) {
+    assertEquals((await ask(host, { path })).status, 200, path);
+  }
+  const { status, headers } = await ask(host, { path: "/ws", headers: HANDSHAKE });
+  assertEquals([status, headers.get("retry-after")], [503, "2"]);
+  await server[Symbol.asyncDispose]();
+  await Deno.remove(data, { recursive: true });
+});
 
 /** Has itself closed by a binary frame, and doesn't answer. */
 async function stay(host: string): Promise<Deno.TcpConn> {

@@ -210,17 +210,25 @@ export class Guard implements Disposable {
     const urgent = resident >= limit;
     if (now - this.#acted < (urgent ? SETTLE_URGENT : SETTLE)) return undefined;
     if (!urgent && now - this.#since < PATIENCE) return undefined;
-    return ["memory.replacing", this.#worst(resident - NORMAL * limit, now)];
+    return ["memory.replacing", this.#worst(resident, now)];
   }
 
-  #worst(excess: number, now: number): number | undefined {
+  #worst(resident: number, now: number): number | undefined {
+    const { limit } = this.#parts;
     const loads = this.#parts.loads();
     this.#round ??= Math.max(...loads.map(({ edge }) => edge));
-    const worst = worstOf(loads.filter(({ edge }) => edge <= (this.#round ?? 0)), excess);
+    const worst = worstOf(
+      loads.filter(({ edge }) => edge <= (this.#round ?? 0)),
+      resident - NORMAL * limit,
+    );
     if (worst !== undefined) return worst;
     // It wasn't theirs, or it comes back faster than it goes: whoever is cut again and again shall have some air.
     this.#round = undefined;
-    this.#nextRound = now + Math.min(ROUND * 2 ** this.#rounds++, LONGEST_ROUND);
+    const pause = Math.min(ROUND * 2 ** this.#rounds++, LONGEST_ROUND);
+    this.#nextRound = now + pause;
+    // Nobody is let in until then, and the next round will hardly do better: somebody has to know.
+    const vain = this.#rounds;
+    log.warning("memory.high", { resident, limit, vain, pause, advice: "raise --max-memory" });
     return undefined;
   }
 
