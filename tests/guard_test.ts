@@ -1,5 +1,5 @@
 /** The memory guard: what clients half send or never take can't use up the process, and nobody else loses anything. */
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import {
   CALM,
   Guard,
@@ -248,7 +248,8 @@ Deno.test("a limit below what the server takes by itself is said as what it is, 
   server.onLog = (line) => line.message === "memory.high" && "advice" in line && resolve(line);
   const host = `127.0.0.1:${await server.listening}`;
   const { vain, limit, advice } = await within(told, 5000, "the guard to say so");
-  assertEquals([vain, limit, advice], [1, 10 * 1024 ** 2, "raise --max-memory"]);
+  assertEquals([vain, limit], [1, 10 * 1024 ** 2]);
+  assertMatch(String(advice), /raise --max-memory/);
   for (const path of ["/healthz", "/readyz", "/metrics"]) {
     assertEquals((await ask(host, { path })).status, 200, path);
   }

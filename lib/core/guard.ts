@@ -1,7 +1,8 @@
 /**
  * Watches over the memory of the process and over sockets that don't go (hostile.md, first part): what clients have half sent, and
  * what those who stopped reading have unsent, is held by the runtime, out of our code's sight and reach. Near the limit newcomers are
- * refused; where that doesn't help, the worst edge is replaced, which frees all that it holds.
+ * refused; where that doesn't help, the worst edge is replaced, which frees all that its isolate holds. In the core's own isolate it
+ * doesn't free all: see single.ts.
  */
 import process from "node:process";
 import type { Series } from "../counters.ts";
@@ -35,6 +36,9 @@ export const STUCK_TIME = 5000;
 
 /** How long after a replacement for stuck sockets the next may come, in milliseconds: those who make them shan't set the pace. */
 export const STUCK_PAUSE = 30_000;
+
+// What is left where all edges were replaced in vain.
+const ADVICE = "raise --max-memory; with --workers 0, use --workers 1";
 
 // What a socket costs beside what is unsent in it (design.md section 3).
 const SOCKET_BYTES = 22_000;
@@ -228,7 +232,7 @@ export class Guard implements Disposable {
     this.#nextRound = now + pause;
     // Nobody is let in until then, and the next round will hardly do better: somebody has to know.
     const vain = this.#rounds;
-    log.warning("memory.high", { resident, limit, vain, pause, advice: "raise --max-memory" });
+    log.warning("memory.high", { resident, limit, vain, pause, advice: ADVICE });
     return undefined;
   }
 
