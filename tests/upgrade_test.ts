@@ -22,6 +22,9 @@ for (let version = 1; version <= NEWEST_SCHEMA; version++) {
     }
     const header = new DataView(Deno.readFileSync(`${folder.path}/fanfare.db`).buffer);
     assertEquals(header.getUint32(VERSION_AT), version);
+    // Whoever checks before the first start with a newer program, or an older backup, finds it whole.
+    const before = await runProgram(["check", "--data", folder.path]);
+    assertEquals([before.code, before.stderr], [0, ""]);
     {
       // Whatever day it is.
       const retention = { keep: 0, keepPush: 0, keepBytes: 0 };

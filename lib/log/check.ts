@@ -2,9 +2,9 @@
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
 import { parseChannel } from "../protocol/channel.ts";
 import { examineBeside } from "./examine.ts";
-import { keptIn } from "./feeds.ts";
+import { ALL_PUSHES, keptIn } from "./feeds.ts";
 import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
-import { isWholeSchema } from "./schema.ts";
+import { isWholeSchema, schemaOf } from "./schema.ts";
 
 /** How large a log is. */
 export interface Sizes {
@@ -35,7 +35,7 @@ const STEP = 1000;
 
 /**
  * Checks a log: SQLite's own structure, the checksum of each message, and that each message is in its feeds and no other. It
- * only reads; a server may be writing.
+ * only reads; a server may be writing. A log of an older schema is one that the next start brings to the newest.
  *
  * @param path The log's file.
  * @param progress Told how many messages were read, of how many about.
@@ -59,7 +59,7 @@ export function check(
     for (const row of db.prepare(`PRAGMA integrity_check(${MAX_FAULTS})`).all()) {
       if (row.integrity_check !== "ok") faults.push(String(row.integrity_check));
     }
-    if (!isWholeSchema(db)) faults.push("Its tables aren't those of this version");
+    if (!isWholeSchema(db)) faults.push("Its tables aren't those of its version");
     for (const { seq, found } of readAll(db)) {
       messages += 1;
       if (messages % STEP === 0) progress(messages, all);
@@ -115,13 +115,15 @@ function* readAll(db: DatabaseSync): Generator<{ seq: number; found: string[] }>
   const entry = db.prepare(
     "SELECT 1 FROM feed_messages WHERE feed = (SELECT id FROM feeds WHERE name = ?) AND seq = ?",
   );
+  // The feed of all pushes came with the second schema.
+  const unknown = schemaOf(db) === 1 ? ALL_PUSHES : undefined;
   let after = 0;
   for (;;) {
     const step: { seq: number; found: string[] }[] = [];
     db.exec("BEGIN");
     for (const row of rows.all(after, STEP)) {
       after = Number(row.seq);
-      const missing = (feed: string) => entry.get(feed, after) === undefined;
+      const missing = (feed: string) => feed !== unknown && entry.get(feed, after) === undefined;
       step.push({ seq: after, found: faultsOf(row, missing) });
     }
     db.exec("COMMIT");

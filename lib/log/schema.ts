@@ -76,7 +76,7 @@ export const NEWEST_SCHEMA = MIGRATIONS.length;
  * @throws {Error} If the disk refuses; then nothing was changed.
  */
 export function migrate(db: DatabaseSync, newEpoch: () => string): void {
-  const version = Number(db.prepare("PRAGMA user_version").get()?.user_version);
+  const version = schemaOf(db);
   const application = Number(db.prepare("PRAGMA application_id").get()?.application_id);
   if (version === NEWEST_SCHEMA && application === APPLICATION) return;
   db.exec("BEGIN IMMEDIATE");
@@ -145,15 +145,27 @@ export function create(path: string, newEpoch: () => string): void {
 }
 
 /**
- * Compares the tables of a database with those that this program makes.
+ * Tells which schema a database has.
  *
- * @param db An open database of the newest schema.
+ * @param db An open database.
+ * @returns Its number; 0 for none.
+ */
+export function schemaOf(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version);
+}
+
+/**
+ * Compares the tables of a database with those that programs of its schema made.
+ *
+ * @param db An open database of the newest schema, or of an older one that nobody has migrated yet.
  * @returns Whether they are the same, to the letter.
  */
 export function isWholeSchema(db: DatabaseSync): boolean {
   const made = new DatabaseSync(":memory:");
   try {
-    migrate(made, () => "none");
+    const version = schemaOf(db);
+    for (const step of MIGRATIONS.slice(0, version)) made.exec(step);
+    made.exec(`PRAGMA user_version = ${version}`);
     const listed = (of: DatabaseSync) =>
       JSON.stringify([
         of.prepare("PRAGMA user_version").get(),
