@@ -2,11 +2,11 @@
 import { assertEquals, assertGreater, assertLess, assertMatch, assertRejects } from "@std/assert";
 import { pause, programCommand, spawnServer, within } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
+import { NGINX, startNginx } from "./helpers/nginx.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
 
 const FIXTURES = new URL("fixtures/tls/", import.meta.url).pathname;
 const TLS = { cert: `${FIXTURES}cert.pem`, key: `${FIXTURES}key.pem` };
-const README = new URL("../README.md", import.meta.url);
 
 testIsolates("over TLS pages and sockets work, and cookies are for TLS alone", async () => {
   await using server = await startServer({ tls: TLS });
@@ -78,25 +78,6 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   await assertRejects(() => startServer(config), Error, "no socket");
 });
 
-const NGINX = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-
-/** The README's server block, on a port of this machine, with a shorter wait for slow heads. */
-async function recipe(port: number, upstream: string): Promise<string> {
-  const [, block = ""] = /```nginx\n([^]*?)```/.exec(await Deno.readTextFile(README)) ?? [];
-  const changed = block.replace("listen 443 ssl;", `listen 127.0.0.1:${port};`)
-    .replace("http://127.0.0.1:8000", upstream)
-    .replace("client_header_timeout 10s", "client_header_timeout 1s")
-    .replace("$scheme", "http");
-  assertEquals(changed.includes("443") || changed.includes("8000"), false);
-  return changed;
-}
-
 for (const over of ["port", "unix"] as const) {
   Deno.test({
     name: `behind nginx as the README says, by ${over}: page, socket, slow heads refused`,
@@ -113,45 +94,25 @@ for (const over of ["port", "unix"] as const) {
       const { port } = taken.addr;
       taken.close();
       const upstream = unix === undefined ? server.url : `http://unix:${unix}:`;
-      const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
-        `${name}_temp_path ${folder.path}/${name};`
-      );
-      await Deno.writeTextFile(
-        `${folder.path}/nginx.conf`,
-        `daemon off; pid ${folder.path}/pid; error_log stderr; ${
-          Deno.uid() === 0 ? "user root;" : ""
-        }
-        events {} http { access_log off; ${paths.join(" ")} ${await recipe(port, upstream)} }`,
-      );
-      const nginx = new Deno.Command(NGINX ?? "", {
-        args: ["-p", folder.path, "-c", `${folder.path}/nginx.conf`],
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
-      try {
-        const front = { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` };
-        const up = async () => {
-          while (!await fetch(`${front.url}/healthz`).then((r) => r.text(), () => "")) {
-            await pause(10);
-          }
-        };
-        await within(up(), 5000, "nginx");
-        assertMatch(await cookieOf({ ...server, ...front }), /^fanfare_/);
-        await using ada = await NativeClient.open(front);
-        const data = { text: "x".repeat(60_000) };
-        await ada.do("publish", { channel: "room:a", data });
-        // Half a head, and nothing more: nginx has had enough of it.
-        using slow = await Deno.connect({ hostname: "127.0.0.1", port });
-        const since = performance.now();
-        await slow.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: chat.example\r\n"));
-        const told = await within(new Response(slow.readable).text(), 5000, "nginx to hang up");
-        assertMatch(told, /^$|^HTTP\/1\.1 408/);
-        assertGreater(performance.now() - since, 900);
-        assertLess(performance.now() - since, 4000);
-      } finally {
-        nginx.kill("SIGTERM");
-        await nginx.status;
-      }
+      await using _nginx = await startNginx({
+        folder: folder.path,
+        port,
+        upstream,
+        changes: [["client_header_timeout 10s", "client_header_timeout 1s"]],
+      });
+      const front = { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` };
+      assertMatch(await cookieOf({ ...server, ...front }), /^fanfare_/);
+      await using ada = await NativeClient.open(front);
+      const data = { text: "x".repeat(60_000) };
+      await ada.do("publish", { channel: "room:a", data });
+      // Half a head, and nothing more: nginx has had enough of it.
+      using slow = await Deno.connect({ hostname: "127.0.0.1", port });
+      const since = performance.now();
+      await slow.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: chat.example\r\n"));
+      const told = await within(new Response(slow.readable).text(), 5000, "nginx to hang up");
+      assertMatch(told, /^$|^HTTP\/1\.1 408/);
+      assertGreater(performance.now() - since, 900);
+      assertLess(performance.now() - since, 4000);
     },
   });
 }
