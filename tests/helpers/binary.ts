@@ -3,7 +3,7 @@
 const ROOT = new URL("../../", import.meta.url);
 
 // The Deno that compiles: a machine that can't fetch the runtime part of its own names another.
-const DENO = Deno.env.get("COMPILE_DENO");
+const compiler = () => Deno.env.get("COMPILE_DENO");
 
 /** A compiled program; disposing of it removes it. */
 export interface Binary extends Disposable {
@@ -17,7 +17,7 @@ export interface Binary extends Disposable {
  * @returns Whether it can.
  */
 export async function canCompile(): Promise<boolean> {
-  if (DENO !== undefined) return true;
+  if (compiler() !== undefined) return true;
   const folder = await Deno.makeTempDir({ prefix: "fanfare-compile-" });
   try {
     await Deno.writeTextFile(`${folder}/empty.ts`, "");
@@ -37,7 +37,7 @@ export async function canCompile(): Promise<boolean> {
 export async function compile(): Promise<Binary> {
   const folder = await Deno.makeTempDir({ prefix: "fanfare-compile-" });
   const path = `${folder}/fanfare`;
-  const { success, stderr } = await new Deno.Command(DENO ?? Deno.execPath(), {
+  const { success, stderr } = await new Deno.Command(compiler() ?? Deno.execPath(), {
     args: ["task", "compile", "--output", path],
     cwd: ROOT,
   }).output();
