@@ -45,6 +45,7 @@ export interface ServeOptions extends DoorSettings {
   readonly open: boolean;
 }
 
+const GOING = "The server is going away";
 const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
@@ -143,12 +144,20 @@ export class EdgeServer {
     while (connections.some(({ open }) => open) && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK));
     }
-    // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
-    for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
+    // Whoever came meanwhile, or is still owed something, is told in the turn in which the server ends: nobody comes in between.
+    this.#cut(retry);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
     await Promise.race([this.#server.shutdown(), late]);
     clearTimeout(timer);
+    // Not every runtime closes sockets then; and nobody may read the log from here on.
+    this.#cut(retry);
+  }
+
+  #cut(retry: number): void {
+    for (const connection of this.#sockets.connections) {
+      connection.close(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
+    }
   }
 
   async #guard(
@@ -422,8 +431,7 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {
-  const sentence = "The server is going away";
-  connection.leave(CLOSE.leaving, sentence, lastLine(connection, sentence, retry));
+  connection.leave(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
 }
 
 /**

@@ -99,7 +99,7 @@ class Whole {
     for (const [i, phase] of phases.entries()) {
       const begun = performance.now();
       const last = i === phases.length - 1;
-      if (phase.name === SOAK || last) await stage.parts.fuzzing?.stop();
+      if (phase.name === SOAK) await stage.parts.fuzzing?.stop();
       // In no time each does what it does once.
       const least = minutes === 0 ? 0 : phase.least;
       const share = Math.max(least, phase.share * minutes * 60_000);
@@ -113,6 +113,7 @@ class Whole {
       });
       for (const note of notes) stage.say(`${phase.name}: ${note}`);
     }
+    await stage.parts.fuzzing?.stop();
   }
 
   async #close(stage: Stage): Promise<void> {
