@@ -42,10 +42,7 @@ async function kills(stage: Stage, until: number): Promise<string[]> {
   const { victim } = stage.parts;
   stage.rate = KILLING_RATE;
   let count = 0;
-  while (performance.now() < until) {
-    await kill(stage);
-    count += 1;
-  }
+  for (; count === 0 || performance.now() < until; count++) await kill(stage);
   await victim.listen();
   stage.rate = FULL_RATE;
   return [`${count} times`];
@@ -110,14 +107,17 @@ async function replacements(stage: Stage, until: number): Promise<string[]> {
   const { herd, victim } = stage.parts;
   const before = victim.events.get("edge.replaced") ?? 0;
   await fillHerd(stage, Math.round(stage.clients / 10));
-  while (performance.now() < until) {
+  await herd.call("talk", { talk: TALK });
+  for (let i = 0; i < 2 || performance.now() < until; i++) {
     await stage.replaceIsolates();
-    stage.ledger.counts.mishaps += 1;
     await within(stage.ledger.after(100), ACK_LIMIT, "100 acknowledgements after a replacement");
     await pause(2000);
   }
+  await herd.call("talk", { talk: { ...TALK, rate: 0 } });
   await herd.call("grow", { clients: 0, limit: 0 });
-  return [`${(victim.events.get("edge.replaced") ?? 0) - before} isolates replaced by others`];
+  const replaced = (victim.events.get("edge.replaced") ?? 0) - before;
+  if (replaced === 0) stage.ledger.violate("wrong", "No isolate was replaced");
+  return [`${replaced} isolates replaced by others`];
 }
 
 async function disk(stage: Stage, until: number): Promise<string[]> {

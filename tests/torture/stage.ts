@@ -152,6 +152,7 @@ export class Stage implements AsyncDisposable {
   async replaceIsolates(): Promise<void> {
     await this.#set();
     await this.parts.victim.tell("SIGHUP", "settings.read");
+    this.ledger.counts.mishaps += 1;
   }
 
   /** @returns What the herd saw so far. */
