@@ -1,6 +1,6 @@
 /** Fanfare's command line: arguments in, exit code out. */
-import process from "node:process";
 import denoJson from "./deno.json" with { type: "json" };
+import { helpOfLocal, runBackup, runCheck } from "./lib/cli/local.ts";
 import { helpOf, isRequest, readRequest } from "./lib/cli/options.ts";
 import { speak } from "./lib/cli/speak.ts";
 import { Terminal } from "./lib/cli/terminal.ts";
@@ -13,8 +13,6 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config.ts";
-import { backup } from "./lib/log/backup.ts";
-import { check } from "./lib/log/check.ts";
 import { log, startLogging } from "./lib/logger.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
 
@@ -23,34 +21,30 @@ const END_DEADLINE = 9500;
 
 async function main(): Promise<void> {
   const env = (name: string) => Deno.env.get(name);
-  const terminal = new Terminal(env("NO_COLOR"));
   const [command, ...args] = Deno.args;
   if (isRequest(command)) {
     const request = readRequest(command, args, env);
     if (request === "help") return terminal.line(helpOf(command));
+    const code = await speak(request, terminal);
+    terminal.clear();
     // Nothing that is left over shall hold it up.
-    Deno.exit(await speak(request, terminal));
+    Deno.exit(code);
   }
   if (command === "token") {
     return terminal.line(await makeToken(args, env, Math.floor(Date.now() / 1000)));
   }
   const config = await configOf(env);
-  if (config === "help") return console.log(HELP);
+  if (config === "help") return terminal.line(helpOfLocal(command) ?? HELP);
   if (config === "version") return console.log(`fanfare ${denoJson.version}`);
-  await startLogging(config.logLevel);
+  startLogging(config.logLevel);
   switch (config.command.name) {
     case "backup":
-      return await runBackup(config, config.command.file);
+      return await runBackup(logPath(config.data), config.command.file, terminal);
     case "check":
-      return runCheck(config, terminal);
+      return Deno.exit(runCheck(logPath(config.data), terminal));
     case "serve":
       return await runServer(config);
   }
-}
-
-async function runBackup(config: Config, file: string): Promise<void> {
-  const { seq, bytes } = await backup(logPath(config.data), file);
-  console.log(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
 }
 
 // Flags before the environment, that before the file.
@@ -75,18 +69,6 @@ async function renew(running: Running): Promise<void> {
     const sentence = error instanceof Error ? error.message : String(error);
     log.error("settings.refused", { error: sentence });
   }
-}
-
-function runCheck(config: Config, terminal: Terminal): void {
-  const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
-  const { messages, sizes, faults } = check(logPath(config.data), progress);
-  for (const fault of faults) console.error(fault);
-  const { file, wal, data, channels, accounts, seq } = sizes;
-  const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
-  terminal.line(`Read ${messages} messages, found ${found}`);
-  terminal.line(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
-  terminal.line(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
-  if (faults.length > 0) Deno.exit(1);
 }
 
 async function runServer(config: Config): Promise<void> {
@@ -127,10 +109,11 @@ async function end(running: Running, signal: string): Promise<void> {
   Deno.exit(0);
 }
 
+const terminal = new Terminal(Deno.env.get("NO_COLOR"));
 try {
   await main();
 } catch (error) {
   const sentence = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`fanfare: ${sentence.split("\n")[0]}\n`);
+  terminal.tell(sentence.split("\n")[0] ?? "");
   Deno.exit(error instanceof ConfigError ? 2 : 1);
 }

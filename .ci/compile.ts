@@ -5,7 +5,7 @@
 import { join } from "node:path";
 
 /** The program, what is started by its name alone, and what browsers load. */
-const ROOTS = ["main.ts", "lib/edge/worker.ts", "static/ui.js"];
+const ROOTS = ["main.ts", "lib/edge/worker.ts", "lib/log/copier.ts", "static/ui.js"];
 
 const STORE = "node_modules/.deno";
 
@@ -60,6 +60,19 @@ function surplus(wanted: ReadonlySet<string>): string[] {
   return folders;
 }
 
+/** A runtime part that was named would be taken for any target, and make a binary that doesn't run there. */
+function refuseForeign(args: readonly string[]): void {
+  const target = args[args.indexOf("--target") + 1];
+  if (!args.includes("--target") || target === Deno.build.target || !Deno.env.has("DENORT_BIN")) {
+    return;
+  }
+  console.error(
+    `Cannot compile for ${target}: DENORT_BIN names a runtime part for ${Deno.build.target}. Unset it, and Deno fetches the right one.`,
+  );
+  Deno.exit(2);
+}
+
+refuseForeign(Deno.args);
 const excludes = surplus(await needed()).flatMap((folder) => ["--exclude", folder]);
 const output = Deno.args.includes("--output") ? [] : ["--output", "fanfare"];
 await deno(["compile", ...Deno.args, ...output, ...excludes, "main.ts"]);

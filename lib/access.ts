@@ -7,6 +7,8 @@ import {
 } from "@std/http/unstable-signed-cookie";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
+import { type Refusal, refuse } from "./protocol/codes.ts";
+import type { Mute } from "./protocol/message.ts";
 import { covers, type Grant, Tokens, type TokenSettings } from "./tokens.ts";
 
 /** Who speaks: an account, the admin, or nobody. */
@@ -68,6 +70,8 @@ export class Access {
   readonly #mark: string;
   readonly #clock: () => number;
   #tokenHash: Uint8Array;
+  // Until when each is muted.
+  #mutes: ReadonlyMap<string, number> = new Map();
   // Names the token in cookies, and tells nothing of it.
   #proof: string;
 
@@ -114,6 +118,28 @@ export class Access {
     this.#tokens = new Tokens(settings.tokens);
     this.#tokenHash = hashOf(settings.adminToken);
     this.#proof = proofOf(settings, this.#tokenHash);
+  }
+
+  /**
+   * Goes by other mutes from now on.
+   *
+   * @param mutes All that are in force.
+   */
+  mute(mutes: readonly Mute[]): void {
+    this.#mutes = new Map(mutes.map(({ account, until = Infinity }) => [account, until]));
+  }
+
+  /**
+   * Tells whether someone is muted: then it reads, and publishes nothing, whatever else it may.
+   *
+   * @param who Whose account.
+   * @returns What it is told; undefined where it isn't.
+   */
+  muted({ account }: Who): Refusal | undefined {
+    const until = account === null ? undefined : this.#mutes.get(account);
+    if (until === undefined || until <= this.#clock()) return undefined;
+    const end = until === Infinity ? "" : ` until ${new Date(until).toISOString()}`;
+    return refuse("forbidden", `Your account is muted${end}: you may read and not publish`);
   }
 
   /**
@@ -208,6 +234,27 @@ export class Access {
    * @returns Whether it may.
    */
   may(who: Who, action: Action, channel: string): boolean {
+    return this.refusal(who, action, channel) === undefined;
+  }
+
+  /**
+   * Decides, and says why not.
+   *
+   * @param who Who wants it.
+   * @param action What.
+   * @param channel Where: a channel's name, or `dm:*`.
+   * @returns What to say to whoever may not.
+   */
+  refusal(who: Who, action: Action, channel: string): Refusal | undefined {
+    const muted = action === "publish" ? this.muted(who) : undefined;
+    if (muted !== undefined || this.#allows(who, action, channel)) return muted;
+    return refuse(
+      "forbidden",
+      `You may not ${action === "read" ? "read" : "publish in"} ${channel}`,
+    );
+  }
+
+  #allows(who: Who, action: Action, channel: string): boolean {
     // What a token lists is all that it is for.
     const listed = action === "read" ? who.grant?.subscribe : who.grant?.publish;
     if (listed !== undefined && !covers(listed, channel)) return false;

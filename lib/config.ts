@@ -33,6 +33,8 @@ export interface Config {
   readonly trustProxy: boolean;
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
+  /** Bytes of resident memory; 0 for no limit, undefined for three quarters of what the process may have. */
+  readonly maxMemory: number | undefined;
   readonly logLevel: Level;
   /** Whether the runtime exports what OpenTelemetry is told. */
   readonly tracing: boolean;
@@ -163,6 +165,12 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "0",
     text: "how large the log may be, like 10G: the oldest goes first; 0: any size",
   },
+  "max-memory": {
+    value: "SIZE",
+    fallback: "",
+    text:
+      "memory near which newcomers are refused, and isolates replaced, like 2G; 0: any (3/4 of what it may have)",
+  },
   settings: {
     value: "FILE",
     fallback: "",
@@ -288,6 +296,9 @@ export function readConfig(
       keepPush: scaled("keep-push", one("keep-push"), TIMES),
       keepBytes: scaled("keep-bytes", one("keep-bytes"), SIZES),
     },
+    maxMemory: one("max-memory") === ""
+      ? undefined
+      : scaled("max-memory", one("max-memory"), SIZES),
     logLevel: level,
     // The runtime's own variable.
     tracing: /^(?:true|1)$/.test(env("OTEL_DENO") ?? ""),

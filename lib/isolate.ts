@@ -75,4 +75,6 @@ export type ToWorker =
   | { readonly kind: "readers"; readonly ask: number }
   /** What access goes by from now on. */
   | { readonly kind: "access"; readonly access: AccessSettings }
+  /** Others are muted now; the log says who. */
+  | { readonly kind: "mutes" }
   | { readonly kind: "leave"; readonly farewell: Farewell };

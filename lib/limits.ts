@@ -29,6 +29,8 @@ export interface Limits {
   readonly perAccount: number;
   /** Handshakes that were answered and aren't open yet; 0 for no limit. */
   readonly handshakes: number;
+  /** Sockets of one isolate that were closed and whose clients don't go, before it is replaced; 0 for no limit. */
+  readonly stuck: number;
   /** Accounts a minute that one address brings into being, the loopback aside; 0 for no limit. */
   readonly newAccounts: number;
 }
@@ -58,6 +60,7 @@ export const DEFAULT_LIMITS: Limits = {
   perAddress: 100,
   perAccount: 100,
   handshakes: 5000,
+  stuck: 1000,
   newAccounts: 60,
 };
 
@@ -66,6 +69,9 @@ export const ADDRESS_FACTOR = 10;
 
 /** Wrong tokens a minute that an address may bring (hostile.md I4). */
 export const GUESSES = 20;
+
+/** Accounts that are muted at once: every edge knows them all. */
+export const MOST_MUTES = 10_000;
 
 /** How much more than a second's worth may come at once. */
 export const BURST_FACTOR = 3;

@@ -1,6 +1,6 @@
 /** The log of events for whoever runs the server: one line each on standard error, a stable name first, no message texts. */
 import {
-  configure,
+  configureSync,
   getConsoleSink,
   getJsonLinesFormatter,
   getLogger,
@@ -32,13 +32,13 @@ export function loggingLevel(): Level | undefined {
  *
  * @param level The least that is told.
  */
-export async function startLogging(level: Level): Promise<void> {
+export function startLogging(level: Level): void {
   started = level;
   const encoder = new TextEncoder();
   const format = Deno.stderr.isTerminal()
     ? readable
     : getJsonLinesFormatter({ properties: "flatten" });
-  await configure({
+  configureSync({
     reset: true,
     sinks: {
       stderr: (record) => void Deno.stderr.writeSync(encoder.encode(format(record))),

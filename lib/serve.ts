@@ -7,14 +7,15 @@ import { Counters, type Counts, LoopLag } from "./counters.ts";
 import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
+import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./credentials.ts";
 import { Supervisor } from "./core/supervisor.ts";
-import { startEdge } from "./edge/edge.ts";
-import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
+import type { EdgeSettings } from "./isolate.ts";
 import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel, startLogging } from "./logger.ts";
 import { lagOf, Metrics } from "./metrics.ts";
+import { SingleEdge } from "./single.ts";
 import type { Withdrawal } from "./tokens.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
@@ -79,6 +80,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const metrics = new Metrics();
   metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
   let readers = (): Promise<Readers> => Promise.resolve([]);
+  let moderate = () => {};
   const openCore = (bus: CoreEnd) => {
     const { limits, retention } = config;
     const now = () => performance.now();
@@ -93,16 +95,31 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       clock,
       withdraw,
       readers: () => readers(),
+      moderated: () => moderate(),
     });
     return stack.adopt(core, (core) => core.close());
   };
   const edges = config.workers === 0
-    ? await openOne(settings, openCore, { log, clock, stack, metrics })
+    ? await openOne(settings, openCore, { log, clock, stack, metrics, exit })
     : await openMany(settings, openCore, {
       ...{ log, stack, config, metrics },
       parts: { ...parts, exit },
     });
   readers = () => edges.readers();
+  const guard = stack.use(
+    new Guard({
+      ...boundsOf(config),
+      measure: () => Deno.memoryUsage().rss,
+      loads: () => edges.loads(),
+      refuse: (refusing) => edges.core.refuseNew(refusing),
+      replace: (edge, urgent) => edges.free(edge, urgent),
+      now: () => performance.now(),
+    }),
+  );
+  metrics.source(() => ({ totals: guard.totals, gauges: guard.gauges }));
+  moderate = () => edges.moderate();
+  // What came while there was nobody to tell.
+  moderate();
   credentials.watch((access) => edges.renewAccess(access));
   const url = urlOf(edges.address, config.tls !== undefined);
   lock.tell(url);
@@ -125,13 +142,15 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
         fresh.close();
         throw error;
       }
-      if (loggingLevel() !== undefined) await startLogging(next.logLevel);
+      if (loggingLevel() !== undefined) startLogging(next.logLevel);
       edges.core.renew({ limits: next.limits, retention: next.retention });
+      guard.renew(boundsOf(next));
       fresh.follow(credentials);
       credentials = fresh;
       await edges.renew({ ...settings, access: fresh.settings });
     },
     async stop() {
+      guard[Symbol.dispose]();
       edges.refuseNew();
       await edges.core.settle();
       await edges.leave();
@@ -139,6 +158,10 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       await held.disposeAsync();
     },
   };
+}
+
+function boundsOf({ maxMemory, limits }: Config): { limit: number; stuck: number } {
+  return { limit: maxMemory ?? defaultLimit(), stuck: limits.stuck };
 }
 
 async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeSettings> {
@@ -157,8 +180,14 @@ interface Edges {
   readonly address: Deno.NetAddr | Deno.UnixAddr;
   replacements(): number;
   replace(): Promise<void>;
+  /** What is known of each. */
+  loads(): readonly Load[];
+  /** Puts another in the place of one, for what it holds. */
+  free(edge: number, urgent: boolean): Promise<void>;
   renew(settings: EdgeSettings): Promise<void>;
   renewAccess(access: AccessSettings): void;
+  /** Has all of them look who is muted. */
+  moderate(): void;
   readers(): Promise<Readers>;
   refuseNew(): void;
   leave(): Promise<void>;
@@ -169,11 +198,12 @@ type OpenCore = (bus: CoreEnd) => Core;
 async function openOne(
   settings: EdgeSettings,
   openCore: OpenCore,
-  { log, clock, stack, metrics }: {
+  { log, clock, stack, metrics, exit }: {
     log: Log;
     clock: () => number;
     stack: AsyncDisposableStack;
     metrics: Metrics;
+    exit: (code: number) => void;
   },
 ): Promise<Edges> {
   const bus = directBus();
@@ -182,39 +212,41 @@ async function openOne(
     ...{ bus: bus.edge, clock, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(metrics.text()),
   };
-  let edge = await startEdge(settings, { ...place, seq: log.seq });
+  const edge = await SingleEdge.start(settings, {
+    place: () => ({ ...place, seq: log.seq }),
+    metrics,
+    giveUp: (code) => void lastly(core).then(() => exit(code)),
+  });
   stack.defer(() => edge.close());
-  metrics.source(() => edge.counts());
-  const { address } = edge.server;
-  const again = async (next: EdgeSettings) => {
-    const old = edge;
-    await old.server.leave(LEAVE_ONE);
-    const { port } = "port" in address ? address : settings;
-    edge = await startEdge({ ...next, port }, { ...place, seq: log.seq });
-    metrics.take(0, old.counts());
-    metrics.drop(0);
-    old.close();
-  };
+  metrics.source(() => ({ totals: { replacements_total: edge.replacements }, gauges: {} }));
   let told = settings;
   return {
     core,
-    address,
-    replacements: () => 0,
+    address: edge.address,
+    replacements: () => edge.replacements,
     replace: () => Promise.resolve(),
+    loads: () => edge.loads,
+    free: () => edge.replace(),
     async renew(next) {
       if (isSame(told, next)) return;
-      await again(told = next);
-      // What changed while there was no edge to tell.
-      edge.server.renew(told.access);
+      await edge.renew(next);
+      told = next;
     },
     renewAccess(access) {
       told = { ...told, access };
-      edge.server.renew(access);
+      edge.renewAccess(access);
     },
-    readers: () => Promise.resolve(edge.server.readers),
-    refuseNew: () => edge.server.refuseNew(),
-    leave: () => edge.server.leave(LEAVE_ALL),
+    moderate: () => edge.moderate(),
+    readers: () => Promise.resolve(edge.readers),
+    refuseNew: () => edge.refuseNew(),
+    leave: () => edge.leave(),
   };
+}
+
+// Where the process has to end by itself: what was accepted is written, if that is possible at all.
+async function lastly(core: Core): Promise<void> {
+  const late = new Promise((resolve) => setTimeout(resolve, LAST_WRITES));
+  await Promise.race([core.settle(), late]);
 }
 
 // What edges are told is plain data, keys aside.
@@ -244,11 +276,6 @@ async function openMany(
     (bus) => bus.close(),
   );
   const core = openCore(bus);
-  const giveUp = async (code: number) => {
-    const late = new Promise((resolve) => setTimeout(resolve, LAST_WRITES));
-    await Promise.race([core.settle(), late]);
-    parts.exit(code);
-  };
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const supervisor = await Supervisor.start({
     bus,
@@ -258,7 +285,7 @@ async function openMany(
     count: config.workers,
     logLevel: loggingLevel(),
     entry: parts.worker ?? WORKER,
-    giveUp: (code) => void giveUp(code),
+    giveUp: (code) => void lastly(core).then(() => parts.exit(code)),
   });
   metrics.source((): Counts => ({
     totals: { replacements_total: supervisor.replacements },
@@ -273,8 +300,10 @@ async function openMany(
     address: supervisor.address,
     replacements: () => supervisor.replacements,
     replace,
+    loads: () => supervisor.loads,
+    free: (edge, urgent) => urgent ? supervisor.cut(edge) : supervisor.replace(edge),
     async renew(next) {
-      supervisor.renew(next, loggingLevel());
+      await supervisor.renew(next, loggingLevel());
       if (isSame(told, next)) return;
       told = next;
       await replace();
@@ -283,6 +312,7 @@ async function openMany(
       told = { ...told, access };
       supervisor.renewAccess(access);
     },
+    moderate: () => supervisor.moderate(),
     readers: () => supervisor.readers(),
     refuseNew: () => supervisor.refuseNew(),
     leave: () => supervisor.leave(),
@@ -334,9 +364,16 @@ function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
   }:${port}/`;
 }
 
-async function certificate({ tls }: Config): Promise<EdgeSettings["tls"]> {
+async function certificate({ tls, host }: Config): Promise<EdgeSettings["tls"]> {
   if (tls === undefined) return undefined;
   const [cert, key] = await Promise.all([Deno.readTextFile(tls.cert), Deno.readTextFile(tls.key)]);
+  try {
+    // Whether they can be used is told before a listener is given up for them.
+    Deno.listenTls({ hostname: host, port: 0, cert, key }).close();
+  } catch (error) {
+    const sentence = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot use "${tls.cert}" with the key "${tls.key}": ${sentence}`);
+  }
   return { cert, key };
 }
 

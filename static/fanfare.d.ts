@@ -79,9 +79,9 @@ export interface Item {
   owner: string;
   /** What it waits for: the server, or a decision. */
   status: "pending" | "failed";
-  /** Why it failed. */
+  /** Why it failed, or why it waits. */
   error?: { code: string; message: string };
-  /** When it may have been sent first. */
+  /** When it may have been sent first, by the server's clock. */
   tried?: number;
 }
 
@@ -114,8 +114,10 @@ export interface Store {
 
 /** What tells the time and wakes up. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; somebody may set it back or forward. */
   now: () => number;
+  /** Milliseconds since some moment; nobody sets it. */
+  monotonic: () => number;
   /** Calls later; what it returns calls that off. */
   after: (ms: number, run: () => void) => () => void;
 }
@@ -166,6 +168,8 @@ export interface Events {
 
 /** What a subscription asks for, and who is told. */
 export interface SubscribeOptions {
+  /** The place to begin with, such as that of an earlier run (the client's `epoch`, a message's `seq`): what follows it is told. */
+  since?: { epoch: string; seq: number };
   /** How many of the newest messages to begin with, 0 to 200. */
   history?: number;
   /** New messages, each once and in order; with `gap` some before them are missing, with `reset` the server has another log. */
@@ -278,7 +282,7 @@ export class Client {
   constructor(options: ConnectOptions);
   /** What was published and isn't acknowledged, and what failed; in order. A new list whenever something changed. */
   get outbox(): readonly Item[];
-  /** Whether what is in the outbox outlives this page. */
+  /** Whether what is in the outbox outlives this page: not where the browser has no IndexedDB, refuses it, or is full. */
   get keeps(): boolean;
   /** Listens, until what it returns is called. */
   on<E extends keyof Events>(event: E, listener: Events[E]): () => void;

@@ -14,11 +14,16 @@ const CACHE = `fanfare-shell-${VERSION}`;
 /** How long the network may take before the kept page is shown, in milliseconds. */
 const PATIENCE = 3000;
 const MOST_PAGES = 100;
+/** How many files are asked for at a time: the page that is open comes first. */
+const AT_ONCE = 4;
 
 /**
  * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} LifeEvent
  * @typedef {Event & {request: Request, clientId: string, resultingClientId: string, respondWith: (response: Promise<Response>) => void}} FetchEvent
- * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>}} Worker
+ * @typedef {LifeEvent & {notification: {data: unknown, close: () => void}}} ClickEvent
+ * @typedef {{url: string, postMessage: (message: unknown) => void, focus: () => Promise<unknown>}} Page
+ * @typedef {{matchAll: (which: object) => Promise<Page[]>, openWindow: (url: string) => Promise<unknown>}} Pages
+ * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>, clients: Pages}} Worker
  */
 const worker = /** @type {Worker} */ (/** @type {unknown} */ (globalThis));
 
@@ -45,17 +50,44 @@ worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
   }
 });
 
+// Of a notification that a page had shown: back to that page, or to a new one where it is gone.
+worker.addEventListener("notificationclick", (/** @type {ClickEvent} */ event) => {
+  const { data, close } = event.notification;
+  close.call(event.notification);
+  const { path, hash } = Object(data);
+  if (typeof path === "string" && typeof hash === "string") event.waitUntil(show(path, hash));
+});
+
+/** @param {string} path A page. @param {string} hash What it is to show. */
+async function show(path, hash) {
+  const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = windows.find(({ url }) => new URL(url).pathname.replace(/\/?$/, "/") === path);
+  if (page === undefined) return void await worker.clients.openWindow(path + hash);
+  page.postMessage({ hash });
+  await page.focus();
+}
+
 async function fill() {
-  const files = await Promise.all(
-    Object.entries(SHELL).map(async ([url, integrity]) => {
-      // A server that is being replaced may give files of both: those don't fit, and there is a next time.
-      const response = await fetch(url, { integrity, cache: "no-cache" });
-      if (!response.ok || response.redirected) throw new TypeError(`Cannot keep "${url}"`);
-      return /** @type {const} */ ([url, response]);
-    }),
-  );
+  const wanted = Object.entries(SHELL).values();
+  /** @type {[string, Response][]} */
+  const files = [];
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    // Each takes the next one from the same list.
+    for (const [url, integrity] of wanted) files.push([url, await get(url, integrity)]);
+  }));
   const cache = await caches.open(CACHE);
   await Promise.all(files.map(([url, response]) => cache.put(url, response)));
+}
+
+/** @param {string} url A file of the shell. @param {string} integrity Its hash. @returns {Promise<Response>} The file. */
+async function get(url, integrity) {
+  const options = /** @type {const} */ ({ integrity, priority: "low" });
+  // What the page has loaded just now isn't asked for again, as long as it is the right one.
+  const response = await fetch(url, { ...options, cache: "force-cache" })
+    // A server that is being replaced may give files of both: those don't fit, and there is a next time.
+    .catch(() => fetch(url, { ...options, cache: "reload" }));
+  if (!response.ok || response.redirected) throw new TypeError(`Cannot keep "${url}"`);
+  return response;
 }
 
 async function dropOthers() {

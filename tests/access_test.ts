@@ -12,7 +12,7 @@ import {
 const TOKEN = "0123456789abcdef0123";
 const VERBS = ["subscribe", "history", "presence", "publish", "signal"] as const;
 const KINDS = ["push", "room", "dm", "dm:*"] as const;
-const ROLES = ["stranger", "ada", "eve", "keeper", "admin", "forger"] as const;
+const ROLES = ["stranger", "ada", "eve", "muted", "keeper", "admin", "forger"] as const;
 type Role = (typeof ROLES)[number];
 
 // A letter for each of VERBS: y done, f forbidden, b bad_request, u the handshake is refused as unauthorized. The channel
@@ -22,6 +22,7 @@ const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[numbe
     stranger: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -30,6 +31,7 @@ const NATIVE: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[numbe
     stranger: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -43,6 +45,7 @@ const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[nu
     stranger: { push: "yyyyy", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbb" },
     ada: { push: "yyyyy", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -51,6 +54,7 @@ const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[nu
     stranger: { push: "yyyuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbu" },
     ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
+    muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },
     keeper: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     admin: { push: "yyyyy", room: "yyyyy", dm: "fffff", "dm:*": "ffbbb" },
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
@@ -71,6 +75,7 @@ const FIRST: Record<"open" | "closed", Record<Role, Record<(typeof PATHS)[number
     stranger: row(101, 101, 200, 403, 403, 200),
     ada: row(101, 101, 200, 200, 200, 200),
     eve: row(101, 101, 200, 200, 403, 200),
+    muted: row(101, 101, 403, 403, 403, 200),
     keeper: row(101, 101, 200, 200, 403, 200),
     admin: row(101, 101, 200, 403, 403, 200),
     forger: row(401, 401, 401, 401, 401, 401),
@@ -79,6 +84,7 @@ const FIRST: Record<"open" | "closed", Record<Role, Record<(typeof PATHS)[number
     stranger: row(101, 101, 401, 403, 403, 200),
     ada: row(101, 101, 401, 200, 200, 200),
     eve: row(101, 101, 401, 200, 403, 200),
+    muted: row(101, 101, 403, 403, 403, 200),
     keeper: row(101, 101, 200, 200, 403, 200),
     admin: row(101, 101, 200, 403, 403, 200),
     forger: row(401, 401, 401, 401, 401, 401),
@@ -97,23 +103,73 @@ function row(...codes: number[]): Record<(typeof PATHS)[number], number> {
   };
 }
 
+// Pushes as subscribers of ntfy read and publish them, and what is the admin's alone.
+const PUSHES = [
+  "GET /push/news/json?poll=1",
+  "GET /push/news/json",
+  "GET /push/news/sse",
+  "GET /push/news/raw",
+  "WS /push/news/ws",
+  "POST /push/news",
+  "PUT /push/news",
+  "GET /api/channels",
+  "POST /api/withdrawals",
+] as const;
+const NTFY: Record<"open" | "closed", Record<Role, string>> = {
+  open: {
+    stranger: "yyyyyyyuu",
+    ada: "yyyyyyyff",
+    eve: "yyyyyyyff",
+    muted: "yyyyyffff",
+    keeper: "yyyyyyyyy",
+    admin: "yyyyyyyyy",
+    forger: "uuuuuuuuu",
+  },
+  closed: {
+    stranger: "yyyyyuuuu",
+    ada: "yyyyyffff",
+    eve: "yyyyyffff",
+    muted: "yyyyyffff",
+    keeper: "yyyyyyyyy",
+    admin: "yyyyyyyyy",
+    forger: "uuuuuuuuu",
+  },
+};
+
+// What comes back with a place: over the native protocol (`since`), by event streams (Last-Event-ID), and pages after a seq by
+// both protocols. A letter for each: y it is told what is there, else as above.
+const RECOVERY: Record<Role, Record<(typeof KINDS)[number], string>> = {
+  stranger: { push: "yyyy", room: "yuyu", dm: "fufu", "dm:*": "yuyu" },
+  ada: { push: "yyyy", room: "yyyy", dm: "yyyy", "dm:*": "yyyy" },
+  eve: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
+  muted: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
+  keeper: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "yyyy" },
+  admin: { push: "yyyy", room: "yyyy", dm: "ffff", "dm:*": "ffff" },
+  forger: { push: "uuuu", room: "uuuu", dm: "uuuu", "dm:*": "uuuu" },
+};
+
 interface Cast {
   readonly server: TestServer;
   readonly headers: Record<Role, Record<string, string>>;
-  readonly accounts: Record<"ada" | "bob" | "eve" | "keeper", string>;
+  readonly accounts: Record<"ada" | "bob" | "eve" | "muted" | "keeper", string>;
 }
 
 async function withCast(mode: "open" | "closed", run: (cast: Cast) => Promise<void>) {
   const adminTokenFile = await Deno.makeTempFile();
   await Deno.writeTextFile(adminTokenFile, TOKEN);
   await using server = await startServer({ adminTokenFile, open: mode === "open" });
-  const cookies = { ada: "", bob: "", eve: "", keeper: "" };
+  const cookies = { ada: "", bob: "", eve: "", muted: "", keeper: "" };
   const accounts = { ...cookies };
-  for (const name of ["ada", "bob", "eve", "keeper"] as const) {
+  for (const name of ["ada", "bob", "eve", "muted", "keeper"] as const) {
     cookies[name] = await cookieOf(server);
     await using client = await NativeClient.open(server, { cookie: cookies[name] });
     accounts[name] = String((await client.do("hello", {})).account);
   }
+  const muted = await fetch(`${server.url}/api/accounts/${accounts.muted}/mute`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  assertEquals((await muted.json()).account, accounts.muted);
   const shown = await fetch(`${server.url}/token/`, {
     method: "POST",
     body: new URLSearchParams({ token: TOKEN }),
@@ -127,6 +183,7 @@ async function withCast(mode: "open" | "closed", run: (cast: Cast) => Promise<vo
       stranger: {},
       ada: { cookie: cookies.ada },
       eve: { cookie: cookies.eve },
+      muted: { cookie: cookies.muted },
       keeper: { cookie: `${cookies.keeper}; ${proof}` },
       admin: { authorization: `Bearer ${TOKEN}` },
       forger: { authorization: "Bearer 0123456789abcdef0124", cookie: cookies.ada },
@@ -175,6 +232,68 @@ async function askOverHttp({ server, headers, accounts }: Cast, role: Role, kind
   return answers.map(({ status }) => letters[status] ?? status).join("");
 }
 
+const STATUSES: Record<number, string> = {
+  101: "y",
+  200: "y",
+  201: "y",
+  400: "b",
+  401: "u",
+  403: "f",
+};
+
+async function askPushes({ server, headers }: Cast, role: Role): Promise<string> {
+  let letters = "";
+  for (const asked of PUSHES) {
+    const [method = "", path = ""] = asked.split(" ");
+    if (method === "WS") {
+      const all = { ...HANDSHAKE, ...headers[role] };
+      const { status } = await ask(server.host, { path, headers: all });
+      letters += STATUSES[status] ?? status;
+      continue;
+    }
+    const json = path.startsWith("/api/") ? { "content-type": "application/json" } : undefined;
+    const body = method === "GET" ? undefined : json ? '{"jti":"none"}' : "text";
+    const response = await fetch(server.url + path, {
+      method,
+      headers: { ...headers[role], ...json },
+      ...(body === undefined ? {} : { body }),
+    });
+    await response.body?.cancel();
+    letters += STATUSES[response.status] ?? response.status;
+  }
+  return letters;
+}
+
+async function recoverAll({ server, headers, accounts }: Cast, role: Role, kind: string) {
+  const [a, b] = [accounts.ada, accounts.bob].sort();
+  const channel = { push: "push:news", room: "room:team", dm: `dm:${a}.${b}` }[kind] ?? kind;
+  await using reader = await NativeClient.open(server);
+  const { epoch } = await reader.do("hello", {});
+  const get = async (path: string) => {
+    const response = await fetch(server.url + path, { headers: headers[role] });
+    await response.body?.cancel();
+    return STATUSES[response.status] ?? String(response.status);
+  };
+  const overHttp = [
+    await get(`/events?channel=${channel}&last_event_id=${epoch}:0`),
+    await get(`/api/channels/${channel}/messages?after=0`),
+  ];
+  const client = await NativeClient.open(server, headers[role]).catch(() => undefined);
+  const native = ["u", "u"];
+  if (client !== undefined) {
+    await using _ = client;
+    const asked = [
+      await client.ask("subscribe", { channel, since: { epoch, seq: 0 } }),
+      await client.ask("history", { channel, after: 0 }),
+    ];
+    for (const [i, { error }] of asked.entries()) {
+      const { code } = Object(error);
+      native[i] = code === undefined ? "y" : LETTERS[code] ?? code;
+    }
+  }
+  return `${native[0]}${overHttp[0]}${native[1]}${overHttp[1]}`;
+}
+
 async function answered({ server, headers, accounts }: Cast, role: Role, name: string) {
   const [path = ""] = name.split(" as ");
   if (path === "/link/" || path === "/chat/") {
@@ -199,6 +318,21 @@ async function answered({ server, headers, accounts }: Cast, role: Role, name: s
   return response.status;
 }
 
+// A letter or a status is a cell.
+function cellsIn(table: unknown): number {
+  if (typeof table === "string") return table.length;
+  if (typeof table !== "object" || table === null) return 1;
+  return Object.values(table).reduce((sum: number, part) => sum + cellsIn(part), 0);
+}
+
+let cells = 0;
+
+function tell(mode: string, table: unknown): void {
+  const count = cellsIn(table);
+  cells += count;
+  console.log(`${count} cells, ${mode}: 0 wrong; ${cells} so far`);
+}
+
 for (const mode of ["open", "closed"] as const) {
   Deno.test(`I3: role × verb × kind of channel over the native protocol, ${mode}`, async () => {
     await withCast(mode, async (cast) => {
@@ -208,6 +342,7 @@ for (const mode of ["open", "closed"] as const) {
         for (const kind of KINDS) found[role][kind] = await askAll(cast, role, kind);
       }
       assertEquals(found, NATIVE[mode]);
+      tell(mode, NATIVE[mode]);
     });
   });
 
@@ -219,6 +354,28 @@ for (const mode of ["open", "closed"] as const) {
         for (const kind of KINDS) found[role][kind] = await askOverHttp(cast, role, kind);
       }
       assertEquals(found, OVER_HTTP[mode]);
+      tell(mode, OVER_HTTP[mode]);
+    });
+  });
+
+  Deno.test(`I3: role × pushes as ntfy has them, and what is the admin's, ${mode}`, async () => {
+    await withCast(mode, async (cast) => {
+      const found: Record<string, string> = {};
+      for (const role of ROLES) found[role] = await askPushes(cast, role);
+      assertEquals(found, NTFY[mode]);
+      tell(mode, NTFY[mode]);
+    });
+  });
+
+  Deno.test(`I3: role × recovery × kind of channel over both protocols, ${mode}`, async () => {
+    await withCast(mode, async (cast) => {
+      const found: Record<string, Record<string, string>> = {};
+      for (const role of ROLES) {
+        found[role] = {};
+        for (const kind of KINDS) found[role][kind] = await recoverAll(cast, role, kind);
+      }
+      assertEquals(found, RECOVERY);
+      tell(mode, RECOVERY);
     });
   });
 
@@ -230,6 +387,7 @@ for (const mode of ["open", "closed"] as const) {
         for (const path of PATHS) found[role][path] = await answered(cast, role, path);
       }
       assertEquals(found, FIRST[mode]);
+      tell(mode, FIRST[mode]);
     });
   });
 }

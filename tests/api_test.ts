@@ -304,6 +304,39 @@ Deno.test("a page has a tag, is packed where that pays, and HEAD is GET without 
   assertEquals(changed.status, 200);
 });
 
+Deno.test("long lists and what is polled are packed too, for who reads gzip", async () => {
+  await using server = await closed();
+  const many = Array.from({ length: 100 }, (_, i) => ({ channel: `push:p${i}`, data: i }));
+  await http(server, "/api/messages", { headers: ADMIN, json: many });
+  const text = "x".repeat(3000);
+  await http(server, "/push/long", { headers: ADMIN, text });
+  await using client = await NativeClient.open(server, ADMIN);
+  await client.do("subscribe", { channel: "push:long" });
+  for (
+    const [path, packed] of [
+      ["/api/channels", true],
+      ["/api/channels/push:long/presence", false],
+      ["/push/long/json?poll=1", true],
+      ["/push/long/sse?poll=1", true],
+    ] as const
+  ) {
+    const headers = { ...ADMIN, "accept-encoding": "gzip" };
+    const { headers: told } = await ask(server.host, { path, headers });
+    assertEquals(told.get("content-encoding"), packed ? "gzip" : null, path);
+    assertEquals(told.get("vary")?.includes("Accept-Encoding"), true, path);
+    const response = await fetch(server.url + path, { headers });
+    const plain = await http(server, path, {
+      headers: { ...ADMIN, "accept-encoding": "identity" },
+    });
+    const body = await response.text();
+    assertEquals(path.startsWith("/api") ? JSON.parse(body) : body, plain.body, path);
+    const tag = plain.headers.get("etag");
+    if (tag === null) continue;
+    const again = await http(server, path, { headers: { ...ADMIN, "if-none-match": tag } });
+    assertEquals(again.status, 304, path);
+  }
+});
+
 Deno.test("pages of allowed origins read and publish with a token, others nothing", async () => {
   const adminTokenFile = await Deno.makeTempFile();
   await Deno.writeTextFile(adminTokenFile, TOKEN);

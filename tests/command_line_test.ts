@@ -1,10 +1,15 @@
 /** The commands that speak to a server: what they write, what they end with, and how they come through a restart. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { helpOf } from "../lib/cli/options.ts";
+import { helpOfLocal } from "../lib/cli/local.ts";
+import { TOKEN_HELP } from "../lib/cli/token.ts";
+import { HELP } from "../lib/config.ts";
 import { plain } from "../lib/cli/terminal.ts";
 import { programCommand, runProgram, spawnServer, within } from "./helpers/child_server.ts";
-import { tempFolder } from "./helpers/log.ts";
+import { Log } from "../lib/log/log.ts";
+import { messages, tempFolder } from "./helpers/log.ts";
 import { startServer } from "./helpers/server.ts";
+import { tool } from "./helpers/tools.ts";
 
 interface Told {
   readonly code: number;
@@ -122,6 +127,16 @@ Deno.test("every command has a help; the program's names the commands", async ()
     assertEquals([code, stdout], [0, `${helpOf(name)}\n`]);
     assertStringIncludes((await runProgram(["--help"])).stdout, `fanfare ${name} `);
   }
+  for (
+    const [name, text] of [["backup", helpOfLocal("backup")], ["check", helpOfLocal("check")], [
+      "token",
+      TOKEN_HELP,
+    ], ["serve", HELP]] as const
+  ) {
+    assertEquals(await runProgram([name, "--help"]), { code: 0, stdout: `${text}\n`, stderr: "" });
+    assertStringIncludes(text ?? "", "Exit codes: 0 ");
+    assertStringIncludes(HELP, `fanfare ${name === "serve" ? "[serve]" : name} `);
+  }
 });
 
 Deno.test("what people write moves no cursor and turns no line around", () => {
@@ -130,4 +145,44 @@ Deno.test("what people write moves no cursor and turns no line around", () => {
     "a\ufffd]0;title\ufffdb\ufffdc\ufffdd\te\n",
   );
   assertEquals(plain("你好 👋🏽 é"), "你好 👋🏽 é");
+});
+
+/** Runs a command line on a terminal of its own, and tells what a person would see there. */
+async function onTerminal(line: string): Promise<string> {
+  const args = ["--quiet", "--return", "--command", line, "/dev/null"];
+  const output = await new Deno.Command(tool("script"), { args }).output();
+  const shown = new TextDecoder().decode(output.stdout);
+  assertEquals(output.code, 0, shown);
+  return shown;
+}
+
+Deno.test("what takes long shows on a terminal how far it is, and behind a pipe nothing of it", async () => {
+  using folder = tempFolder("disk");
+  const log = new Log(`${folder.path}/fanfare.db`, () => "epoch");
+  log.apply(messages(1, 1500));
+  log.close();
+  await using server = await startServer();
+  await Deno.writeTextFile(`${folder.path}/lines`, "one\ntwo\n");
+  const program = `${Deno.execPath()} run -A ${new URL("../main.ts", import.meta.url).pathname}`;
+  const data = ["--data", folder.path];
+  const bar = /█*░* ?(\d+)(?: of (\d+))? (?:messages|MB)/;
+
+  const checked = await onTerminal(`${program} check ${data.join(" ")}`);
+  assertMatch(checked, /░{30} 0 of 1500 messages/);
+  // It is taken away before the results come.
+  assertStringIncludes(checked, "\r\x1b[KRead 1500 messages, found no fault");
+  const copied = await onTerminal(`${program} backup ${folder.path}/copy ${data.join(" ")}`);
+  assertStringIncludes(copied, `${"█".repeat(30)} 1 of 1 MB\r\x1b[KCopied all up to seq 1500`);
+  const to = `--url ${server.url}`;
+  const lines = `publish push:all --lines ${to} <${folder.path}/lines >${folder.path}/told`;
+  assertMatch(await onTerminal(`${program} ${lines}`), bar);
+  assertEquals((await Deno.readTextFile(`${folder.path}/told`)).split("\n").length, 3);
+  // The results come where people see them: those show how far it is.
+  const seen = await onTerminal(`${program} history push:all ${to}`);
+  assertEquals([seen.trim().split("\n").length, bar.test(seen)], [2, false]);
+
+  for (const args of [["check", ...data], ["backup", `${folder.path}/other`, ...data]]) {
+    const { lines, stderr } = await run(args);
+    assertEquals([stderr, /[█░]/.test(lines.join(""))], ["", false]);
+  }
 });

@@ -1,6 +1,6 @@
 /** The compiled program: all that the source does, in one file. */
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
-import { type Binary, canCompile, compile } from "./helpers/binary.ts";
+import { type Binary, compile } from "./helpers/binary.ts";
 import {
   type ChildServer,
   cookieFrom,
@@ -14,18 +14,27 @@ import { NativeClient, startServer, TestSocket } from "./helpers/server.ts";
 const STATIC = new URL("../static/", import.meta.url);
 const PAGES = ["/", "/to_recmsg/", "/to_sendmsg/", "/to_chat/"];
 
-const ignore = !await canCompile();
 let binary: Binary | undefined;
 
 function testBinary(name: string, test: (path: string) => Promise<void>): void {
-  Deno.test({ name: `compiled: ${name}`, ignore, fn: () => test(binary?.path ?? "") });
+  Deno.test({ name: `compiled: ${name}`, fn: () => test(binary?.path ?? "") });
 }
 
 // One for all of the tests below: it takes some seconds.
 Deno.test.beforeAll(async () => {
-  if (!ignore) binary = await compile();
+  binary = await compile();
 });
 Deno.test.afterAll(() => binary?.[Symbol.dispose]());
+
+Deno.test("a runtime part that was named is for this machine: for another target it is refused", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "compile", "--target", "another-target"],
+    cwd: new URL("../", import.meta.url),
+    env: { DENORT_BIN: "/nowhere/denort" },
+  }).output();
+  assertEquals(code, 2);
+  assertMatch(new TextDecoder().decode(stderr), /Cannot compile for .*: DENORT_BIN names/);
+});
 
 async function* files(folder: URL, path = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, folder))) {
@@ -136,6 +145,10 @@ for (const workers of ["0", "2"]) {
     ]);
     assertEquals(Array.isArray(messages) && messages.at(-1).seq, seq);
     await bob.socket.close();
+    // Its copier is an isolate that no module imports, as an edge is.
+    const copy = ["backup", `${folder.path}/copy`, "--data", `${folder.path}/data`];
+    const copied = await runProgram(copy, path);
+    assertMatch(copied.stdout, /^Copied all up to seq/, copied.stderr);
     await end(second);
   });
 }

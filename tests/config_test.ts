@@ -48,7 +48,7 @@ const run = (args: string[]) =>
       "--allow-read",
       "--allow-write",
       "--allow-env",
-      "--allow-sys=hostname",
+      "--allow-sys=hostname,systemMemoryInfo",
       "main.ts",
       ...args,
     ],

@@ -166,6 +166,30 @@ Deno.test("who reads slowly but steadily isn't closed, who takes nothing for 40 
   });
 });
 
+Deno.test("of whoever takes nothing of the little that is due, what more is sent is no sign of life (L10)", async () => {
+  await withWorld(async (world) => {
+    for (const [state, end] of [[WebSocket.OPEN, 41_000], [WebSocket.CLOSING, 11_000]] as const) {
+      const { socket, connection } = world.connect("ada");
+      let unsent = 0;
+      const bufferedAmount = () => socket.readyState === WebSocket.OPEN ? unsent : 0;
+      Object.defineProperty(socket, "bufferedAmount", { get: bufferedAmount });
+      socket.send = (frame) => void (unsent += String(frame).length);
+      const begun = world.now;
+      connection.answer("y");
+      await Promise.resolve();
+      // As the runtime does where a ping isn't answered: it closes, and the close frame isn't taken either.
+      socket.readyState = state;
+      for (; world.now - begun < end - 1000; world.now += 1000) {
+        connection.tell("y");
+        await Promise.resolve();
+        assertEquals([connection.hasRoom(), connection.open], [true, true]);
+      }
+      world.now += 1001;
+      assertEquals([connection.hasRoom(), connection.open], [false, false]);
+    }
+  });
+});
+
 Deno.test("a frame of lines that are nothing costs only what is looked at", () => {
   let looked = 0;
   for (const command of decode("x\n".repeat(500_000))) {

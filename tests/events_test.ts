@@ -164,6 +164,44 @@ testIsolates("streams are counted while they are there, and end with the server"
   await restarted;
 });
 
+Deno.test("a quiet stream has a comment line every 15 s, ntfy's a keepalive every 45 s, each while it is there", async () => {
+  // The server is in this isolate: its beats are held here, and beat when they are told to.
+  const beats = new Map<number, { pause: number; beat: () => void }>();
+  const { setInterval, clearInterval } = globalThis;
+  let last = 1e9;
+  globalThis.setInterval = Object.assign((beat: () => void, pause = 0) => {
+    if (pause !== 15_000 && pause !== 45_000) return setInterval(beat, pause);
+    beats.set(++last, { pause, beat });
+    return last;
+  }, setInterval);
+  globalThis.clearInterval = (id) => {
+    if (!beats.delete(Number(id))) clearInterval(id);
+  };
+  try {
+    await using server = await startServer();
+    await using client = await NativeClient.open(server);
+    const beat = (wanted: number) =>
+      beats.forEach(({ pause, beat }) => pause === wanted ? beat() : undefined);
+    {
+      await using stream = await EventStream.open(server, "/events?channel=push:a");
+      await stream.next();
+      await using lines = await EventStream.open(server, "/push/a,b/sse");
+      await lines.until("open");
+      beat(15_000);
+      beat(15_000);
+      beat(45_000);
+      await publish(client, "push:a", 1);
+      await stream.until("message");
+      assertEquals(stream.comments, 2);
+      assertEquals((await lines.until("keepalive")).data.topic, "a,b");
+      assertEquals([...beats.values()].map(({ pause }) => pause), [15_000, 45_000]);
+    }
+    while (beats.size > 0) await client.do("ping", {});
+  } finally {
+    Object.assign(globalThis, { setInterval, clearInterval });
+  }
+});
+
 Deno.test("H13: an id, a query or a channel that isn't one is refused, and nothing of it gets into a stream", async () => {
   await using server = await startServer();
   for (

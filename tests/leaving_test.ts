@@ -1,64 +1,103 @@
-/** An edge that leaves while it still owes answers. */
-import { configure, type LogRecord } from "@logtape/logtape";
-import { assertEquals, assertMatch } from "@std/assert";
-import type { EdgeEnd } from "../lib/bus.ts";
+/** A server that goes away, over HTTP: 503 for what is new, and after every other refusal (protocol.md section 4). */
+import { assertEquals } from "@std/assert";
+import { directBus } from "../lib/bus.ts";
+import { Core } from "../lib/core/core.ts";
+import { localSequencer } from "../lib/core/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";
-import { LEAVE_ONE } from "../lib/isolate.ts";
-import { DEFAULT_LIMITS } from "../lib/limits.ts";
+import type { EdgeSettings } from "../lib/isolate.ts";
 import { Log } from "../lib/log/log.ts";
-import { CLOSE } from "../lib/protocol/codes.ts";
-import { pause } from "./helpers/child_server.ts";
+import { type Ask, http } from "./helpers/http.ts";
+import { UNBOUNDED } from "./helpers/limits.ts";
 import { tempFolder } from "./helpers/log.ts";
-import { RawWebSocket } from "./helpers/raw_websocket.ts";
+import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
+import { cookieOf, NativeClient } from "./helpers/server.ts";
 
-const bus: EdgeEnd = { send: (_, answered = () => {}) => answered(null), listen: () => {} };
-const PAGES = 60;
+const ADMIN = { authorization: "Bearer 0123456789abcdef0123" };
 
-Deno.test("an edge that leaves says so to a client that it still owes answers, and reads nothing for it afterwards", async () => {
-  const events: string[] = [];
-  await configure({
-    reset: true,
-    sinks: { events: (record: LogRecord) => void events.push(record.message.join("")) },
-    loggers: [{ category: "fanfare", sinks: ["events"], lowestLevel: "error" }, {
-      category: ["logtape", "meta"],
-      sinks: [],
-    }],
-  });
+Deno.test("who comes while it leaves is told what is wrong, and else to come back; who is in goes on", async () => {
   using folder = tempFolder();
-  const log = new Log(`${folder.path}/log.db`, () => "epoch");
-  const data = JSON.stringify("x".repeat(60_000));
-  log.apply(
-    Array.from({ length: 20 }, (_, i) => ({
-      ...{ kind: "message" as const, channel: "room:a", from: "ada", data, time: 1, seq: i + 1 },
-    })),
-  );
-  const edge = await startEdge({
-    log: `${folder.path}/log.db`,
+  const path = `${folder.path}/log.db`;
+  const log = new Log(path, () => "epoch");
+  const bus = directBus();
+  const now = () => performance.now();
+  const sequencer = localSequencer(log, Date.now);
+  const core = new Core({ bus: bus.core, log, sequencer, now, limits: UNBOUNDED });
+  const settings: EdgeSettings = {
+    log: path,
     access: {
-      key: crypto.getRandomValues(new Uint8Array(32)),
-      adminToken: "0123456789abcdef",
+      key: new Uint8Array(32),
+      adminToken: "0123456789abcdef0123",
       open: true,
       tokens: { accountClaim: "sub", withdrawn: [] },
     },
-    ...{ limits: DEFAULT_LIMITS, host: "127.0.0.1", port: 0, origins: [], trustProxy: false },
-    ...{ tls: undefined, unix: undefined, pages: undefined, tracing: false },
-  }, {
-    ...{ bus, seq: log.seq, clock: Date.now, reusePort: false, name: 1 },
+    limits: UNBOUNDED,
+    ...{ host: "127.0.0.1", port: 0, tls: undefined, unix: undefined, pages: undefined },
+    ...{ origins: [], trustProxy: false, tracing: false },
+  };
+  const edge = await startEdge(settings, {
+    ...{ bus: bus.edge, seq: log.seq, clock: Date.now, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(""),
   });
   const { address } = edge.server;
-  using socket = await RawWebSocket.open("port" in address ? address.port : 0, "");
-  // It asks for more than its socket takes, and reads nothing until the edge has left.
-  const ask = (id: number) => JSON.stringify({ id, history: { channel: "room:a", limit: 20 } });
-  await socket.send(Array.from({ length: PAGES }, (_, i) => ask(i + 1)).join("\n"));
-  await pause(100);
-  await edge.server.leave(LEAVE_ONE);
+  const host = `127.0.0.1:${"port" in address ? address.port : 0}`;
+  const server = { host, url: `http://${host}` };
+  const cookie = await cookieOf(server);
+  await using inside = await NativeClient.open(server, { cookie });
+  await inside.do("publish", { channel: "room:a", data: 1 });
+  edge.server.refuseNew();
+  const seq = log.seq;
+  const room = "/api/channels/room:a/messages";
+  const json = { data: 1 };
+  const text = { "content-type": "text/plain" };
+  const put = { method: "PUT", headers: ADMIN };
+  const steps: [string, Ask, number][] = [
+    [room, { headers: { origin: "https://evil.example" }, json }, 403],
+    [room, { method: "DELETE" }, 405],
+    [room, { json }, 401],
+    [room, {}, 401],
+    ["/api/channels", { headers: { authorization: "Bearer wrong" } }, 401],
+    [room, { headers: { cookie, ...text }, text: "x" }, 415],
+    [room, { headers: { cookie }, json: {} }, 400],
+    [`${room}?limit=0`, { headers: { cookie } }, 400],
+    ["/api/channels", { headers: { cookie } }, 403],
+    ["/api/channels/dm:a.b/messages", { headers: { cookie } }, 403],
+    ["/api/nothing", {}, 404],
+    [room, { headers: { cookie }, json }, 503],
+    [room, { headers: { cookie } }, 503],
+    ["/api/messages", { headers: { cookie }, json: [{ channel: "room:a", data: 1 }] }, 503],
+    ["/api/me", { headers: { cookie } }, 503],
+    ["/api/channels", { headers: ADMIN }, 503],
+    ["/api/withdrawals", { headers: ADMIN, json: { jti: "x" } }, 503],
+    ["/api/accounts/ada/mute", put, 503],
+    ["/events?channel=push:a", {}, 503],
+    ["/push/a/json?poll=1", {}, 503],
+    ["/push/a", { text: "x" }, 503],
+    ["/to_chat/", {}, 503],
+    ["/send/", { headers: FORM, text: "msg=x" }, 503],
+    ["/healthz", {}, 200],
+    ["/readyz", {}, 503],
+  ];
+  for (const [where, request, status] of steps) {
+    const answer = await http(server, where, request);
+    assertEquals(answer.status, status, `${where} ${JSON.stringify(request)}`);
+    const comesBack = status === 503 && where !== "/readyz";
+    assertEquals(answer.headers.get("retry-after"), comesBack ? "2" : null, where);
+  }
+  for (const path of ["/ws", "/link/", "/chat/"]) {
+    assertEquals((await ask(host, { path, headers: HANDSHAKE })).status, 503, path);
+  }
+  const unasked = { ...HANDSHAKE, "sec-websocket-protocol": "another" };
+  assertEquals((await ask(host, { path: "/ws", headers: unasked })).status, 400);
+  // Nothing of it was done, and who was there before still is.
+  assertEquals(log.seq, seq);
+  assertEquals((await inside.do("publish", { channel: "room:a", data: 2 })).seq, seq + 1);
+  const left = edge.server.leave({ spread: 0, retry: 100 });
+  assertEquals(await inside.socket.closed, 1001);
+  await left;
+  await core.settle();
+  core.close();
   edge.close();
-  let last = "";
-  const decoder = new TextDecoder();
-  while (await socket.read((text) => last = decoder.decode(text).slice(0, 100)));
   log.close();
-  assertMatch(last, /^\{"closing":\{.*"retry":\d+/);
-  assertEquals(socket.closeCode, CLOSE.leaving);
-  assertEquals(events, []);
 });
+
+const FORM = { "content-type": "application/x-www-form-urlencoded" };

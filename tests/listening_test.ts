@@ -1,9 +1,8 @@
-/** Where the server listens: over TLS, on a socket in the file system, and behind nginx as the README says. */
-import { assertEquals, assertGreater, assertLess, assertMatch, assertRejects } from "@std/assert";
+/** Where the server listens: over TLS, and on a socket in the file system. */
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { pause, programCommand, spawnServer, within } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
-import { NGINX, startNginx } from "./helpers/nginx.ts";
-import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
+import { startServer, testIsolates } from "./helpers/server.ts";
 
 const FIXTURES = new URL("fixtures/tls/", import.meta.url).pathname;
 const TLS = { cert: `${FIXTURES}cert.pem`, key: `${FIXTURES}key.pem` };
@@ -77,42 +76,3 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   const config = { unix: `${folder.path}/file`, workers: 0 };
   await assertRejects(() => startServer(config), Error, "no socket");
 });
-
-for (const over of ["port", "unix"] as const) {
-  Deno.test({
-    name: `behind nginx as the README says, by ${over}: page, socket, slow heads refused`,
-    ignore: NGINX === undefined,
-    fn: async () => {
-      using folder = tempFolder("disk");
-      const unix = over === "unix" ? `${folder.path}/s` : undefined;
-      await using server = await startServer({
-        trustProxy: true,
-        origins: ["https://chat.example"],
-        ...(unix === undefined ? {} : { unix, workers: 0 }),
-      });
-      using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      const { port } = taken.addr;
-      taken.close();
-      const upstream = unix === undefined ? server.url : `http://unix:${unix}:`;
-      await using _nginx = await startNginx({
-        folder: folder.path,
-        port,
-        upstream,
-        changes: [["client_header_timeout 10s", "client_header_timeout 1s"]],
-      });
-      const front = { host: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` };
-      assertMatch(await cookieOf({ ...server, ...front }), /^fanfare_/);
-      await using ada = await NativeClient.open(front);
-      const data = { text: "x".repeat(60_000) };
-      await ada.do("publish", { channel: "room:a", data });
-      // Half a head, and nothing more: nginx has had enough of it.
-      using slow = await Deno.connect({ hostname: "127.0.0.1", port });
-      const since = performance.now();
-      await slow.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: chat.example\r\n"));
-      const told = await within(new Response(slow.readable).text(), 5000, "nginx to hang up");
-      assertMatch(told, /^$|^HTTP\/1\.1 408/);
-      assertGreater(performance.now() - since, 900);
-      assertLess(performance.now() - since, 4000);
-    },
-  });
-}

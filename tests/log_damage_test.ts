@@ -230,7 +230,14 @@ Deno.test("a kill while a backup becomes a log leaves a journal, which is rolled
   using folder = tempFolder();
   const log = new Log(`${folder.path}/fanfare.db`, () => "epoch");
   log.apply(messages(1, 100));
-  await backup(`${folder.path}/fanfare.db`, `${folder.path}/copy`);
+  const told: [number, number][] = [];
+  const { bytes } = await backup(
+    `${folder.path}/fanfare.db`,
+    `${folder.path}/copy`,
+    (done, all) => void told.push([done, all]),
+  );
+  assertEquals(told.at(-1)?.[0], told.at(-1)?.[1]);
+  assertEquals(told.every(([done, all]) => done <= all && all <= bytes), true);
   log.close();
   Deno.mkdirSync(`${folder.path}/restored`);
   const db = new DatabaseSync(`${folder.path}/copy`);

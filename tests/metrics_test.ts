@@ -146,6 +146,23 @@ Deno.test("a histogram's buckets add up, over isolates that come and go", () => 
   assertEquals(numbers.get("fanfare_bus_holes_total"), 0);
 });
 
+Deno.test("the operations' table has every metric that there is, and no other", async () => {
+  await using server = await startServer();
+  await using ada = await NativeClient.open(server);
+  await ada.do("subscribe", { channel: "room:a" });
+  await ada.do("publish", { channel: "room:a", data: 1 });
+  await ada.hear("message");
+  await ada.ask("publish", { channel: "nowhere", data: 1 });
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const told = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) =>
+    `${name} ${type}`
+  );
+  const page = await Deno.readTextFile(new URL("../static/docs/operations.md", import.meta.url));
+  const listed = [...page.matchAll(/^\| `((?:fanfare|process)_[a-z_]+)` *\| (\w+)/gm)]
+    .map(([, name, type]) => `${name} ${type}`);
+  assertEquals(listed, told);
+});
+
 Deno.test("the dashboard asks for what there is", async () => {
   await using server = await startServer();
   await (await fetch(`${server.url}/nowhere`)).body?.cancel();

@@ -298,6 +298,7 @@ testIsolates(
       ["[]", "object"],
       ["1", "object"],
       ['{"id":1}', "no verb"],
+      ['{"id":1,"ping":[]}', "must be an object"],
       ['{"id":1,"ping":{},"hello":{}}', "one verb"],
       ['{"id":1,"dance":{}}', "unknown"],
       ['{"id":1,"constructor":{}}', "unknown"],

@@ -42,6 +42,18 @@ Deno.test("of buckets so many are kept and no more, those used last", () => {
   assertEquals(buckets.size, 1);
 });
 
+Deno.test("a connection counts for the account that its token names, once that is known", () => {
+  const counted = quotas({ perAccount: 1 });
+  assertEquals(counted.admit(0, from("192.0.2.1", "c1"), "cookie"), undefined);
+  counted.identify(0, "c1", "ada");
+  counted.identify(0, "unknown", "eve");
+  assertEquals([[...counted.accounts], counted.connections], [["ada"], 1]);
+  assertEquals(counted.admit(0, from("192.0.2.1", "c2"), "ada")?.code, "rate_limited");
+  assertEquals(counted.admit(0, from("192.0.2.1", "c2"), "cookie"), undefined);
+  counted.dismiss(0, "c1");
+  assertEquals([...counted.accounts], ["cookie"]);
+});
+
 Deno.test("publications are counted for the account, and tenfold for its address; 0 is no limit", () => {
   const counted = quotas({ rate: 20, burst: 60 });
   const publish = (account: string | null, address: string) =>

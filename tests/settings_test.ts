@@ -1,5 +1,5 @@
 /** SIGHUP: settings are read again, and hold in all isolates; what is wrong with them changes nothing. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ConfigError, readSettings } from "../lib/config.ts";
 import { type ChildServer, type LogLine, spawnServer, within } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
@@ -63,6 +63,54 @@ for (const workers of ["0", "2"]) {
     await write("FANFARE_RAT=1");
     assertEquals(String((await again("settings.refused")).error).includes("Line 1 of"), true);
     assertEquals(await push(second), 200);
+    child.signal("SIGTERM");
+    assertEquals((await within(child.ended, 10_000, "the end")).code, 0);
+  });
+}
+
+const TLS = new URL("fixtures/tls/", import.meta.url).pathname;
+
+// Whoever trusts nothing but this certificate reaches the server, or doesn't.
+async function reaches(port: number, certificate: string): Promise<boolean> {
+  using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(certificate)] });
+  // The DOM's types know no client, Deno's fetch does.
+  const trusting = { client, method: "GET" };
+  return await fetch(`https://127.0.0.1:${port}/healthz`, trusting).then(
+    async (response) => (await response.text()).includes("alive"),
+    () => false,
+  );
+}
+
+for (const workers of ["0", "2"]) {
+  Deno.test(`a renewed certificate serves from SIGHUP on, one without its key changes nothing, with ${workers} isolates`, async () => {
+    using folder = tempFolder("disk");
+    const [cert, key] = [`${folder.path}/cert.pem`, `${folder.path}/key.pem`];
+    const first = { cert: `${TLS}cert.pem`, key: `${TLS}key.pem` };
+    const renewed = { cert: `${TLS}renewed_cert.pem`, key: `${TLS}renewed_key.pem` };
+    await Deno.copyFile(first.cert, cert);
+    await Deno.copyFile(first.key, key);
+    const flags = ["--workers", workers, "--cert", cert, "--key", key];
+    await using child = await spawnServer({ data: `${folder.path}/data`, flags });
+    const port = await child.listening;
+    const again = async (event: string) => {
+      const told = heard(child, event);
+      child.signal("SIGHUP");
+      return await told;
+    };
+    const shown = async () => [await reaches(port, first.cert), await reaches(port, renewed.cert)];
+    assertEquals(await shown(), [true, false]);
+
+    await Deno.copyFile(renewed.cert, cert);
+    const { error } = await again("settings.refused");
+    assertMatch(
+      String(error),
+      /^Cannot use ".+cert\.pem" with the key ".+key\.pem": .*KeyMismatch/,
+    );
+    assertEquals(await shown(), [true, false]);
+
+    await Deno.copyFile(renewed.key, key);
+    await again("settings.read");
+    assertEquals(await shown(), [false, true]);
     child.signal("SIGTERM");
     assertEquals((await within(child.ended, 10_000, "the end")).code, 0);
   });

@@ -4,6 +4,7 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from
 import { join } from "node:path";
 import { EventStream, http } from "./helpers/http.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
+import { Tokens } from "../lib/tokens.ts";
 import { NativeClient, startServer, testIsolates, type TestServer } from "./helpers/server.ts";
 
 const SECRET = "a secret of at least thirty-two characters";
@@ -139,6 +140,89 @@ Deno.test("I2: what isn't a token of ours is refused, whatever is wrong with it,
     })
   ) assertEquals((await meOf(next, token)).status, 200, what);
   assertEquals(fetched, []);
+});
+
+Deno.test("a clock may be off by 30 s and no more, at both edges; one taken late ends when it wouldn't be taken", async () => {
+  const tokens = new Tokens({
+    secret: encoder.encode(SECRET),
+    accountClaim: "sub",
+    withdrawn: [],
+  });
+  const edge = 1_790_000_000;
+  const ending = await sign({ sub: "ada", exp: edge });
+  const beginning = await sign({ sub: "ada", nbf: edge });
+  const at = async (token: string, seconds: number) =>
+    await tokens.look(token, 1000 * (edge + seconds));
+  for (
+    const [token, seconds, taken] of [
+      [ending, -1, true],
+      [ending, 29, true],
+      [ending, 29.999, true],
+      [ending, 30, false],
+      [beginning, -30, true],
+      [beginning, -31, false],
+    ] as const
+  ) {
+    assertEquals("grant" in await at(token, seconds), taken, `${seconds}`);
+  }
+  const late = await at(ending, 10);
+  assert("grant" in late);
+  assertEquals(late.grant.ends, 1000 * (edge + 30));
+  assertEquals(tokens.ended(late.grant, 1000 * (edge + 30) - 1), false);
+  assertEquals(tokens.ended(late.grant, 1000 * (edge + 30)), true);
+});
+
+Deno.test("keys at an address: unreachable at the start, then there, changed, gone again; the last good ones are kept", async () => {
+  // When they are fetched again is the test's to say.
+  const again = new Map<number, { pause: number; fetch: () => void }>();
+  const { setTimeout, clearTimeout } = globalThis;
+  let last = 1e9;
+  globalThis.setTimeout = Object.assign((run: () => void, pause = 0) => {
+    if (pause !== 10_000 && pause !== 300_000) return setTimeout(run, pause);
+    again.set(++last, { pause, fetch: run });
+    return last;
+  }, setTimeout);
+  globalThis.clearTimeout = (id) => {
+    if (!again.delete(Number(id))) clearTimeout(id);
+  };
+  const pairs = await Promise.all(["a", "b"].map(async (kid) => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const token = await new SignJWT({ sub: kid, exp: now() + 60 })
+      .setProtectedHeader({ alg: "ES256", kid }).sign(privateKey);
+    return { token, jwk: { ...await exportJWK(publicKey), kid } };
+  }));
+  let keys: unknown[] | undefined;
+  await using source = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => keys === undefined ? new Response(null, { status: 500 }) : Response.json({ keys }),
+  );
+  try {
+    await using server = await startServer({ jwks: `http://127.0.0.1:${source.addr.port}/` });
+    const taken = async () =>
+      await Promise.all(pairs.map(async ({ token }) => (await meOf(server, token)).status));
+    const refetch = async () => {
+      const [id, { fetch } = { fetch: () => {} }] = [...again].at(-1) ?? [];
+      again.delete(id ?? 0);
+      fetch();
+      while (again.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      return [...again.values()].at(-1)?.pause;
+    };
+    assertEquals(await taken(), [401, 401]);
+    keys = [pairs[0]?.jwk];
+    assertEquals(await refetch(), 300_000);
+    assertEquals(await taken(), [200, 401]);
+    keys = pairs.map(({ jwk }) => jwk);
+    await refetch();
+    assertEquals(await taken(), [200, 200]);
+    keys = undefined;
+    assertEquals(await refetch(), 10_000);
+    assertEquals(await taken(), [200, 200]);
+    keys = [pairs[1]?.jwk];
+    await refetch();
+    assertEquals(await taken(), [401, 200]);
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
 });
 
 Deno.test("keys of each kind, from a file and from an address; another claim, another audience", async () => {

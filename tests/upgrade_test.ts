@@ -1,6 +1,8 @@
 /** Data folders as earlier programs left them: made by those, and opened by this one. */
 import { assertEquals } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { check } from "../lib/log/check.ts";
+import { Log } from "../lib/log/log.ts";
 import { NEWEST_SCHEMA } from "../lib/log/schema.ts";
 import { runProgram } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
@@ -46,3 +48,38 @@ for (let version = 1; version <= NEWEST_SCHEMA; version++) {
     assertEquals([told.code, told.stderr], [0, ""]);
   });
 }
+
+Deno.test("from schema 2: who may have left something behind is kept, and all were here on the log's last day", () => {
+  using folder = tempFolder();
+  const path = `${folder.path}/fanfare.db`;
+  Deno.copyFileSync(new URL("v2/fanfare.db", FIXTURES), path);
+  const old = new DatabaseSync(path);
+  // Up to 40 something was trimmed: nobody knows any more who had published it.
+  old.exec(`
+    UPDATE log SET seq = 60;
+    UPDATE feeds SET trimmed = 40 WHERE name = 'push:all';
+    INSERT INTO feeds (name) VALUES ('dm:*written');
+    INSERT INTO keys VALUES (1, 'forgotten', 'k', 44, 1790000000003);
+    INSERT INTO messages VALUES (45, 2, 1790000000003, 'spoke', NULL, NULL, '1', 0);
+    INSERT INTO accounts VALUES
+      ('before', NULL, 40, 1, 40), ('after', NULL, 41, 1, 41), ('written', NULL, 42, 1, 42),
+      ('named', 'Ada', 43, 1, 43), ('forgotten', NULL, 44, 1, 44), ('spoke', NULL, 45, 1, 45);
+  `);
+  old.close();
+  const log = new Log(path, () => "epoch");
+  const names = ["before", "after", "written", "named", "forgotten", "spoke", "2b3c4d5e"];
+  const found = Object.fromEntries(names.map((name) => [name, log.account(name)?.kept]));
+  assertEquals(found, {
+    before: true,
+    after: false,
+    written: true,
+    named: false,
+    forgotten: true,
+    spoke: true,
+    "2b3c4d5e": true,
+  });
+  const day = Math.floor(1790000000004 / 86_400_000);
+  assertEquals(names.map((name) => log.account(name)?.here), names.map(() => day));
+  assertEquals([log.gone(day), log.gone(day + 1)], [[], ["after"]]);
+  log.close();
+});

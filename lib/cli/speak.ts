@@ -68,8 +68,8 @@ async function publish(request: Publish, terminal: Terminal): Promise<number> {
       );
       const one = within(publication, timeout, request.url).then((place) => {
         sent += 1;
-        terminal.progress(sent, undefined, "messages");
         terminal.line(JSON.stringify(place));
+        terminal.progress(sent, undefined, "messages");
       }).catch((error) => void (failed ??= error)).finally(() => going.delete(one));
       going.add(one);
       if (going.size >= ON_THE_WAY) await Promise.race(going);

@@ -7,16 +7,15 @@ export class Terminal {
   /** Whether people look at the results. */
   readonly people: boolean;
   readonly #colours: boolean;
-  readonly #progress: boolean;
+  readonly #progress = Deno.stderr.isTerminal();
   #drawn = false;
+  #written = false;
   #next = 0;
 
   /** @param noColor What the environment says of colours: `NO_COLOR`. */
   constructor(noColor: string | undefined) {
     this.people = Deno.stdout.isTerminal();
     this.#colours = this.people && (noColor === undefined || noColor === "");
-    // Where the results are looked at too, they show how far it is.
-    this.#progress = Deno.stderr.isTerminal() && !this.people;
   }
 
   /**
@@ -25,7 +24,9 @@ export class Terminal {
    * @param line Without its end.
    */
   line(line: string): void {
-    this.#clear();
+    // Behind a pipe they are in nobody's way.
+    if (this.people) this.clear();
+    this.#written = true;
     try {
       let rest = encoder.encode(`${line}\n`);
       while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
@@ -41,12 +42,12 @@ export class Terminal {
    * @param sentence What.
    */
   tell(sentence: string): void {
-    this.#clear();
+    this.clear();
     Deno.stderr.writeSync(encoder.encode(`fanfare: ${sentence}\n`));
   }
 
   /**
-   * Shows how far something is, on a terminal, ten times a second.
+   * Shows how far something is, on a terminal, ten times a second. Where people see the results come, those show it.
    *
    * @param done How much is done.
    * @param all Of how much; undefined where that isn't known.
@@ -54,7 +55,8 @@ export class Terminal {
    */
   progress(done: number, all: number | undefined, what: string): void {
     const now = performance.now();
-    if (!this.#progress || (now < this.#next && done !== all)) return;
+    if (!this.#progress || (this.people && this.#written)) return;
+    if (now < this.#next && done !== all) return;
     this.#next = now + 100;
     this.#drawn = true;
     const share = all === undefined || all === 0 ? undefined : Math.min(1, done / all);
@@ -74,7 +76,8 @@ export class Terminal {
     return this.#colours ? `\x1b[${code}m${text}\x1b[0m` : text;
   }
 
-  #clear(): void {
+  /** Takes away what shows how far something is: it is over, or something else comes there. */
+  clear(): void {
     if (!this.#drawn) return;
     this.#drawn = false;
     Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
@@ -88,6 +91,5 @@ export class Terminal {
  * @returns It, with its control characters shown.
  */
 export function plain(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return text.replace(/(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }

@@ -20,6 +20,8 @@ export const TOKEN_HELP = [
   "  --jwt-secret-file FILE    the secret, as the server has it (or FANFARE_JWT_SECRET_FILE)",
   "  --account-claim NAME      the claim that names the account (sub)",
   "  --jwt-audience NAME       for which server it is (fanfare)",
+  "",
+  "Exit codes: 0 made; 1 the secret can't be read, or is too short; 2 wrong command line.",
 ].join("\n");
 
 /**

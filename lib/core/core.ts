@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Origin, Post, Readers, Sent, Up } from "../bus.ts";
-import type { Limits, RetentionPolicy } from "../limits.ts";
+import { type Limits, MOST_MUTES, type RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { parseChannel } from "../protocol/channel.ts";
@@ -10,7 +10,7 @@ import type { Message, Outcome, Proposal, Publication } from "../protocol/messag
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
 import { Quotas } from "./quotas.ts";
-import { nextTrim } from "./retention.ts";
+import { nextTrim, Roll, stampOf } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { log as logger } from "../logger.ts";
 import type { Withdrawal } from "../tokens.ts";
@@ -30,6 +30,8 @@ export interface CoreParts {
   readonly clock?: () => number;
   /** Counts who reads what, in all edges; nobody where it isn't given. */
   readonly readers?: () => Promise<Readers>;
+  /** Tells every edge that others are muted now. */
+  readonly moderated?: () => void;
   /** Withdraws tokens, wherever they are; it isn't done where it isn't given. */
   readonly withdraw?: (tokens: Withdrawal) => Refusal | undefined;
 }
@@ -70,6 +72,9 @@ export class Core {
   readonly #presence = new Presence();
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
+  readonly #roll = new Roll();
+  // Accounts whose day is about to be written.
+  readonly #stamping = new Set<string>();
   readonly #known = new Set<string>();
   // Keys that were taken and aren't in the log yet.
   readonly #keys = new Set<string>();
@@ -131,6 +136,15 @@ export class Core {
     this.#quotas.renew(settings.limits);
   }
 
+  /**
+   * Refuses new connections, or lets them in again; all else goes on.
+   *
+   * @param refusing Whether to refuse them.
+   */
+  refuseNew(refusing: boolean): void {
+    this.#quotas.refuseNew(refusing);
+  }
+
   /** Stops its timers; it takes nothing more in, and tells nothing more. */
   close(): void {
     this.#closed = true;
@@ -141,6 +155,7 @@ export class Core {
   #take({ edge, up, answer }: Sent): void {
     switch (up.op) {
       case "propose": {
+        this.#identify(edge, up.proposal, up.origin);
         const refusal = this.#check(up.proposal) ?? this.#count(edge, up.proposal, up.origin);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
         else if (this.#needed(up.proposal)) this.#wait({ proposal: up.proposal, answer });
@@ -165,6 +180,7 @@ export class Core {
         break;
       case "admit": {
         const refusal = this.#quotas.admit(edge, up.origin, up.account);
+        if (refusal === undefined && up.account !== null) this.#welcome(up.account);
         this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
         break;
       }
@@ -255,6 +271,7 @@ export class Core {
     }
     const full = this.#backlog.refusal(now);
     if (full !== undefined) return full;
+    if (proposal.kind === "mute" || proposal.kind === "unmute") return this.#checkMute(proposal);
     if (proposal.kind !== "message") return undefined;
     const parties = parseChannel(proposal.channel)?.parties ?? [];
     const stranger = parties.find((party) =>
@@ -265,16 +282,63 @@ export class Core {
       : refuse("not_found", `There is no account "${stranger}"`);
   }
 
+  #checkMute({ kind, account }: Proposal & { kind: "mute" | "unmute" }): Refusal | undefined {
+    const { log: { mutes }, clock = Date.now } = this.#parts;
+    const now = clock();
+    const muted = mutes.has(account, now);
+    if (kind === "unmute") {
+      return muted ? undefined : refuse("not_found", `The account "${account}" isn't muted`);
+    }
+    return muted || mutes.count(now) < MOST_MUTES
+      ? undefined
+      : refuse("unavailable", `At most ${MOST_MUTES} accounts are muted at once`);
+  }
+
   // Of what is found right: repeats of a key don't count, and neither does what is said for an account by the server itself.
   #count(edge: number, proposal: Proposal, origin?: Origin): Refusal | undefined {
-    if (origin === undefined || proposal.kind === "seen" || proposal.kind === "trim") return;
-    const account = proposal.kind === "message" ? proposal.from : proposal.account;
-    const now = this.#parts.now();
-    if (proposal.kind === "message" && !this.#repeats(proposal)) {
-      const refusal = this.#quotas.publish(edge, origin, account, now);
-      if (refusal !== undefined) return refusal;
+    if (origin === undefined) return undefined;
+    switch (proposal.kind) {
+      case "message": {
+        const { from } = proposal;
+        const refusal = this.#repeats(proposal)
+          ? undefined
+          : this.#quotas.publish(edge, origin, from, this.#parts.now());
+        return refusal ?? this.#meet(from, origin);
+      }
+      case "account":
+      case "rename":
+        return this.#meet(proposal.account, origin);
+      default:
+        return undefined;
     }
-    return this.#meet(account, origin);
+  }
+
+  // Who a connection is may be known only from its greeting on.
+  #identify(edge: number, proposal: Proposal, { connection }: Partial<Origin> = {}): void {
+    if (connection === undefined) return;
+    if (proposal.kind === "account" || proposal.kind === "rename") {
+      this.#quotas.identify(edge, connection, proposal.account);
+    }
+  }
+
+  // The first connection of a day is written down, for accounts that would be forgotten else.
+  #welcome(account: string): void {
+    try {
+      const proposal = this.#writable ? this.#stamp(account) : undefined;
+      if (proposal !== undefined) this.#wait({ proposal, answer: () => {} });
+    } catch (error) {
+      // It is let in, and counted, whatever the log says.
+      logger.error("log.unreadable", { error: String(error) });
+    }
+  }
+
+  // Once, however many of its connections come before it is written.
+  #stamp(account: string): Proposal | undefined {
+    const { log, clock = Date.now } = this.#parts;
+    if (this.#stamping.has(account)) return undefined;
+    const proposal = stampOf(log, account, clock());
+    if (proposal !== undefined) this.#stamping.add(account);
+    return proposal;
   }
 
   #meet(account: string | null, { address }: Origin): Refusal | undefined {
@@ -299,9 +363,12 @@ export class Core {
     return true;
   }
 
-  // An account that exists isn't made again, and a place that says nothing new isn't written.
+  // An account that is known to be here isn't made again, and a place that says nothing new isn't written.
   #needed(proposal: Proposal): boolean {
-    if (proposal.kind === "account") return this.#parts.log.account(proposal.account) === undefined;
+    if (proposal.kind === "account") {
+      const { account } = proposal;
+      return this.#parts.log.account(account) === undefined || this.#stamp(account) !== undefined;
+    }
     if (proposal.kind !== "seen") return true;
     const known = this.#parts.log.account(proposal.account);
     return known !== undefined && known.seen < proposal.upTo;
@@ -360,6 +427,10 @@ export class Core {
     for (const [i, { proposal }] of batch.entries()) {
       const key = keyOf(proposal);
       if (key !== undefined) this.#keys.delete(key);
+      if (proposal.kind === "account") this.#stamping.delete(proposal.account);
+      if (proposal.kind === "forget") {
+        for (const account of proposal.accounts) this.#known.delete(account);
+      }
       if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
         this.#presence.rename(proposal.account, proposal.name);
       }
@@ -369,6 +440,10 @@ export class Core {
     const { seq } = this.#parts.log;
     const writable = this.#writable;
     this.#parts.bus.post({ seq, messages, presence, signals, writable });
+    // Before the answer: where it is told all of that edge goes by it.
+    if (batch.some(({ proposal: { kind } }) => kind === "mute" || kind === "unmute")) {
+      this.#parts.moderated?.();
+    }
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
@@ -406,14 +481,19 @@ export class Core {
     const { log, retention, clock = Date.now } = this.#parts;
     let busy = false;
     try {
-      const proposal = retention && nextTrim(log, retention, clock());
-      if (proposal !== undefined) {
+      const proposals = this.#writable ? this.#roll.next(log, this.#quotas.accounts, clock()) : [];
+      const trim = retention && nextTrim(log, retention, clock());
+      if (trim !== undefined) proposals.push(trim);
+      if (proposals.length > 0) {
         // Looked at again once it is done.
         this.#tending = undefined;
-        this.#wait({ proposal, answer: (answer) => this.#trimmed(answer) });
+        for (const [i, proposal] of proposals.entries()) {
+          const last = i === proposals.length - 1;
+          this.#wait({ proposal, answer: (answer) => last && this.#trimmed(answer) });
+        }
         return this.#schedule();
       }
-      busy = log.tidy();
+      busy = log.tidy() || this.#roll.calling;
     } catch (error) {
       this.#refuseWrites(error, 0);
     }

@@ -13,9 +13,12 @@ const AFTER_REFUSAL = 5;
 // How long a newcomer waits who found the server full, or too many of its own.
 const FULL_RETRY = 5000;
 
+// Who comes while memory is short finds room soon: what takes it is ended.
+const SHORT_RETRY = 2000;
+
 interface Held {
   readonly address: string;
-  readonly account: string | null;
+  account: string | null;
   /** Until when all that it publishes is refused, so that its order holds. */
   refusedUntil: number;
 }
@@ -28,6 +31,7 @@ export class Quotas {
   readonly #ofAddress = new Map<string, number>();
   readonly #ofAccount = new Map<string, number>();
   #connections = 0;
+  #short = false;
   #published: Buckets;
   #publishedFrom: Buckets;
   #created: Buckets;
@@ -60,9 +64,23 @@ export class Quotas {
     if (limits.newAccounts !== newAccounts) this.#created = fresh.#created;
   }
 
+  /**
+   * Refuses all newcomers, or lets them in again.
+   *
+   * @param refusing Whether to refuse them: memory is short.
+   */
+  refuseNew(refusing: boolean): void {
+    this.#short = refusing;
+  }
+
   /** How many connections there are. */
   get connections(): number {
     return this.#connections;
+  }
+
+  /** The accounts of all connections. */
+  get accounts(): Iterable<string> {
+    return this.#ofAccount.keys();
   }
 
   /** How many names are kept for all that is counted; for tests and metrics. */
@@ -87,6 +105,10 @@ export class Quotas {
   ): Refusal | undefined {
     const { connections, perAddress, perAccount } = this.#limits;
     const from = isLoopback(address) ? undefined : countedAs(address);
+    if (this.#short) {
+      const sentence = "The server is short of memory, come back later";
+      return { ...refuse("unavailable", sentence), retry: SHORT_RETRY };
+    }
     if (reached(this.#connections, connections)) {
       return { ...refuse("unavailable", "The server is full, come back later"), retry: FULL_RETRY };
     }
@@ -101,6 +123,21 @@ export class Quotas {
     held.set(connection, { address, account, refusedUntil: 0 });
     this.#count(address, account, 1);
     return undefined;
+  }
+
+  /**
+   * A connection turns out to be another account's, by the token in its greeting.
+   *
+   * @param edge Where.
+   * @param connection Which.
+   * @param account Whose.
+   */
+  identify(edge: number, connection: string, account: string): void {
+    const held = this.#held.get(edge)?.get(connection);
+    if (held === undefined || held.account === account) return;
+    this.#count(held.address, held.account, -1);
+    held.account = account;
+    this.#count(held.address, account, 1);
   }
 
   /**

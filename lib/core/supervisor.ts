@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../access.ts";
 import { BEAT, type Readers } from "../bus.ts";
+import type { Series } from "../counters.ts";
 import {
   type EdgeSettings,
   type Farewell,
@@ -14,6 +15,7 @@ import {
 import { type Level, log } from "../logger.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { type Load, loadOf } from "./guard.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
 export const HANG = 5000;
@@ -32,6 +34,7 @@ const STEADY = 60_000;
 
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
+const CUT_LIMIT = 100;
 const LEAVE_ALL_LIMIT = 9000;
 
 // How long edges have to tell who reads there, in milliseconds.
@@ -57,12 +60,20 @@ export interface SupervisorParts {
   readonly giveUp: (code: number) => void;
 }
 
+/** A place that always has an edge: those that come after one another there share how often they failed. */
+interface Slot {
+  failures: number;
+}
+
 interface Isolate {
   readonly edge: number;
+  readonly slot: Slot;
   readonly worker: Worker;
   readonly since: number;
   /** When it last gave a sign of life. */
   alive: number;
+  /** What it told of itself then. */
+  gauges: Series;
   serving: boolean;
   /** It was told to leave: its end is no death. */
   leaving: boolean;
@@ -81,7 +92,6 @@ export class Supervisor {
   #port: number;
   #asks = 0;
   readonly #counting = new Map<number, (isolate: Isolate, readers: Readers) => void>();
-  #failures = 0;
   #replacements = 0;
   #stopping = false;
   #served = performance.now();
@@ -109,7 +119,7 @@ export class Supervisor {
     supervisor.#port = alone.addr.port;
     alone.close();
     try {
-      const first = Array.from({ length: parts.count }, () => supervisor.#open());
+      const first = Array.from({ length: parts.count }, () => supervisor.#open({ failures: 0 }));
       await Promise.all(first.map(({ served }) => served.promise));
     } catch (error) {
       await supervisor.#terminateAll();
@@ -130,8 +140,13 @@ export class Supervisor {
 
   /** The edges that serve. */
   get edges(): readonly number[] {
+    return this.loads.map(({ edge }) => edge);
+  }
+
+  /** What is known of each of them. */
+  get loads(): readonly Load[] {
     return [...this.#isolates.values()].filter(({ serving, leaving }) => serving && !leaving)
-      .map(({ edge }) => edge);
+      .map(({ edge, gauges }) => loadOf(edge, gauges));
   }
 
   /**
@@ -144,7 +159,7 @@ export class Supervisor {
     const old = this.#isolates.get(edge);
     if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
     this.#replaced.add(edge);
-    const next = this.#open();
+    const next = this.#open(old.slot);
     // It isn't one of those that have to be there before it serves: where it can't, the old one goes on.
     next.leaving = true;
     try {
@@ -157,24 +172,43 @@ export class Supervisor {
       log.error("edge.stays", { edge, error: String(error) });
       await next.worker.terminate();
       this.#forget(next);
-      if (!this.#isolates.has(edge) && !this.#stopping) this.#open();
+      if (!this.#isolates.has(edge) && !this.#stopping) this.#open(old.slot);
     } finally {
       this.#replaced.delete(edge);
     }
   }
 
   /**
-   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started.
+   * Ends an edge within a moment, for the sake of what it holds, while another begins in its place; one that is being replaced as
+   * well.
+   *
+   * @param edge Which.
+   */
+  async cut(edge: number): Promise<void> {
+    const old = this.#isolates.get(edge);
+    if (old === undefined || this.#stopping) return;
+    if (!old.leaving && !this.#replaced.has(edge)) {
+      this.#replacements += 1;
+      log.info("edge.replaced", { edge, by: this.#open(old.slot).edge });
+    }
+    await this.#leave(old, LEAVE_ONE, CUT_LIMIT);
+  }
+
+  /**
+   * Goes by other settings from now on: the level of the log at once, the rest where the next edges are started. It ends once
+   * the edges log at that level.
    *
    * @param settings What edges are told.
    * @param logLevel The least that is logged.
    */
-  renew(settings: EdgeSettings, logLevel: Level | undefined): void {
+  async renew(settings: EdgeSettings, logLevel: Level | undefined): Promise<void> {
     this.#parts = { ...this.#parts, settings, logLevel };
     if (logLevel === undefined) return;
     for (const isolate of this.#isolates.values()) {
       this.#tell(isolate, { kind: "level", level: logLevel });
     }
+    // What an edge is told it takes in order: one that answers has the level.
+    await this.readers();
   }
 
   /**
@@ -185,6 +219,11 @@ export class Supervisor {
   renewAccess(access: AccessSettings): void {
     this.#parts = { ...this.#parts, settings: { ...this.#parts.settings, access } };
     for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "access", access });
+  }
+
+  /** Has all edges look who is muted. */
+  moderate(): void {
+    for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "mutes" });
   }
 
   /**
@@ -238,7 +277,7 @@ export class Supervisor {
     this.#forget(isolate);
   }
 
-  #open(): Isolate {
+  #open(slot: Slot): Isolate {
     const edge = ++this.#edges;
     const { bus, channel, settings, entry, logLevel } = this.#parts;
     const port = {
@@ -257,12 +296,14 @@ export class Supervisor {
     const now = performance.now();
     const isolate: Isolate = {
       edge,
+      slot,
       worker: new Worker(entry, {
         workerData: start,
         resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
       }),
       since: now,
       alive: now,
+      gauges: {},
       serving: false,
       leaving: false,
       served: Promise.withResolvers(),
@@ -291,6 +332,7 @@ export class Supervisor {
         });
         return;
       case "beat":
+        isolate.gauges = message.counts.gauges;
         if (this.#isolates.has(isolate.edge)) {
           this.#parts.metrics.take(isolate.edge, message.counts);
         }
@@ -315,8 +357,10 @@ export class Supervisor {
     isolate.served.reject(new Error(`An edge ended: ${why}`));
     if (!this.#forget(isolate) || isolate.leaving || this.#stopping) return;
     const now = performance.now();
-    this.#failures = now - isolate.since > STEADY ? 0 : this.#failures + 1;
-    const pause = PAUSES[Math.min(Math.max(0, this.#failures - 1), PAUSES.length - 1)] ?? 0;
+    // What ends others at the same time is no failure of this one: each is started again at once.
+    const { slot } = isolate;
+    slot.failures = now - isolate.since > STEADY ? 0 : slot.failures + 1;
+    const pause = PAUSES[Math.min(Math.max(0, slot.failures - 1), PAUSES.length - 1)] ?? 0;
     log.error("edge.ended", { edge: isolate.edge, why, pause });
     // Another is on its way already.
     if (this.#replaced.has(isolate.edge)) return;
@@ -324,7 +368,7 @@ export class Supervisor {
       this.#pauses.delete(timer);
       if (this.#stopping) return;
       this.#replacements += 1;
-      this.#open();
+      this.#open(slot);
     }, pause);
     this.#pauses.add(timer);
   }

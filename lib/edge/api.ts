@@ -16,13 +16,12 @@ import {
   mayNotRead,
   NEEDS_ACCOUNT,
   needsAccount,
+  needsAdmin,
   publishAs,
   valueOf,
   withRate,
 } from "./rules.ts";
 import { byteLength, type EdgeParts } from "./session.ts";
-
-const NEEDS_ADMIN = "This needs the admin token";
 
 /**
  * Lists what the API offers.
@@ -38,7 +37,7 @@ export function apiPoints(edge: EdgeParts): Point[] {
     {
       path: "/api/channels/:channel/presence",
       methods: read,
-      handle: (_, who, __, { channel = "" }) => presence(edge, who, channel),
+      handle: (request, who, _, { channel = "" }) => presence(edge, request, who, channel),
     },
     {
       path: "/api/channels",
@@ -170,12 +169,18 @@ async function page(
   );
 }
 
-async function presence(edge: EdgeParts, who: Who, channel: string): Promise<Response> {
+async function presence(
+  edge: EdgeParts,
+  request: Request,
+  who: Who,
+  channel: string,
+): Promise<Response> {
   if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
   const refused = needsAccount(edge, who, "read", channel) ?? mayNotRead(edge, who, channel);
   if (refused !== undefined) return refused;
   const roster = await askRoster(edge.bus, channel);
-  return roster === undefined ? problem(UNANSWERED) : json(rosterJson(roster, true));
+  if (roster === undefined) return problem(UNANSWERED);
+  return await tagged(request, rosterJson(roster, true));
 }
 
 async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
@@ -201,7 +206,8 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
     seq,
     rate: rates.get(channel) ?? 0,
   }));
-  return json({ channels: list.slice(0, limit), more: list.length > limit });
+  const told = { channels: list.slice(0, limit), more: list.length > limit };
+  return await tagged(request, JSON.stringify(told));
 }
 
 function me(edge: EdgeParts, { account, admin, grant }: Who): Response {
@@ -223,11 +229,6 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
     : { account: body.account, before: body.before ?? Math.floor(edge.clock() / 1000) + 1 };
   const refusal = await ask(edge.bus, { op: "withdraw", tokens });
   return refusal === undefined ? json(tokens, 201) : problem(refusal);
-}
-
-function needsAdmin({ account, admin }: Who): Response | undefined {
-  if (admin) return undefined;
-  return account === null ? unauthorized(NEEDS_ADMIN) : problem(refuse("forbidden", NEEDS_ADMIN));
 }
 
 const NO_CHANNEL = refuse("bad_request", "A channel is push:NAME, room:NAME or dm:A.B");

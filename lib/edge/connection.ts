@@ -16,8 +16,11 @@ export const UNSENT = 65_536;
 /** Where a frame is cut, in characters. */
 export const FRAME_CUT = 131_072;
 
-/** How long a client may take nothing before it is closed, in milliseconds. */
+/** How long a client may take nothing of what is unsent before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
+
+// How long the runtime may try to close a socket whose client doesn't take the close frame either, in milliseconds.
+const CLOSING_TIME = 10_000;
 
 // How often a byte ends a frame, in 65,536ths.
 const MARKS = 2 * 65_536 / FRAME_CUT;
@@ -37,6 +40,13 @@ interface Subscription {
   place: number;
   /** While it catches up: it is given its messages up to here before anything live is sent. */
   until?: number;
+}
+
+interface Watch {
+  /** Of the list or delta that the client was given last. */
+  readonly version: number;
+  /** The newest delta that was dropped: told when there is room, its version shows the hole. */
+  readonly missed?: string;
 }
 
 interface Tracked {
@@ -68,9 +78,9 @@ export class Connection implements Subscriber {
   #lost = false;
   #farewell: (() => void) | undefined;
   #tracked: Tracked | undefined;
-  // The newest delta of each watched channel that was dropped: told when there is room, its version shows the hole.
-  readonly #missed = new Map<string, string>();
-  readonly #watched = new Map<string, number>();
+  // Made for those who watch: an empty map for each idle connection is memory too.
+  #watched: Map<string, Watch> | undefined;
+  #missed = false;
   /** Takes deltas of presence where the codec has no line for them. */
   onPresence?: (delta: PresenceDelta) => void;
 
@@ -102,6 +112,11 @@ export class Connection implements Subscriber {
   /** Whether something can still be sent. */
   get open(): boolean {
     return this.#open;
+  }
+
+  /** How many bytes its socket holds that the network hasn't taken; of one that was closed too. */
+  get unsent(): number {
+    return this.#socket.bufferedAmount;
   }
 
   /** How many answers wait for room in the socket. */
@@ -233,7 +248,8 @@ export class Connection implements Subscriber {
    */
   watch(channel: string, version: number): void {
     if (!this.#open) return;
-    this.#watched.set(channel, version);
+    const known = this.#watched?.get(channel);
+    (this.#watched ??= new Map()).set(channel, { ...known, version });
     this.#hub.watch(channel, this);
   }
 
@@ -243,9 +259,7 @@ export class Connection implements Subscriber {
    * @param channel The channel.
    */
   unwatch(channel: string): void {
-    this.#watched.delete(channel);
-    this.#missed.delete(channel);
-    this.#hub.unwatch(channel, this);
+    if (this.#watched?.delete(channel)) this.#hub.unwatch(channel, this);
   }
 
   /**
@@ -255,7 +269,7 @@ export class Connection implements Subscriber {
    * @returns Whether it is.
    */
   watches(channel: string): boolean {
-    return this.#watched.has(channel);
+    return this.#watched?.has(channel) === true;
   }
 
   /**
@@ -266,33 +280,35 @@ export class Connection implements Subscriber {
    */
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void {
     const { channel } = delta;
-    const version = this.#watched.get(channel);
-    if (version === undefined || delta.version <= version) return;
+    const watch = this.#watched?.get(channel);
     // One that comes late, after a loss on the bus, is no news any more: the client saw the hole and asks for the whole.
-    this.#watched.set(channel, delta.version);
+    if (watch === undefined || delta.version <= watch.version) return;
+    this.#watched?.set(channel, { ...watch, version: delta.version });
     this.onPresence?.(delta);
     const text = line(this.codec);
     if (text === undefined) return;
-    if (this.tell(text)) this.#missed.delete(channel);
+    if (this.tell(text)) this.#watched?.set(channel, { version: delta.version });
     else if (this.#open) {
-      this.#missed.set(channel, text);
+      this.#watched?.set(channel, { version: delta.version, missed: text });
+      this.#missed = true;
       this.#hub.waitForRoom(this);
     }
   }
 
-  /** Whether its socket takes more; closes a client that took nothing for too long. */
+  /** Whether its socket takes more; closes a client that took nothing for too long, however little is due to it. */
   hasRoom(): boolean {
-    const unsent = this.#socket.bufferedAmount;
+    const closing = this.#socket.readyState !== WebSocket.OPEN;
+    // Of a socket that is being closed the runtime doesn't tell what is unsent.
+    const unsent = closing ? this.#unsent : this.#socket.bufferedAmount;
     const now = this.#hub.now();
-    if (unsent < this.#unsent || unsent === 0) this.#progress = now;
+    if (!closing && (unsent < this.#unsent || unsent === 0)) this.#progress = now;
     this.#unsent = unsent;
-    if (unsent < UNSENT) return true;
-    if (now - this.#progress > NO_PROGRESS) {
+    if (now - this.#progress > (closing ? CLOSING_TIME : NO_PROGRESS)) {
       this.#hub.counters.add("slow_closed_total");
       log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
-    return false;
+    return this.#open && unsent < UNSENT;
   }
 
   /** Sends what is due: answers first, then what isn't kept, then messages. */
@@ -336,8 +352,9 @@ export class Connection implements Subscriber {
    */
   close(code: number, reason: string, last?: string): void {
     if (!this.#open) return;
-    if (last !== undefined && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(last);
-    this.end();
+    const stands = this.#socket.readyState === WebSocket.OPEN;
+    if (last !== undefined && stands) this.#socket.send(last);
+    this.end(!stands);
     try {
       this.#socket.close(code, reason);
     } catch (error) {
@@ -375,7 +392,7 @@ export class Connection implements Subscriber {
       this.onEnd?.();
     } finally {
       for (const name of [...this.#subscriptions.keys()]) this.unsubscribe(name);
-      for (const channel of [...this.#watched.keys()]) this.unwatch(channel);
+      for (const channel of [...this.#watched?.keys() ?? []]) this.unwatch(channel);
       this.#answers = [];
       this.#words = [];
       this.#hub.remove(this);
@@ -420,12 +437,20 @@ export class Connection implements Subscriber {
   }
 
   #takeWords(parts: string[]): void {
-    if (this.#words.length === 0 && this.#missed.size === 0) return;
-    for (const line of this.#missed.values()) parts.push(line);
+    if (this.#missed) this.#takeMissed(parts);
+    if (this.#words.length === 0) return;
     for (const word of this.#words) parts.push(word);
-    this.#missed.clear();
     this.#words = [];
     this.#wordsSize = 0;
+  }
+
+  #takeMissed(parts: string[]): void {
+    for (const [channel, { version, missed }] of this.#watched ?? []) {
+      if (missed === undefined) continue;
+      parts.push(missed);
+      this.#watched?.set(channel, { version });
+    }
+    this.#missed = false;
   }
 
   #takeAnswers(): string[] {
@@ -442,7 +467,8 @@ export class Connection implements Subscriber {
       parts.push(line);
       size += line.length;
     }
-    this.#answers.splice(0, taken);
+    // A new one where all are taken: an array that was emptied keeps its room.
+    this.#answers = taken === this.#answers.length ? [] : this.#answers.slice(taken);
     return parts;
   }
 
@@ -544,7 +570,6 @@ export class Connection implements Subscriber {
     if (this.codec.joins) this.#socket.send(parts.join("\n"));
     else for (const part of parts) this.#socket.send(part);
     this.#unsent = this.#socket.bufferedAmount;
-    this.#progress = this.#hub.now();
     // Looked at although nothing more is due: whether it reads, and what it took.
     if (this.#unsent >= UNSENT || (this.#tracked?.sent ?? 0) > 0) this.#hub.waitForRoom(this);
   }

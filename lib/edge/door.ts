@@ -29,9 +29,9 @@ const SAFE = ["GET", "HEAD", "OPTIONS"];
 
 // What programs use from pages of other origins.
 const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
-const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After";
+const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 const ALLOWED =
-  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Title, Priority, Tags, Click, X-Title, X-Priority, X-Tags, X-Click";
+  "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Message, Title, Priority, Tags, Click, X-Message, X-Title, X-Priority, X-Tags, X-Click";
 
 /** Looks at each request before anything else does. */
 export class Door {

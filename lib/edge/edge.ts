@@ -1,8 +1,10 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
+import { dirname } from "node:path";
 import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
+import { MOST_MUTES } from "../limits.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../metrics.ts";
 import { Grants } from "./grants.ts";
@@ -58,12 +60,14 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const hub = new Hub(bus, reader, place.seq, undefined, counters);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const grants = new Grants(access, clock, lastLine);
+  access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(
     { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {
       ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
       metrics: place.metrics,
       open: settings.access.open,
+      folder: dirname(settings.log),
     },
   );
   const parts = stack.move();
@@ -71,7 +75,12 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     server,
     counts: () => ({
       totals: counters.totals,
-      gauges: { ...server.gauges, ...lagOf(place.name, lag.seconds), isolates: 1 },
+      gauges: {
+        ...server.gauges,
+        ...lagOf(place.name, lag.seconds),
+        heap_bytes: Deno.memoryUsage().heapUsed,
+        isolates: 1,
+      },
     }),
     close: () => parts.dispose(),
   };

@@ -91,6 +91,7 @@ function begin(edge: EdgeParts, connection: Connection, { channels, who, since }
       continue;
     }
     gaps.push(channel);
+    edge.counters.add("gaps_total");
     const { messages } = hub.reader.newest(feed, at, PAGE_DEFAULT);
     places.set(feed, (messages[0]?.seq ?? at + 1) - 1);
   }

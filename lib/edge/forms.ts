@@ -28,12 +28,15 @@ export async function send(
   caller: Caller,
   edge: EdgeParts,
 ): Promise<Response> {
-  if (!edge.access.may(who, "publish", DEMO_PUSH)) {
+  const refusal = edge.access.refusal(who, "publish", DEMO_PUSH);
+  const muted = edge.access.muted(who) !== undefined;
+  if (refusal !== undefined && !muted) {
     return problem(refuse("unauthorized", NO_TOKEN), 401, { "www-authenticate": "Bearer" });
   }
   const form = await readForm(request, bodyLimit(edge.limits));
   const text = form.get("msg");
   if (text === null) return problem(refuse("bad_request", 'The form has no field "msg"'));
+  if (refusal !== undefined) return problem(refusal);
   return await publish(edge, caller, DEMO_PUSH, who.account, text);
 }
 
@@ -104,10 +107,9 @@ async function say(
   channel: string,
   text: string,
 ): Promise<Response> {
-  if (edge.access.may(who, "publish", channel)) {
-    return await publish(edge, caller, channel, who.account, text);
-  }
-  return problem(refuse("forbidden", `You may not publish in ${channel}`));
+  const refusal = edge.access.refusal(who, "publish", channel);
+  if (refusal !== undefined) return problem(refusal);
+  return await publish(edge, caller, channel, who.account, text);
 }
 
 async function publish(

@@ -114,14 +114,23 @@ export async function tagged(
   if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
     return new Response(null, { status: 304, headers });
   }
-  // Who names none may well read none.
-  const packs = request.headers.has("accept-encoding") &&
-    acceptsEncodings(request, "gzip", "identity") === "gzip";
-  if (body.length < LEAST_PACKED || !packs) {
+  if (body.length < LEAST_PACKED || !takesPacked(request)) {
     return new Response(body, { headers });
   }
   headers["content-encoding"] = "gzip";
   return new Response(new Uint8Array(await pack(body)), { headers });
+}
+
+/**
+ * Tells whether an answer may be packed.
+ *
+ * @param request The request.
+ * @returns Whether its client reads gzip.
+ */
+export function takesPacked(request: Request): boolean {
+  // Who names none may well read none.
+  return request.headers.has("accept-encoding") &&
+    acceptsEncodings(request, "gzip", "identity") === "gzip";
 }
 
 // Below that it is one packet either way.

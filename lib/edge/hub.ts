@@ -38,6 +38,8 @@ export interface Subscriber {
   /** The connection's name. */
   readonly id: string;
   readonly codec: Codec;
+  /** Whether something can still be sent. */
+  readonly open: boolean;
   /** Sends what is due, or has the hub look again later. */
   serve(): void;
   /** Whether its socket takes more. */
@@ -448,7 +450,7 @@ export class Hub implements Receiver {
     this.#full.clear();
     for (const connection of full) {
       if (connection.hasRoom()) this.wake(connection);
-      else this.waitForRoom(connection);
+      else if (connection.open) this.waitForRoom(connection);
     }
   }
 }

@@ -1,77 +1,114 @@
-/** The codecs of `/push/NAME/json`, `/sse`, `/raw` and `/ws`: messages as subscribers of ntfy know them. */
+/** How subscribers of ntfy are told: `/push/NAME/json`, `/sse`, `/raw` and `/ws`, and the answers of addresses that are ntfy's alone. */
 import type { Codec } from "../protocol/codec.ts";
 import { type Message, textOf } from "../protocol/message.ts";
+
+/** One line of a subscription, as its JSON has it. */
+export interface Told {
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly time: number;
+  readonly event: "open" | "keepalive" | "message";
+  /** The topic; those of all, with commas between them, where it is no message. */
+  readonly topic: string;
+  readonly message?: string;
+  readonly title?: string;
+  readonly priority?: number;
+  readonly tags?: readonly string[];
+  readonly click?: string;
+}
 
 /** A way to read pushes. */
 export interface Format {
   readonly codec: Codec;
   readonly type: string;
-  /** What is sent first. */
-  open(topic: string, time: number): string | undefined;
-  /** What is said when nothing else is. */
-  keepalive(topic: string, time: number): string;
+  /** Writes what is told. */
+  write(told: Told): string;
 }
 
-const none = { presence: () => undefined, signal: () => undefined };
-const json: Codec = { name: "ntfy_json", index: 4, joins: true, message: messageText, ...none };
+/** The last parts of the addresses where pushes are read. */
+export type FormatName = "json" | "sse" | "raw" | "ws";
 
-const JSON_LINES: Format = {
-  codec: json,
-  type: "application/x-ndjson; charset=utf-8",
-  open: (topic, time) => eventText("open", topic, time),
-  keepalive: (topic, time) => eventText("keepalive", topic, time),
-};
+const JSON_LINES = { type: "application/x-ndjson; charset=utf-8", write: JSON.stringify };
 
 /** The formats by the last part of their addresses. */
-export const FORMATS: Readonly<Record<"json" | "sse" | "raw" | "ws", Format>> = {
-  json: JSON_LINES,
-  sse: {
-    codec: {
-      name: "ntfy_sse",
-      index: 5,
-      joins: true,
-      message: (message) => `data: ${messageText(message)}\n`,
-      ...none,
-    },
+export const FORMATS: Readonly<Record<FormatName, Format>> = {
+  json: format("ntfy_json", 4, JSON_LINES),
+  sse: format("ntfy_sse", 5, {
     type: "text/event-stream; charset=utf-8",
-    open: (topic, time) => `event: open\ndata: ${eventText("open", topic, time)}\n`,
-    keepalive: (topic, time) => `event: keepalive\ndata: ${eventText("keepalive", topic, time)}\n`,
-  },
-  raw: {
-    codec: {
-      name: "ntfy_raw",
-      index: 6,
-      joins: true,
-      // One line for each message: that is all that this format is.
-      message: ({ data }) => textOf(data).replace(/[\r\n\u2028\u2029]+/g, " "),
-      ...none,
-    },
+    write: (told) =>
+      `${told.event === "message" ? "" : `event: ${told.event}\n`}data: ${JSON.stringify(told)}\n`,
+  }),
+  raw: format("ntfy_raw", 6, {
     type: "text/plain; charset=utf-8",
-    open: () => "",
-    keepalive: () => "",
-  },
+    // One line for each message: that is all that this format is.
+    write: ({ message = "" }) => message.replace(/[\r\n\u2028\u2029]+/g, " "),
+  }),
   // Each message is a frame of its own.
-  ws: { ...JSON_LINES, codec: { ...json, name: "ntfy_ws", joins: false } },
+  ws: format("ntfy_ws", 4, JSON_LINES, false),
 };
 
-function eventText(event: string, topic: string, time: number): string {
-  return JSON.stringify({ id: `e${time}`, time: Math.floor(time / 1000), event, topic });
+function format(
+  name: string,
+  index: number,
+  { type, write }: Pick<Format, "type" | "write">,
+  joins = true,
+): Format {
+  const codec: Codec = {
+    name,
+    index,
+    joins,
+    message: (message) => write(toldOf(message)),
+    presence: () => undefined,
+    signal: () => undefined,
+  };
+  return { codec, type, write };
 }
 
-function messageText({ channel, seq, time, data }: Message): string {
-  const topic = channel.slice(channel.indexOf(":") + 1);
-  return JSON.stringify({
-    id: String(seq),
-    time: Math.floor(time / 1000),
-    event: "message",
-    topic,
+/**
+ * Tells of something other than a message.
+ *
+ * @param event What.
+ * @param topics Of which topics.
+ * @param now Milliseconds since 1970.
+ * @returns What is told.
+ */
+export function toldEvent(
+  event: "open" | "keepalive",
+  topics: readonly string[],
+  now: number,
+): Told {
+  return { id: `e${now}`, time: Math.floor(now / 1000), event, topic: topics.join(",") };
+}
+
+/**
+ * Tells of a message.
+ *
+ * @param message The message.
+ * @returns What is told.
+ */
+export function toldOf({ channel, seq, time, data }: Message): Told {
+  return {
+    ...toldPlace(channel, seq, time),
     message: textOf(data),
     ...detailsIn(data),
-  });
+  };
+}
+
+/**
+ * Tells of a message of which nothing but its place is known.
+ *
+ * @param channel Its channel.
+ * @param seq Its seq.
+ * @param time Its time.
+ * @returns What is told.
+ */
+export function toldPlace(channel: string, seq: number, time: number): Told {
+  const topic = channel.slice(channel.indexOf(":") + 1);
+  return { id: String(seq), time: Math.floor(time / 1000), event: "message", topic };
 }
 
 // What a push may have besides its text, where it is of the right kind: anyone may publish any JSON.
-function detailsIn(data: string): Record<string, unknown> {
+function detailsIn(data: string): Pick<Told, "title" | "priority" | "tags" | "click"> {
   const value: unknown = JSON.parse(data);
   if (typeof value !== "object" || value === null) return {};
   const fits: Record<string, (field: unknown) => boolean> = {

@@ -27,6 +27,9 @@ const DESCRIPTIONS = new Set(["/openapi.yaml", "/asyncapi.yaml"]);
 const ASSET =
   /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
 
+// The guides beside the reference.
+const GUIDE = /^\/docs\/([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.md)$/;
+
 // The worker fetches the shell and nothing else.
 const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
 
@@ -193,6 +196,8 @@ export class Pages {
 
 /** @param path What stands in the URL. @returns The file of ours that is served there. */
 function fileOf(path: string): string | undefined {
+  const [, guide] = GUIDE.exec(path) ?? [];
+  if (guide !== undefined && path.length <= LONGEST_PATH) return join(ROOT, "docs", guide);
   const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
   const shared = file === "fanfare.js" || file.startsWith("fanfare/") || DESCRIPTIONS.has(path);
   // Longer names are an error of the file system, not a file that isn't there.

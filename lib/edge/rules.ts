@@ -15,6 +15,8 @@ import { type EdgeParts, meeting } from "./session.ts";
 export const NEEDS_ACCOUNT =
   "This needs an account: a token in the Authorization header, or the cookie of one of our pages";
 
+const NEEDS_ADMIN = "This needs the admin token";
+
 /**
  * Publishes messages together, if all of them may be.
  *
@@ -30,9 +32,9 @@ export async function publishAs(
   { address }: Caller,
   proposals: readonly Publication[],
 ): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
-  const foreign = proposals.find(({ channel }) => !edge.access.may(who, "publish", channel));
-  if (foreign !== undefined) {
-    return problem(refuse("forbidden", `You may not publish in ${foreign.channel}`));
+  for (const { channel } of proposals) {
+    const foreign = edge.access.refusal(who, "publish", channel);
+    if (foreign !== undefined) return problem(foreign);
   }
   introduce(edge, who, address);
   const published = await publishAll(edge.bus, proposals, { address });
@@ -81,8 +83,19 @@ export function needsAccount(
  * @returns The answer; undefined for whoever may.
  */
 export function mayNotRead({ access }: EdgeParts, who: Who, channel: string): Response | undefined {
-  if (access.may(who, "read", channel)) return undefined;
-  return problem(refuse("forbidden", `You may not read ${channel}`));
+  const refusal = access.refusal(who, "read", channel);
+  return refusal === undefined ? undefined : problem(refusal);
+}
+
+/**
+ * Refuses whoever didn't show the admin token.
+ *
+ * @param who Who asks.
+ * @returns The answer; undefined for the admin.
+ */
+export function needsAdmin({ account, admin }: Who): Response | undefined {
+  if (admin) return undefined;
+  return account === null ? unauthorized(NEEDS_ADMIN) : problem(refuse("forbidden", NEEDS_ADMIN));
 }
 
 /**

@@ -5,6 +5,7 @@ import { isLoopback } from "../address.ts";
 import type { Readers } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import type { Farewell } from "../isolate.ts";
+import { MOST_MUTES } from "../limits.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
@@ -20,6 +21,9 @@ import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
 import { harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { LEAVING, untilLeaving } from "./leaving.ts";
+import { Listener, type Server } from "./listener.ts";
+import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
@@ -43,6 +47,8 @@ export interface ServeOptions extends DoorSettings {
   readonly metrics: () => Promise<string>;
   /** Whether this machine's own programs may read them without the admin token. */
   readonly open: boolean;
+  /** That of the log. */
+  readonly folder: string;
 }
 
 const GOING = "The server is going away";
@@ -50,18 +56,24 @@ const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
 
+// What is said last has so long to get out of sockets that take something.
+const CUT_GRACE = 100;
+
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
 const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
 
 /** An edge that serves. */
 export class EdgeServer {
   readonly #edge: EdgeParts;
+  // The same for requests: what they begin is refused once this leaves.
+  readonly #requests: EdgeParts;
   readonly #options: ServeOptions;
   readonly #online: OnlineList;
-  readonly #server: Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
+  readonly #server: Listener;
   readonly #sockets: Sockets;
   readonly #door: Door;
   readonly #gate: Gate;
+  readonly #cut = new AbortController();
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
@@ -75,14 +87,16 @@ export class EdgeServer {
    */
   constructor(edge: EdgeParts, options: ServeOptions) {
     this.#edge = edge;
+    this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
     this.#online = new OnlineList(edge);
-    this.#sockets = new Sockets(edge);
+    this.#sockets = new Sockets(this.#requests);
     this.#door = new Door(options);
     this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), () => this.#notFound());
     const { unix, host: hostname, port, reusePort, tls } = options;
     const both = {
+      signal: this.#cut.signal,
       onListen: () => {},
       onError: (error: unknown) => {
         log.error("request.failed", { error: String(error) });
@@ -91,9 +105,15 @@ export class EdgeServer {
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
       this.#guard(request, routed, remoteAddr);
-    this.#server = unix === undefined
-      ? Deno.serve({ ...both, ...tls, hostname, port, reusePort }, handle)
-      : Deno.serve({ ...both, path: unix }, handle);
+    const open = (again = port): Server =>
+      unix === undefined
+        ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)
+        : Deno.serve({ ...both, path: unix }, handle);
+    this.#server = new Listener(open, {
+      folder: options.folder,
+      counters: edge.counters,
+      signal: this.#cut.signal,
+    });
   }
 
   /** Where it listens. */
@@ -121,6 +141,16 @@ export class EdgeServer {
     this.#edge.grants.review();
   }
 
+  /** Others are muted now: reads who. */
+  moderate(): void {
+    const { access, clock, hub } = this.#edge;
+    try {
+      access.mute(hub.reader.mutes(clock(), "", MOST_MUTES));
+    } catch (error) {
+      log.error("log.unreadable", { error: String(error) });
+    }
+  }
+
   /** Refuses new work from now on; what was accepted goes on. */
   refuseNew(): void {
     this.#leaving = true;
@@ -145,19 +175,31 @@ export class EdgeServer {
       await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK));
     }
     // Whoever came meanwhile, or is still owed something, is told in the turn in which the server ends: nobody comes in between.
-    this.#cut(retry);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
-    await Promise.race([this.#server.shutdown(), late]);
-    clearTimeout(timer);
+    this.#endAll(retry);
+    await intime(this.#server.shutdown());
     // Not every runtime closes sockets then; and nobody may read the log from here on.
-    this.#cut(retry);
+    this.#endAll(retry);
   }
 
-  #cut(retry: number): void {
+  #endAll(retry: number): void {
     for (const connection of this.#sockets.connections) {
       connection.close(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
     }
+  }
+
+  /**
+   * Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
+   *
+   * @param farewell What is said to them.
+   */
+  async cut({ retry }: Farewell): Promise<void> {
+    this.#leaving = true;
+    for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
+    await new Promise((resolve) => setTimeout(resolve, CUT_GRACE));
+    // Deno says of sockets that are cut that nothing is unsent: they are lost.
+    for (const connection of this.#sockets.connections) connection.end(true);
+    this.#cut.abort();
+    await intime(this.#server.finished);
   }
 
   async #guard(
@@ -219,12 +261,12 @@ export class EdgeServer {
       {
         path: "/send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => send(request, who, caller, this.#edge),
+        handle: (request, who, caller) => send(request, who, caller, this.#requests),
       },
       {
         path: "/msg_send{/}?",
         methods: ["POST"],
-        handle: (request, who, caller) => sendChat(request, who, caller, this.#edge),
+        handle: (request, who, caller) => sendChat(request, who, caller, this.#requests),
       },
       {
         path: "/token{/}?",
@@ -235,6 +277,7 @@ export class EdgeServer {
       { path: "/lib/*", methods: read, handle: asset },
       { path: "/sw.js", methods: read, handle: () => this.#options.pages.worker() },
       { path: "/fanfare.js", methods: read, handle: asset },
+      { path: "/docs/:guide", methods: read, handle: asset },
       { path: "/openapi.yaml", methods: read, handle: asset },
       { path: "/asyncapi.yaml", methods: read, handle: asset },
       { path: "/fanfare/*", methods: read, handle: asset },
@@ -253,9 +296,10 @@ export class EdgeServer {
                 this.#notFound(),
           ),
       },
-      ...apiPoints(this.#edge),
-      ...eventPoints(this.#edge, this.#sockets),
-      ...pushPoints(this.#edge, this.#sockets),
+      ...apiPoints(this.#requests),
+      ...moderationPoints(this.#requests),
+      ...eventPoints(this.#requests, this.#sockets),
+      ...pushPoints(this.#requests, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
       {
@@ -284,13 +328,6 @@ export class EdgeServer {
       const sentence = `${request.method} isn't done here, only ${methods.join(" and ")}`;
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
-    const health = path === "/healthz" || path === "/readyz";
-    if (this.#leaving && !health) {
-      return problem({
-        ...refuse("unavailable", "The server is going away, come back"),
-        retry: 2000,
-      });
-    }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
     if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
@@ -300,7 +337,13 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    // What comes while it leaves gets all other refusals first; what was taken before is answered.
+    const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
     const response = await handle(request, found.who, caller, decoded(groups));
+    if (late && response.status < 400) {
+      await response.body?.cancel();
+      return problem(LEAVING);
+    }
     if (request.method !== "HEAD" || response.body === null) return response;
     const { byteLength } = await response.arrayBuffer();
     response.headers.set("content-length", String(byteLength));
@@ -428,6 +471,13 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
   } catch {
     throw new HttpRefused(400, "bad_request", "The address isn't UTF-8 in percent encoding");
   }
+}
+
+async function intime(end: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
+  await Promise.race([end, late]);
+  clearTimeout(timer);
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {

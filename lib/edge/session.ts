@@ -78,9 +78,10 @@ export class NativeSession implements Session {
   #bad = 0;
   #directFrom = 0;
   readonly #commandsLeft: Bucket;
-  readonly #flood: Flood;
+  // Made at the first refusal, as most connections see none.
+  #flood: Flood | undefined;
   // Refusals are told once for each code: a flood of them shall not fill a disk.
-  readonly #logged = new Set<string>();
+  #logged: Set<string> | undefined;
   // What came and isn't done, since it is being found out who speaks.
   #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
   #greeting = false;
@@ -98,7 +99,6 @@ export class NativeSession implements Session {
     this.#edge = edge;
     const { commands: rate } = edge.limits;
     this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
-    this.#flood = new Flood(edge.limits.rate);
     connection.onEnd = () => this.#end();
     connection.owes = () => this.#pending > 0;
   }
@@ -108,6 +108,7 @@ export class NativeSession implements Session {
     const { frame: most } = this.#edge.limits;
     // Nothing has more than three bytes a unit: most frames needn't be counted.
     if (3 * frame.length > most && byteLength(frame) > most) {
+      this.#edge.counters.refused("command", "too_large");
       return this.#connection.close(
         CLOSE.tooLarge,
         `A frame has at most ${this.#edge.limits.frame} bytes`,
@@ -124,8 +125,9 @@ export class NativeSession implements Session {
       const [frame] = this.#frames;
       if (frame === undefined) return;
       const { done, value } = frame.commands.next();
-      if (done) this.#frames.shift();
-      else this.#takeUp(value);
+      if (!done) this.#takeUp(value);
+      else if (this.#frames.length === 1) this.#frames = [];
+      else this.#frames.shift();
     }
   }
 
@@ -246,7 +248,9 @@ export class NativeSession implements Session {
     if (name !== undefined && !this.#fits(id, name)) return;
     this.#become(who);
     const { account } = who;
-    if (name === undefined || account === null) {
+    // Whoever is muted comes in to read, by the name that it has.
+    const muted = this.#edge.access.muted(who) !== undefined;
+    if (name === undefined || account === null || muted) {
       // Whoever was greeted exists, so that others may write to it.
       return this.#record(() =>
         this.#done(id, () => {
@@ -329,6 +333,7 @@ export class NativeSession implements Session {
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
       return answerPage(id, "subscribe", answer, list, roster);
     }
+    if (since !== undefined) this.#edge.counters.add("gaps_total");
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
       ? { messages: [], more: true }
@@ -422,6 +427,9 @@ export class NativeSession implements Session {
     const { account } = this.#who;
     if (account === null) return this.#fail(id, refuse("forbidden", "The admin has no name"));
     if (!this.#fits(id, name)) return;
+    // A name is said to everyone.
+    const muted = this.#edge.access.muted(this.#who);
+    if (muted !== undefined) return this.#fail(id, muted);
     this.#propose(
       id,
       { kind: "rename", account, name },
@@ -456,10 +464,9 @@ export class NativeSession implements Session {
   }
 
   #may(id: number, action: "read" | "publish", channel: string): boolean {
-    if (this.#edge.access.may(this.#who, action, channel)) return true;
-    const verb = action === "read" ? "read" : "publish in";
-    this.#fail(id, refuse("forbidden", `You may not ${verb} ${channel}`));
-    return false;
+    const refusal = this.#edge.access.refusal(this.#who, action, channel);
+    if (refusal !== undefined) this.#fail(id, refusal);
+    return refusal === undefined;
   }
 
   #done(id: number, line: () => string): void {
@@ -482,14 +489,15 @@ export class NativeSession implements Session {
     });
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
     this.#edge.counters.refused("command", refusal.code);
+    this.#logged ??= new Set();
     if (!this.#logged.has(refusal.code)) {
       this.#logged.add(refusal.code);
       log.info("command.refused", { ...this.#connection.origin, code: refusal.code });
     }
     if (this.#bad >= BAD_IN_A_ROW) this.#ban("Too many bad requests in a row");
-    if (refusal.code === "rate_limited" && this.#flood.add(this.#edge.hub.now())) {
-      this.#ban("Too much came in spite of all refusals");
-    }
+    if (refusal.code !== "rate_limited") return;
+    this.#flood ??= new Flood(this.#edge.limits.rate);
+    if (this.#flood.add(this.#edge.hub.now())) this.#ban("Too much came in spite of all refusals");
   }
 
   // An account exists from its first command on, not from the handshake.

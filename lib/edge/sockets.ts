@@ -1,11 +1,14 @@
 /** The sockets of an edge: from the handshake that is let in to the end of the last one. */
 import { generate as connectionId } from "@std/uuid/v7";
 import type { Who } from "../access.ts";
+import type { Origin } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import { log } from "../logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
+import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "./ask.ts";
+import { Attended } from "./attended.ts";
 import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
@@ -14,9 +17,6 @@ import { StreamSocket } from "./stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */
 export const IDLE_SECONDS = 30;
-
-// A client that goes before its handshake is answered leaves a socket that says nothing, ever.
-const OPEN_TIME = 5000;
 
 const CROWDED_RETRY = 2000;
 
@@ -52,7 +52,16 @@ const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-bufferin
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {
   readonly #edge: EdgeParts;
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Attended();
+  readonly #host: Host<Welcome> = {
+    shaken: () => this.#handshakes -= 1,
+    opened: (socket, origin, welcome) => this.#begin(socket, origin, welcome),
+    silent: (origin) => {
+      log.info("connection.silent", { ...origin });
+      this.#edge.counters.add("silent_closed_total");
+    },
+    gone: (origin, connection) => this.#forget(origin, connection),
+  };
   #handshakes = 0;
 
   /** @param edge The edge's parts. */
@@ -82,6 +91,7 @@ export class Sockets {
       connections: this.size - closing,
       stuck_sockets: closing,
       slow_readers: this.#edge.hub.waiting,
+      unsent_bytes: this.connections.reduce((sum, { unsent }) => sum + unsent, 0),
     };
   }
 
@@ -108,19 +118,18 @@ export class Sockets {
       return problem(refusal);
     }
     // From here on nothing is awaited: Deno wants the answer of an upgrade in the turn in which it was made.
-    const gone = () => this.#edge.bus.send({ op: "dismiss", connection: id });
     try {
       const { protocol, headers } = welcome;
       const { socket, response } = Deno.upgradeWebSocket(request, {
         idleTimeout: IDLE_SECONDS,
         ...(protocol === undefined ? {} : { protocol }),
       });
-      this.#follow(socket, origin, welcome, gone);
+      new Accepted(socket, origin, welcome, this.#host);
       for (const cookie of headers.getSetCookie()) response.headers.append("set-cookie", cookie);
       return response;
     } catch (error) {
       this.#handshakes -= 1;
-      gone();
+      this.#forget(origin, undefined);
       log.info("connection.refused", { connection: id, address, error: String(error) });
       return problem(refuse("bad_request", "The handshake can't be answered"));
     }
@@ -166,60 +175,25 @@ export class Sockets {
     return new Response(socket.body, { headers: { ...STREAMING, ...headers } });
   }
 
-  #follow(
+  #begin(
     socket: WebSocket,
-    { connection: id, address }: { connection: string; address: string },
-    { codec, who, begin }: Welcome,
-    gone: () => void,
-  ): void {
-    let connection: Connection | undefined;
-    let session: Session | undefined;
-    let counted = true;
-    const shaken = once(() => this.#handshakes -= 1);
-    let lost = true;
-    const end = once(() => {
-      counted = false;
-      clearTimeout(late);
-      shaken();
-      gone();
-      if (connection === undefined) return;
-      connection.end(lost);
-      this.#edge.grants.forget(connection);
-      this.#connections.delete(connection);
-    });
-    const late = setTimeout(() => {
-      socket.close();
-      end();
-    }, OPEN_TIME);
-    socket.onopen = () => {
-      if (!counted) return;
-      clearTimeout(late);
-      shaken();
-      connection = new Connection(id, socket, codec, this.#edge.hub, address);
-      this.#connections.add(connection);
-      this.#edge.counters.add("connections_total");
-      this.#edge.grants.hold(connection, who);
-      session = begin(connection);
-      log.debug("connection.open", { connection: id, codec: codec.name, address });
-    };
-    socket.onmessage = ({ data }) => {
-      if (connection === undefined || !connection.open || connection.leaving) return;
-      if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
-      try {
-        session?.receive(data);
-      } catch (error) {
-        // What is thrown here would end the process, and with it everybody else's connection.
-        log.error("connection.failed", { connection: id, error: String(error) });
-        connection.close(CLOSE.later, "The server couldn't go on");
-      }
-    };
-    socket.onclose = ({ code }) => {
-      // Without a close frame Deno says 0.
-      lost = code === 0;
-      end();
-      log.debug("connection.closed", { connection: id, code, address });
-    };
-    socket.onerror = () => connection?.end(true);
+    { connection: id, address }: Required<Origin>,
+    welcome: Welcome,
+  ): Opened {
+    const { codec, who, begin } = welcome;
+    const connection = new Connection(id, socket, codec, this.#edge.hub, address);
+    this.#connections.add(connection);
+    this.#edge.counters.add("connections_total");
+    this.#edge.grants.hold(connection, who);
+    log.debug("connection.open", { connection: id, codec: codec.name, address });
+    return { connection, session: begin(connection) };
+  }
+
+  #forget({ connection: id }: Required<Origin>, connection: Connection | undefined): void {
+    this.#edge.bus.send({ op: "dismiss", connection: id });
+    if (connection === undefined) return;
+    this.#edge.grants.forget(connection);
+    this.#connections.delete(connection);
   }
 }
 
@@ -228,15 +202,6 @@ export const CROWDED: Refusal = {
   ...refuse("unavailable", "Too many connections are being made at once, come back"),
   retry: CROWDED_RETRY,
 };
-
-function once(run: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    run();
-  };
-}
 
 // What Deno's server lets through, and what it throws at (hostile.md, first part and H4).
 function badHandshake(headers: Headers): Response | undefined {

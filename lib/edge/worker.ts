@@ -33,13 +33,15 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
         asked.get(message.id)?.(message.text);
         return void asked.delete(message.id);
       case "level":
-        return void startLogging(message.level);
+        return startLogging(message.level);
       case "refuse":
         return edge.server.refuseNew();
       case "readers":
         return tell({ kind: "readers", ask: message.ask, readers: edge.server.readers });
       case "access":
         return edge.server.renew(message.access);
+      case "mutes":
+        return edge.server.moderate();
       case "leave":
         return void leave(edge, message.farewell);
     }
@@ -52,7 +54,7 @@ async function run(parent: Parent, start: WorkerStart): Promise<void> {
       asked.set(id, resolve);
       tell({ kind: "metrics", id });
     });
-  if (start.logLevel !== undefined) await startLogging(start.logLevel);
+  if (start.logLevel !== undefined) startLogging(start.logLevel);
   const { seq, edge: name } = start;
   const place = { bus, seq, clock: Date.now, reusePort: true, name, metrics };
   const edge = await startEdge(start.settings, place);

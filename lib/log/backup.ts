@@ -2,8 +2,10 @@
  * Copies a log while a server writes it. All pages go in one step, in a process of its own: in steps each commit would begin
  * the copy anew, and in the core's isolate it would hold up everyone (design.md section 3).
  */
-import { backup as copy, DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import type { Copying } from "./copier.ts";
 import { LogDamaged } from "./damage.ts";
 import { examineBeside } from "./examine.ts";
 import { readMark } from "./mark.ts";
@@ -17,7 +19,10 @@ export interface Copied {
   readonly bytes: number;
 }
 
-const ALL_PAGES = 2 ** 31 - 1;
+const COPIER = new URL("./copier.ts", import.meta.url);
+
+// How often it is told how far the copy is, in milliseconds.
+const LOOK = 100;
 
 /**
  * Copies a log. The copy is whole or not there, and is marked: the first server that opens it gives it a new epoch, since
@@ -25,11 +30,16 @@ const ALL_PAGES = 2 ** 31 - 1;
  *
  * @param path The log's file; a server may be writing it.
  * @param file The copy, which must not exist.
+ * @param progress Told how many bytes are copied, of how many about.
  * @returns What was copied.
  * @throws {LogDamaged} If the log is damaged.
  * @throws {Error} If there is no log, `file` exists, or the disk refuses.
  */
-export async function backup(path: string, file: string): Promise<Copied> {
+export async function backup(
+  path: string,
+  file: string,
+  progress: (done: number, all: number) => void = () => {},
+): Promise<Copied> {
   if (exists(file)) throw new Error(`Cannot write "${file}": it exists`);
   const folder = dirname(file);
   if (!exists(folder)) throw new Error(`Cannot write "${file}": there is no folder "${folder}"`);
@@ -39,12 +49,7 @@ export async function backup(path: string, file: string): Promise<Copied> {
   examineBeside(path);
   const unfinished = `${file}.${crypto.randomUUID().slice(0, 8)}`;
   try {
-    const source = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-    try {
-      await copy(source, unfinished, { rate: ALL_PAGES });
-    } finally {
-      source.close();
-    }
+    await copy({ from: path, to: unfinished }, progress);
     const { seq, epoch } = seal(unfinished);
     if (mark?.epoch === epoch && seq < mark.seq) {
       throw new LogDamaged(path, `it ends with seq ${seq}, but ${mark.seq} was acknowledged`);
@@ -57,6 +62,39 @@ export async function backup(path: string, file: string): Promise<Copied> {
     return { seq, bytes: Deno.statSync(file).size };
   } finally {
     for (const end of SIDES) removeIfThere(unfinished + end);
+  }
+}
+
+async function copy(
+  copying: Copying,
+  progress: (done: number, all: number) => void,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const worker = new Worker(COPIER, { workerData: copying });
+  worker.on("message", (sentence?: string) => {
+    if (sentence === undefined) resolve();
+    else reject(new Error(`Cannot copy "${copying.from}": ${sentence}`));
+  });
+  worker.on("error", reject);
+  worker.on("exit", (code: number) => reject(new Error(`The copier ended with ${code}`)));
+  const all = sizeOf(copying.from);
+  const look = setInterval(() => progress(Math.min(sizeOf(copying.to), all), all), LOOK);
+  try {
+    await promise;
+    progress(all, all);
+  } finally {
+    clearInterval(look);
+    await worker.terminate();
+  }
+}
+
+// The copy isn't there at first.
+function sizeOf(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
   }
 }
 

@@ -55,6 +55,7 @@ export function check(
   try {
     sizes = { ...sizes, ...measure(db) };
     const all = Number(db.prepare("SELECT count(*) AS n FROM messages").get()?.n);
+    progress(0, all);
     for (const row of db.prepare(`PRAGMA integrity_check(${MAX_FAULTS})`).all()) {
       if (row.integrity_check !== "ok") faults.push(String(row.integrity_check));
     }

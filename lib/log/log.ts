@@ -10,21 +10,17 @@ import {
   type Outcome,
   type TrimScope,
 } from "../protocol/message.ts";
+import { type Account, Accounts } from "./accounts.ts";
 import { examine } from "./examine.ts";
 import { keptIn } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
+import { Mutes } from "./mutes.ts";
 import { create, MESSAGE_BYTES, migrate, rollBack } from "./schema.ts";
 import { Spare } from "./spare.ts";
 import { KEY_AGE, Trim } from "./trim.ts";
 
 // What is looked up again and again; bounded because clients choose it.
 const FEED_CACHE = 10_000;
-const ACCOUNT_CACHE = 10_000;
-
-interface Account {
-  readonly name: string | null;
-  readonly seen: number;
-}
 
 /** What applying a batch brought. */
 export interface Applied {
@@ -61,7 +57,10 @@ export class Log {
   readonly #mark: Mark;
   readonly #spare: Spare | undefined;
   readonly #feeds = new Map<string, number>();
-  readonly #accounts = new Map<string, Account>();
+  readonly #accounts: Accounts;
+  /** Who is muted. */
+  readonly mutes: Pick<Mutes, "has" | "count">;
+  readonly #mutes: Mutes;
 
   /**
    * Opens a log, and makes it where there is none.
@@ -88,6 +87,8 @@ export class Log {
       this.#db.exec("PRAGMA journal_mode = WAL");
       this.#sql = prepare(this.#db);
       this.#trim = new Trim(this.#db);
+      this.#accounts = new Accounts(this.#db);
+      this.mutes = this.#mutes = new Mutes(this.#db);
       // The WAL has a commit before the mark says that there has to be one.
       this.#sql.opened.run();
       const row = this.#db.prepare("SELECT epoch, seq, time, bytes FROM log").get();
@@ -116,17 +117,20 @@ export class Log {
    * Tells what is known of an account.
    *
    * @param account The account.
-   * @returns Its display name, and up to which seq its direct messages were sent to it; undefined if it never existed.
+   * @returns It; undefined if it never existed or was forgotten.
    */
-  account(account: string): { name: string | null; seen: number } | undefined {
-    const cached = this.#accounts.get(account);
-    if (cached !== undefined) return cached;
-    const row = this.#sql.account.get(account);
-    if (row === undefined) return undefined;
-    const known = { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
-    if (this.#accounts.size >= ACCOUNT_CACHE) this.#accounts.clear();
-    this.#accounts.set(account, known);
-    return known;
+  account(account: string): Account | undefined {
+    return this.#accounts.find(account);
+  }
+
+  /**
+   * Finds accounts that left nothing behind and weren't here for long, for a `forget` record.
+   *
+   * @param before The day: who was here on it or later isn't among them.
+   * @returns Some of them, those who weren't here for longest.
+   */
+  gone(before: number): string[] {
+    return this.#accounts.gone(before);
   }
 
   /**
@@ -174,7 +178,7 @@ export class Log {
     } catch (error) {
       // What was made in this transaction isn't there any more.
       this.#feeds.clear();
-      this.#accounts.clear();
+      this.#accounts.rollBack();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#spare?.free();
       throw error;
@@ -263,27 +267,25 @@ export class Log {
       case "message":
         return this.#applyMessage(record, messages);
       case "account":
-        this.#meet(record.account, seq, time);
+        this.#accounts.meet(record.account, record);
         break;
       case "rename":
-        this.#meet(record.account, seq, time);
-        this.#sql.rename.run(record.name, record.account);
-        this.#accounts.delete(record.account);
+        this.#accounts.meet(record.account, record);
+        this.#accounts.rename(record.account, record.name);
         break;
       case "seen":
-        // Only what joins on to what was seen before: there may be something in between.
-        this.#sql.seen.run(record.upTo, record.account, record.from);
-        this.#accounts.delete(record.account);
+        this.#accounts.see(record);
+        break;
+      case "forget":
+        this.#accounts.forget(record);
+        break;
+      case "mute":
+        this.#mutes.add(record);
+        break;
+      case "unmute":
+        this.#mutes.remove(record.account);
     }
     return { seq, time };
-  }
-
-  /** Finds an account, and makes it where it is new. */
-  #meet(account: string, seq: number, time: number): Account {
-    const known = this.account(account);
-    if (known !== undefined) return known;
-    this.#sql.addAccount.run(account, seq, time, seq);
-    return { name: null, seen: seq };
   }
 
   #applyMessage(record: LogRecord & { kind: "message" }, messages: Message[]): Outcome {
@@ -299,7 +301,8 @@ export class Log {
       }
       this.#sql.setKey.run(home, account, key, seq, time);
     }
-    const name = from === null ? null : this.#meet(from, seq, time).name;
+    const name = from === null ? null : this.#accounts.publisher(from, record);
+    for (const party of channel.parties) this.#accounts.party(party, record);
     const message: Message = {
       channel: id,
       seq,
@@ -334,10 +337,6 @@ function prepare(db: DatabaseSync) {
   return {
     opened: sql("UPDATE log SET opened = opened + 1"),
     advance: sql("UPDATE log SET seq = ?, time = ?, bytes = ?"),
-    account: sql("SELECT name, seen FROM accounts WHERE account = ?"),
-    addAccount: sql("INSERT INTO accounts VALUES (?, NULL, ?, ?, ?) ON CONFLICT DO NOTHING"),
-    rename: sql("UPDATE accounts SET name = ? WHERE account = ?"),
-    seen: sql("UPDATE accounts SET seen = max(seen, ?) WHERE account = ? AND seen >= ?"),
     feed: sql("SELECT id FROM feeds WHERE name = ?"),
     addFeed: sql("INSERT INTO feeds (name) VALUES (?)"),
     key: sql("SELECT seq, time FROM keys WHERE channel = ? AND account = ? AND key = ?"),

@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { ALL_PUSHES } from "./feeds.ts";
-import { type Message, messageJson } from "../protocol/message.ts";
+import { MUTE_COLUMNS, readMute } from "./mutes.ts";
+import { type Message, messageJson, type Mute } from "../protocol/message.ts";
 
 /** The most that a page holds in bytes; protocol.md section 2. */
 export const PAGE_BYTES = 1_048_576;
@@ -43,6 +44,7 @@ export class Reader {
   readonly #channels: StatementSync;
   readonly #recent: StatementSync;
   readonly #last: StatementSync;
+  readonly #mutes: StatementSync;
 
   /**
    * Opens a log that exists.
@@ -78,6 +80,10 @@ export class Reader {
       `SELECT c.name, count(*) AS n, min(m.time) AS oldest
       FROM (SELECT channel, time FROM messages ORDER BY seq DESC LIMIT ?) m
       JOIN feeds c ON c.id = m.channel WHERE m.time > ? GROUP BY c.id`,
+    );
+    this.#mutes = this.#db.prepare(
+      `SELECT ${MUTE_COLUMNS} FROM mutes WHERE account > ? AND (until IS NULL OR until > ?)
+      ORDER BY account LIMIT ?`,
     );
     this.#last = this.#db.prepare("SELECT seq FROM log");
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
@@ -195,6 +201,18 @@ export class Reader {
     const row = this.#account.get(account);
     if (row === undefined) return undefined;
     return { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+  }
+
+  /**
+   * Lists accounts that are muted.
+   *
+   * @param now Milliseconds since 1970: those whose time is over aren't.
+   * @param after The account that is left out, with all before it.
+   * @param limit The most.
+   * @returns The mutes, by account.
+   */
+  mutes(now: number, after: string, limit: number): Mute[] {
+    return this.#mutes.all(after, now, limit).map(readMute);
   }
 
   /**

@@ -28,6 +28,9 @@ const VERSION_1 = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** Milliseconds of a day. */
+export const DAY = 86_400_000;
+
 /** What a message takes besides its data, about: its row, its places in feeds, its key. */
 export const MESSAGE_BYTES = 200;
 
@@ -45,7 +48,22 @@ const VERSION_2 = `
     FROM messages m JOIN feeds c ON c.id = m.channel WHERE substr(c.name, 1, 5) = 'push:';
 `;
 
-const MIGRATIONS = [VERSION_1, VERSION_2];
+// Accounts that left nothing behind are forgotten: `kept` says that one published or is in a direct message, `here` is the day on
+// which it was seen last. What was trimmed tells nothing any more, so accounts as old as that are kept; and nobody knows who was
+// here before, so all were on the last day.
+const VERSION_3 = `
+  ALTER TABLE accounts ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE accounts ADD COLUMN here INTEGER NOT NULL DEFAULT 0;
+  UPDATE accounts SET here = (SELECT time FROM log) / ${DAY}, kept =
+    since <= (SELECT coalesce(max(trimmed), 0) FROM feeds)
+    OR account IN (SELECT account FROM messages) OR account IN (SELECT account FROM keys)
+    OR EXISTS (SELECT 1 FROM feeds WHERE name = 'dm:*' || account);
+  CREATE TABLE mutes (account TEXT PRIMARY KEY, time INTEGER NOT NULL, until INTEGER) STRICT, WITHOUT ROWID;
+  CREATE INDEX mutes_by_end ON mutes (until);
+  CREATE INDEX accounts_by_day ON accounts (here, account) WHERE kept = 0 AND name IS NULL;
+`;
+
+const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3];
 
 /** The newest schema, SQLite's user_version. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

@@ -180,6 +180,8 @@ export function parseCommand(line: string): Command | BadCommand {
 }
 
 function checkBody(id: number, verb: string, body: unknown): Command | BadCommand {
+  // To valibot an array is an object too: one where every field may be absent.
+  if (Array.isArray(body)) return bad(id, `"${verb}" must be an object`);
   const result = v.safeParse(SCHEMAS[verb as Verb], body, { abortEarly: true });
   if (!result.success) return bad(id, sentence(verb, result.issues[0]));
   // The verb picked the schema, which TypeScript can't follow.

@@ -24,10 +24,16 @@ export interface Message {
 /** A record before it has its place: what a sequencer puts in order. */
 export type Proposal =
   | { readonly kind: "message"; channel: string; from: string | null; key?: string; data: string }
+  /** It is here, and exists from now on. */
   | { readonly kind: "account"; account: string }
   | { readonly kind: "rename"; account: string; name: string | null }
   | { readonly kind: "seen"; account: string; from: number; upTo: number }
-  | { readonly kind: "trim"; scope: TrimScope; upTo: number };
+  | { readonly kind: "trim"; scope: TrimScope; upTo: number }
+  /** Those of the accounts that left nothing behind and weren't here since a day. */
+  | { readonly kind: "forget"; accounts: readonly string[]; before: number }
+  /** It publishes nothing, until a time or, where that is null, until it is unmuted. */
+  | { readonly kind: "mute"; account: string; until: number | null }
+  | { readonly kind: "unmute"; account: string };
 
 /** A message before it has its place. */
 export type Publication = Extract<Proposal, { readonly kind: "message" }>;
@@ -37,6 +43,16 @@ export type TrimScope = "all" | "push";
 
 /** A proposal with its place and time: what the log applies. */
 export type LogRecord = Proposal & { readonly seq: number; readonly time: number };
+
+/** An account that may read and not publish. */
+export interface Mute {
+  /** Which; it may be one that never came. */
+  readonly account: string;
+  /** Since when, in milliseconds since 1970. */
+  readonly time: number;
+  /** Until when; absent where that isn't set. */
+  readonly until?: number;
+}
 
 /** What became of a proposal: its own seq and time, or those of the first message with the same key. */
 export interface Outcome {

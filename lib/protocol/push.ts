@@ -1,5 +1,6 @@
-/** What a push says besides its text, as ntfy's headers and query parameters bring it. */
+/** What a push says besides its text, as ntfy's headers, query parameters and JSON bring it. */
 import { faultInText } from "./json.ts";
+import { said, type Sayings } from "./said.ts";
 
 /** What a push holds (protocol.md section 1). */
 export interface Push {
@@ -18,14 +19,25 @@ export interface Push {
 /** A push, or the sentence that says what is wrong with it. */
 export type PushRead = { readonly push: Push } | { readonly fault: string };
 
-// Each by all the names that ntfy has for it.
-const NAMES = {
+/** What a push or a filter for pushes may say, each by all the names that ntfy has for it. */
+export const PUSH_NAMES = {
   message: ["x-message", "message", "m"],
   title: ["x-title", "title", "ti", "t"],
   priority: ["x-priority", "priority", "prio", "p"],
   tags: ["x-tags", "tags", "tag", "ta"],
   click: ["x-click", "click"],
 } as const;
+
+// What ntfy does and nobody here does: what is asked for and wouldn't happen is refused, not forgotten.
+const UNDONE = {
+  Delay: ["x-delay", "delay", "x-at", "at", "x-in", "in"],
+  Email: ["x-email", "x-e-mail", "email", "e-mail", "mail", "e"],
+  Call: ["x-call", "call"],
+  Attach: ["x-attach", "attach", "a"],
+  Filename: ["x-filename", "filename", "file", "f"],
+} as const;
+
+const CACHE = ["x-cache", "cache"];
 
 const PRIORITIES: Readonly<Record<string, number>> = {
   min: 1,
@@ -42,44 +54,98 @@ const LONGEST = 1000;
 const SILENT = "triggered";
 
 /**
- * Reads a push.
+ * Reads a push whose text is the body of a request.
  *
  * @param body The request's.
- * @param headers The request's; they count before the query.
- * @param query The request's.
+ * @param sayings The request's headers and query.
  * @returns The push, or what is wrong with it.
  */
-export function readPush(body: string, headers: Headers, query: URLSearchParams): PushRead {
-  const said = (what: keyof typeof NAMES): string | undefined => {
-    const [header] = NAMES[what].map((name) => headers.get(name)).filter((text) => text !== null);
-    if (header !== undefined) return decodeWords(fromBytes(header)).trim();
-    const [inQuery] = NAMES[what].map((name) => query.get(name)).filter((text) => text !== null);
-    return inQuery?.trim();
-  };
-  const text = plainText(body === "" ? said("message") ?? "" : body);
-  const [title, click] = [said("title"), said("click")];
+export function readPush(body: string, sayings: Sayings): PushRead {
+  for (const [what, names] of Object.entries(UNDONE)) {
+    if (said(sayings, names) !== undefined) return { fault: undone(what) };
+  }
+  if (/^(?:0|no|false)$/i.test(said(sayings, CACHE) ?? "")) return { fault: KEPT };
+  // In one line of a header a line feed is written out.
+  const inHeader = said(sayings, PUSH_NAMES.message)?.replaceAll("\\n", "\n");
+  return readParts({
+    text: body === "" ? inHeader ?? "" : body,
+    title: said(sayings, PUSH_NAMES.title),
+    priority: said(sayings, PUSH_NAMES.priority),
+    tags: said(sayings, PUSH_NAMES.tags),
+    click: said(sayings, PUSH_NAMES.click),
+  });
+}
+
+/** A push as one JSON object, besides its topic. */
+export interface PushJson {
+  readonly message?: string | undefined;
+  readonly title?: string | undefined;
+  readonly priority?: number | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly click?: string | undefined;
+}
+
+/**
+ * Reads a push that came as JSON.
+ *
+ * @param json What came.
+ * @returns The push, or what is wrong with it.
+ */
+export function readPushJson({ message = "", title, priority, tags, click }: PushJson): PushRead {
+  return readParts({
+    text: message,
+    title: title?.trim(),
+    // Without one ntfy's clients say 0.
+    priority: priority === undefined || priority === 0 ? undefined : String(priority),
+    tags: tags?.join(","),
+    click: click?.trim(),
+  });
+}
+
+/**
+ * Reads a priority.
+ *
+ * @param text 1 to 5 or a name.
+ * @returns 1 to 5; undefined for anything else.
+ */
+export function priorityIn(text: string): number | undefined {
+  const named = text.toLowerCase();
+  if (Object.hasOwn(PRIORITIES, named)) return PRIORITIES[named];
+  return /^[1-5]$/.test(text) ? Number(text) : undefined;
+}
+
+interface Parts {
+  readonly text: string;
+  readonly title: string | undefined;
+  readonly priority: string | undefined;
+  readonly tags: string | undefined;
+  readonly click: string | undefined;
+}
+
+function readParts({ title, click, priority: level, ...said }: Parts): PushRead {
+  const text = plainText(said.text);
   for (
-    const [name, line] of [["Title", title], ["Click", click], ["Tags", said("tags")]] as const
+    const [name, line] of [["Title", title], ["Click", click], ["Tags", said.tags]] as const
   ) {
     const fault = line === undefined ? undefined : faultInLine(line);
     if (fault !== undefined) return { fault: `${name} ${fault}` };
   }
   const fault = faultInText(text);
   if (fault !== undefined) return { fault: `The text ${fault}` };
-  const priority = priorityIn(said("priority"));
-  if (priority === null) return { fault: "Priority is 1 to 5, or min, low, default, high, max" };
-  if (click !== undefined && click !== "" && !isWeb(click)) {
-    return { fault: "Click is an http or https address" };
+  const priority = level === undefined || level === "" ? undefined : priorityIn(level);
+  if (level && priority === undefined) {
+    return { fault: "Priority is 1 to 5, or min, low, default, high, max, urgent" };
   }
-  const tags = (said("tags") ?? "").split(",").map((tag) => tag.trim()).filter(Boolean);
+  if (click && !isWeb(click)) return { fault: "Click is an http or https address" };
+  const tags = (said.tags ?? "").split(",").map((tag) => tag.trim()).filter(Boolean);
   if (tags.length > MOST_TAGS) return { fault: `Tags are at most ${MOST_TAGS}` };
   return {
     push: {
       text: text === "" ? SILENT : text,
-      ...(title === undefined || title === "" ? {} : { title }),
+      ...(title ? { title } : {}),
       ...(priority === undefined ? {} : { priority }),
       ...(tags.length === 0 ? {} : { tags }),
-      ...(click === undefined || click === "" ? {} : { click }),
+      ...(click ? { click } : {}),
     },
   };
 }
@@ -96,49 +162,12 @@ function faultInLine(line: string): string | undefined {
   return faultInText(line);
 }
 
-function priorityIn(text: string | undefined): number | undefined | null {
-  if (text === undefined || text === "") return undefined;
-  const named = Object.hasOwn(PRIORITIES, text.toLowerCase()) && PRIORITIES[text.toLowerCase()];
-  if (named) return named;
-  return /^[1-5]$/.test(text) ? Number(text) : null;
-}
-
 function isWeb(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-// Header values come as one character for each byte; most clients send UTF-8.
-function fromBytes(header: string): string {
-  // deno-lint-ignore no-control-regex -- every byte of the value, that is what is asked for
-  if (!/[^\x00-\x7f]/.test(header) || /[^\x00-\xff]/.test(header)) return header;
-  const bytes = Uint8Array.from(header, (c) => c.charCodeAt(0));
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    // Latin-1, as it was once meant.
-    return header;
-  }
+function undone(what: string): string {
+  return `${what} isn't done here: leave it out, see /docs`;
 }
 
-const WORD = /=\?([\w-]{1,40})\?([BbQq])\?([^?]*)\?=(?:\s+(?==\?))?/g;
-
-// RFC 2047, as mail has it: base64 or quoted-printable in some charset.
-function decodeWords(text: string): string {
-  return text.replace(WORD, (word: string, charset: string, how: string, coded: string) => {
-    try {
-      const bytes = how.toUpperCase() === "B" ? Uint8Array.fromBase64(coded) : unquote(coded);
-      return new TextDecoder(charset, { fatal: true }).decode(bytes);
-    } catch {
-      // It only looks like one: it is shown as it came.
-      return word.trimEnd();
-    }
-  });
-}
-
-function unquote(coded: string): Uint8Array<ArrayBuffer> {
-  const text = coded.replaceAll("_", " ").replace(
-    /=([0-9A-Fa-f]{2})/g,
-    (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
-  );
-  return Uint8Array.from(text, (c) => c.charCodeAt(0));
-}
+const KEPT = "Cache: no isn't done here: every push is kept until retention takes it";

@@ -10,6 +10,12 @@ export const MOST_TOGETHER = 100;
 /** The most channels that one answer lists. */
 export const MOST_CHANNELS = 1000;
 
+/** The most mutes that one answer lists. */
+export const MOST_LISTED = 1000;
+
+// The last one that a Date can have.
+const LAST_TIME = 8.64e15;
+
 const jti = v.pipe(
   text("an id"),
   v.check((id) => id !== "" && id.length <= 256, "1 to 256 characters"),
@@ -32,11 +38,27 @@ export const BODIES = {
       `1 to ${MOST_TOGETHER} messages`,
     ),
   ),
+  /** Of `POST /push`, as ntfy has it at its root; what nobody here shows is passed over. */
+  push: fields({
+    topic: text("a topic"),
+    message: v.optional(text("what is pushed")),
+    title: v.optional(text("a title")),
+    priority: v.optional(whole("a priority, 0 for none", 0, 5)),
+    tags: v.optional(v.array(text("a tag"), "a list of tags")),
+    click: v.optional(text("an address")),
+    icon: v.optional(v.unknown()),
+    actions: v.optional(v.unknown()),
+    markdown: v.optional(v.unknown()),
+  }),
   /** Of `POST /api/withdrawals`. */
   withdraw: v.union([
     fields({ jti }),
     fields({ account, before: v.optional(before) }),
   ], '{"jti": text} or {"account": text, "before"?: seconds}'),
+  /** Of `PUT /api/accounts/{account}/mute`. */
+  mute: fields({
+    until: v.optional(whole("milliseconds since 1970", 0, LAST_TIME)),
+  }),
 };
 
 /** The queries of requests, whose values are texts. */
@@ -51,6 +73,11 @@ export const QUERIES = {
   channels: fields({
     after: v.optional(text("a channel")),
     limit: v.optional(inDigits(whole("channels", 1, MOST_CHANNELS))),
+  }),
+  /** Of `GET /api/mutes`. */
+  mutes: fields({
+    after: v.optional(text("an account")),
+    limit: v.optional(inDigits(whole("mutes", 1, MOST_LISTED))),
   }),
 };
 
@@ -85,7 +112,10 @@ export function readBodyAs<T>(schema: v.GenericSchema<unknown, T>, json: string)
   }
   // Around `data` there is an object, and where many come together an array.
   const fault = faultIn(value, MAX_DEPTH + (Array.isArray(value) ? 2 : 1));
-  return fault === undefined ? check(schema, value, "the body") : bad(`The body ${fault}`);
+  if (fault !== undefined) return bad(`The body ${fault}`);
+  // To the schema a list without entries is an object without fields.
+  const list = Array.isArray(value) && schema.type === "strict_object";
+  return list ? bad("The body must be an object") : check(schema, value, "the body");
 }
 
 /**

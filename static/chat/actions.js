@@ -1,6 +1,6 @@
 // @ts-check
 /** What can be done on the chat page: each is a word to the server, a change of the state, or both. */
-import { Code, FanfareError, State } from "../fanfare.js";
+import { Code, FanfareError, newKey, State } from "../fanfare.js";
 import { toast } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { reasonOf } from "../parts/message.js";
@@ -17,15 +17,17 @@ const TYPING_EVERY = 3000;
 /** @typedef {ReturnType<typeof makeActions>} Actions */
 /** @typedef {import("./known.js").ChatState} ChatState */
 /** @typedef {import("./content.js").Said} Said */
+/** @typedef {{state: {value: import("./drafts.js").Drafts}, dispatch: (...actions: import("./drafts.js").DraftAction[]) => void}} Drafts */
 
 /**
  * Makes them.
  *
  * @param {import("../fanfare.js").Client} client The connection.
  * @param {{state: {value: ChatState}, dispatch: (...actions: import("./known.js").ChatAction[]) => void}} store The state.
+ * @param {Drafts} drafts What was begun.
  * @returns What can be done; always the same, so that what is drawn with it isn't drawn anew.
  */
-export function makeActions(client, { state, dispatch }) {
+export function makeActions(client, { state, dispatch }, drafts) {
   let typed = 0;
   /** Whether the timeline is at its end. */
   let atEnd = true;
@@ -71,22 +73,22 @@ export function makeActions(client, { state, dispatch }) {
       write();
     },
 
-    /**
-     * @param {string} channel Where. @param {string} text What was typed. @param {number} [reply] In reply to what.
-     * @returns {Promise<boolean>} Whether the outbox took it.
-     */
-    async send(channel, text, reply) {
-      dispatch({ type: "reply", to: undefined });
+    /** @param {string} channel Where. @param {string} text What is sent. @param {import("./drafts.js").Draft} draft What it was made of. */
+    async send(channel, text, draft) {
+      drafts.dispatch({ type: "sent", channel });
       typed = 0;
+      const key = newKey();
       try {
-        await client.publish(channel, dataOf(text, reply));
-        return true;
+        await client.publish(channel, dataOf(text, draft.to?.seq), { key });
       } catch (error) {
         if (!(error instanceof FanfareError)) throw error;
-        // What failed stands in the timeline, with its reason; only what isn't kept has to be told.
-        const taken = error.code !== Code.full && error.code !== Code.closed;
-        if (!taken) toast(reasonOf(error), true);
-        return taken;
+        // What failed stands in the timeline, with its reason; what the outbox didn't take is told, and comes back.
+        const { full, closed } = Code;
+        const taken = (error.code !== full && error.code !== closed) ||
+          client.outbox.some((item) => item.key === key);
+        if (taken) return;
+        toast(reasonOf(error), true);
+        drafts.dispatch({ type: "back", channel, draft });
       }
     },
 
@@ -108,14 +110,15 @@ export function makeActions(client, { state, dispatch }) {
         await client.rename(name);
         return true;
       } catch (error) {
-        toast(whyOf(error), true);
+        const bad = error instanceof FanfareError && error.code === "bad_request";
+        toast(bad ? t("badName") : whyOf(error), true);
         return false;
       }
     },
 
     /** @param {Said | undefined} to Replies to it, or to nothing. */
     reply(to) {
-      dispatch({ type: "reply", to });
+      drafts.dispatch({ type: "reply", channel: to?.channel ?? state.value.open, to });
       if (to !== undefined) write();
     },
 

@@ -6,10 +6,16 @@ import { toast } from "../parts/frame.js";
 import { fieldsOf, keep, recall } from "../parts/stored.js";
 
 const STORED = "fanfare.alerts";
-const SHOWN_FOR = 8000;
+const CHAT = "/to_chat/";
+const ALONE_FOR = 3000;
+/** By conversation: the newest message that was alerted of, and what takes that away. @type {Map<string, {seq: number, close: () => void}>} */
+const shown = new Map();
 
 /** What was chosen. @type {import("@preact/signals").Signal<{notify: boolean, sound: boolean}>} */
 export const alerts = signal(chosen());
+globalThis.addEventListener?.("storage", ({ key }) => {
+  if (key === STORED) alerts.value = chosen();
+});
 
 /** Asks for notifications, or does without from now on. */
 export async function toggleNotifications() {
@@ -28,23 +34,86 @@ export function toggleSound() {
 }
 
 /**
- * Tells of a message.
+ * Alerts of a message; of several tabs one does.
  *
- * @param {{title: string, body: string, tag: string, open: () => void}} what What, under which tag (another of the same tag takes its place), and what a click does.
+ * @param {{title: string, body: string, channel: string, seq: number, hash: string, open: () => void}} what What, of which message (the next of a
+ *   conversation takes its place), what a click opens, and what opens it here.
  */
-export function alertOf({ title, body, tag, open }) {
-  if (alerts.value.sound) chime();
-  if (!alerts.value.notify || globalThis.Notification?.permission !== "granted") return;
+export async function alertOf({ title, body, channel, seq, hash, open }) {
+  const { locks } = globalThis.navigator;
+  const tell = async () => {
+    if (alerts.value.sound) chime();
+    if (!alerts.value.notify || globalThis.Notification?.permission !== "granted") return;
+    const data = { path: CHAT, hash };
+    const note = { title, open, options: { body, tag: channel, icon: "/static/icon.svg", data } };
+    const close = await byWorker(note).catch(() => undefined) ?? byPage(note);
+    if (close !== undefined) shown.set(channel, { seq, close });
+  };
+  if (locks === undefined) return await tell();
+  await locks.request(`fanfare-alert:${channel} ${seq}`, { ifAvailable: true }, async (lock) => {
+    if (lock === null) return;
+    await tell();
+    // As long as another tab may still come to it.
+    await new Promise((done) => setTimeout(done, ALONE_FOR));
+  });
+}
+
+/**
+ * Takes away alerts that nobody needs any more.
+ *
+ * @param {(channel: string, seq: number) => boolean} isRead Whether somebody saw a message by now.
+ */
+export function settle(isRead) {
+  for (const [channel, { seq, close }] of shown) {
+    if (!isRead(channel, seq)) continue;
+    shown.delete(channel);
+    close();
+  }
+}
+
+/**
+ * Hears of clicks on notifications, where a worker shows them.
+ *
+ * @param {(hash: string) => void} open What opens a conversation.
+ */
+export function followWorker(open) {
+  globalThis.navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+    const { hash } = fieldsOf(data);
+    if (typeof hash === "string") open(hash);
+  });
+}
+
+/** @typedef {{title: string, open: () => void, options: NotificationOptions & {tag: string}}} Note */
+
+/**
+ * The way that phones have too: it outlives the page, and a click comes back to it.
+ *
+ * @param {Note} note What is told.
+ * @returns {Promise<(() => void) | undefined>} What takes it away; nothing where there is no worker.
+ */
+async function byWorker({ title, options }) {
+  const worker = await globalThis.navigator.serviceWorker?.getRegistration();
+  if (!worker?.active) return undefined;
+  await worker.showNotification(title, options);
+  return () => {
+    worker.getNotifications({ tag: options.tag }).then((notes) => {
+      for (const note of notes) note.close();
+    }).catch(() => {});
+  };
+}
+
+/** @param {Note} note What is told. @returns {(() => void) | undefined} What takes it away. */
+function byPage({ title, options, open }) {
   try {
-    const note = new Notification(title, { body, tag, icon: "/static/icon.svg" });
+    const note = new Notification(title, options);
     note.onclick = () => {
       globalThis.focus();
       note.close();
       open();
     };
-    setTimeout(() => note.close(), SHOWN_FOR);
+    return () => note.close();
   } catch {
-    // Browsers of phones have the constructor and refuse it: there a worker shows notifications, by web push.
+    // Browsers of phones have the constructor and refuse it, and without https there is no worker.
     choose({ ...alerts.value, notify: false });
     toast(t("notifyDenied"), true);
   }

@@ -1,20 +1,18 @@
 // @ts-check
 /** Where one writes: to whom, in reply to what, and the text. */
-import { html, useLayoutEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
 import { t } from "../parts/i18n.js";
 import { partner } from "./channels.js";
 import { begun, completed, Completions, matching } from "./complete.js";
+import { draftOf } from "./drafts.js";
 import { excerpt } from "./line.js";
 import { titleOf } from "./side.js";
 import { nameOf } from "./known.js";
 
 /** @typedef {import("./known.js").ChatState} ChatState */
 
-const MOST_DRAFTS = 300;
 const MOST_LINES = 8;
-/** What was typed and not sent, by conversation: another one is opened, and it is still there when one comes back. @type {Map<string, string>} */
-const drafts = new Map();
 /** @type {HTMLTextAreaElement | null} */
 let writing = null;
 
@@ -26,22 +24,26 @@ export function write() {
 /**
  * Where one writes. Made anew for each conversation.
  *
- * @param {{state: ChatState, act: import("./actions.js").Actions}} props The state, and what can be done.
+ * @param {{state: ChatState, drafts: import("./actions.js").Drafts, act: import("./actions.js").Actions}} props The state, what was begun, and what can be done.
  * @returns {unknown} The part.
  */
-export function Composer({ state, act }) {
-  const { account, open, replyTo } = state;
-  const [text, setText] = useState(drafts.get(open) ?? "");
+export function Composer({ state, drafts, act }) {
+  const { account, open } = state;
+  const draft = draftOf(drafts.state.value, open);
+  const { text, to } = draft;
+  // Where the caret was when somebody typed: only there something is offered.
   const [caret, setCaret] = useState(/** @type {number | undefined} */ (undefined));
   const [at, setAt] = useState(0);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const place = useRef(/** @type {number | undefined} */ (undefined));
-  const change = (/** @type {string} */ next) => {
-    setText(next);
-    drafts.delete(open);
-    if (next !== "") drafts.set(open, next);
-    if (drafts.size > MOST_DRAFTS) drafts.delete([...drafts.keys()][0] ?? "");
+  // The same, for what comes before it is drawn anew.
+  const offering = useRef(caret);
+  const offer = (/** @type {number | undefined} */ at) => {
+    offering.current = at;
+    setCaret(at);
   };
+  const change = (/** @type {string} */ text) =>
+    drafts.dispatch({ type: "typed", channel: open, text });
   const mention = caret === undefined ? undefined : begun(text, caret);
   const offered = mention === undefined ? [] : matching(mention.query, mentionable(state), account);
   const marked = Math.min(at, offered.length - 1);
@@ -51,12 +53,21 @@ export function Composer({ state, act }) {
     box.current?.setSelectionRange(place.current, place.current);
     place.current = undefined;
   });
+  useEffect(() => {
+    // Whoever moves the caret away doesn't mean what was offered there.
+    const moved = () => {
+      const there = box.current?.selectionStart === offering.current;
+      if (offering.current !== undefined && !there) offer(undefined);
+    };
+    document.addEventListener("selectionchange", moved);
+    return () => document.removeEventListener("selectionchange", moved);
+  }, []);
   const choose = (/** @type {import("./complete.js").Member} */ member) => {
     if (mention === undefined || caret === undefined) return;
     const next = completed(text, { from: mention.from, to: caret }, member);
     change(next.text);
     place.current = next.caret;
-    setCaret(undefined);
+    offer(undefined);
   };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -64,27 +75,23 @@ export function Composer({ state, act }) {
     const message = text.replace(/^\s*\n/u, "").trimEnd();
     // Before it is known who we are nothing can be sent: what was typed stays.
     if (message === "" || account === undefined) return;
-    change("");
-    setCaret(undefined);
-    // What isn't taken comes back, unless something else was typed meanwhile.
-    act.send(open, message, replyTo?.seq).then((taken) => {
-      if (taken) return;
-      setText((now) => now === "" ? text : now);
-      if (!drafts.has(open)) drafts.set(open, text);
-    });
+    offer(undefined);
+    act.send(open, message, draft);
   };
   const typed = (/** @type {KeyboardEvent} */ event) => {
     // A key that an input method takes (229 in older browsers) picks a word, it doesn't send.
     if (event.isComposing || event.keyCode === 229) return;
     const { key } = event;
-    const member = offered[marked];
+    // The caret may have moved before the page was told.
+    const there = event.currentTarget === box.current && box.current?.selectionStart === caret;
+    const member = there && !event.shiftKey ? offered[marked] : undefined;
     if (member !== undefined && ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(key)) {
       event.preventDefault();
-      if (key === "Escape") setCaret(undefined);
+      if (key === "Escape") offer(undefined);
       else if (key === "Enter" || key === "Tab") choose(member);
       else setAt((marked + (key === "ArrowDown" ? 1 : -1) + offered.length) % offered.length);
     } else if (key === "Enter" && !event.shiftKey) submit(event);
-    else if (key === "Escape" && replyTo !== undefined) act.reply(undefined);
+    else if (key === "Escape" && to !== undefined) act.reply(undefined);
     else if (key === "ArrowUp" && text === "") {
       event.preventDefault();
       act.read();
@@ -93,14 +100,14 @@ export function Composer({ state, act }) {
   const input = (/** @type {any} */ event) => {
     const { value, selectionStart } = event.currentTarget;
     change(value);
-    setCaret(selectionStart);
+    offer(selectionStart);
     setAt(0);
     if (value !== "") act.typing(open);
   };
   const hint = hintOf(state);
   return html`
     <form class="write" onSubmit=${submit}>
-      ${replyTo !== undefined && html`<${Replying} to=${replyTo} state=${state} cancel=${() => {
+      ${to !== undefined && html`<${Replying} to=${to} state=${state} cancel=${() => {
         act.reply(undefined);
         box.current?.focus();
       }} />`}
@@ -110,7 +117,7 @@ export function Composer({ state, act }) {
         aria-label=${hint} placeholder=${hint} title=${t("keys")} enterkeyhint="send" value=${text}
         aria-autocomplete="list" aria-controls=${offered.length > 0 ? "completions" : undefined}
         aria-activedescendant=${offered.length > 0 ? `completion-${marked}` : undefined}
-        onInput=${input} onKeyDown=${typed} onBlur=${() => setCaret(undefined)}></textarea></div>
+        onInput=${input} onKeyDown=${typed} onBlur=${() => offer(undefined)}></textarea></div>
       <button type="submit" aria-label=${t("send")} title=${t("send")}
         disabled=${account === undefined}><${Icon} name="send" /><span class="word">${t(
           "send",

@@ -1,24 +1,20 @@
 // @ts-check
-/** Follows what happens: on the connection, in the page's address, in other tabs, and whether somebody looks. */
+/** Follows what happens: on the connection, in the page's address, and whether somebody looks. */
 import { effect, signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { toast } from "../parts/frame.js";
 import { reasonOf } from "../parts/message.js";
-import { fieldsOf, keep, recall } from "../parts/stored.js";
-import { alertOf } from "./alerts.js";
-import { channelOf, DIRECT, LOBBY, partner } from "./channels.js";
+import { fieldsOf } from "../parts/stored.js";
+import { followWorker } from "./alerts.js";
+import { channelOf, DIRECT, hashOf, LOBBY } from "./channels.js";
 import { saidOf } from "./content.js";
-import { excerpt } from "./line.js";
-import { rememberedOf, toRemember } from "./remember.js";
-import { isForMe, nameOf } from "./known.js";
+import { followStorage } from "./tabs.js";
+import { makeTelling } from "./telling.js";
 import { TYPING_LASTS } from "./state.js";
 
-const STORED = "fanfare.chat";
 const HISTORY = 50;
 /** A page that isn't drawn gets no frames: what came is taken in after this many milliseconds. */
 const UNSEEN = 250;
-const KEEP_EVERY = 1000;
-const ANNOUNCE_EVERY = 1500;
 
 /** @typedef {import("../fanfare.js").Client} Client */
 /** @typedef {import("../fanfare.js").Message} Message */
@@ -32,13 +28,17 @@ const ANNOUNCE_EVERY = 1500;
  *
  * @param {Client} client The connection.
  * @param {Store} store The state.
+ * @param {import("./tabs.js").Drafts} drafts What was begun.
  * @param {Actions} act What can be done.
  * @returns Whether the list of conversations is asked for (a phone shows that or one of them), and what is to be read out.
  */
-export function follow(client, store, act) {
+export function follow(client, store, drafts, act) {
   const { state, dispatch } = store;
   const list = signal(false);
-  dispatch({ type: "remembered", kept: rememberedOf(recall(STORED)) });
+  followStorage(store, drafts, () => {
+    const { open, account } = state.value;
+    history.replaceState(null, "", hashOf(open, account));
+  });
   const address = () => {
     list.value = location.hash === "#list";
     const channel = channelOf(location.hash, state.value.account);
@@ -47,36 +47,50 @@ export function follow(client, store, act) {
       if (state.value.open !== channel) toast(t("tooManyRooms"), true);
     } else if (location.hash === "") dispatch({ type: "open", channel: LOBBY });
   };
-  const announced = followClient(client, store, act, address);
+  const { tell, announced } = makeTelling(state, act);
+  const taker = makeTaker(dispatch, tell);
+  client.on("account", ({ account, name }) => {
+    if (typeof account !== "string") return;
+    // What came for the one before is taken in before that is forgotten.
+    taker.flush();
+    dispatch({ type: "me", account, name });
+    drafts.dispatch({ type: "account", account });
+    // A direct conversation can be opened once it is known who we are.
+    address();
+  });
+  followClient(client, store, act, taker);
   address();
+  followWorker((hash) => {
+    const channel = channelOf(hash, state.value.account);
+    if (channel !== undefined) act.open(channel);
+  });
   globalThis.addEventListener("hashchange", address);
   for (const event of ["focus", "blur"]) globalThis.addEventListener(event, () => act.look());
   document.addEventListener("visibilitychange", () => act.look());
   act.look();
-  followStorage(store);
   return { list, announced };
 }
 
-/** @param {Client} client The connection. @param {Store} store The state. @param {Actions} act What can be done. @param {() => void} address Reads the address anew. @returns What is to be read out. */
-function followClient(client, { state, dispatch }, act, address) {
+/** @param {Client} client The connection. @param {Store} store The state. @param {Actions} act What can be done. @param {ReturnType<typeof makeTaker>} taker What takes in. */
+function followClient(client, { state, dispatch }, act, { take, takeOutbox }) {
   client.on("state", () => {
-    dispatch({ type: "connection", state: client.state, keeps: client.keeps });
+    const { epoch, keeps } = client;
+    dispatch({ type: "connection", state: client.state, keeps, epoch });
     if (client.state === "open") act.connected();
   });
-  client.on("account", ({ account, name }) => {
-    if (typeof account !== "string") return;
-    dispatch({ type: "me", account, name });
-    // A direct conversation can be opened once it is known who we are.
-    address();
+  client.on("outbox", () => {
+    takeOutbox(client.outbox);
+    // A browser may refuse to keep things long after it was asked.
+    const { keeps } = client;
+    if (keeps !== state.value.keeps) dispatch({ type: "connection", state: client.state, keeps });
   });
-  client.on("outbox", () => dispatch({ type: "outbox", items: client.outbox }));
-  client.on(
-    "sent",
-    (_client, { item, place: { seq, time } }) => dispatch({ type: "sent", item, seq, time }),
-  );
-  const { take, announced } = taker(state, dispatch, act);
-  /** @type {Map<string, import("../fanfare.js").Subscription>} */
-  const subscriptions = new Map();
+  client.on("sent", (_client, { item, place: { seq, time } }) => {
+    take({ type: "sent", item, seq, time }, []);
+  });
+  const isTyping = (/** @type {string} */ channel, /** @type {string} */ account) => {
+    dispatch({ type: "typing", channel, account, now: Date.now() });
+    setTimeout(() => dispatch({ type: "time", now: Date.now() }), TYPING_LASTS + 10);
+  };
   const subscribe = (/** @type {string} */ channel) => {
     let stands = false;
     const room = channel !== DIRECT;
@@ -103,10 +117,13 @@ function followClient(client, { state, dispatch }, act, address) {
         : {}),
     });
   };
-  const isTyping = (/** @type {string} */ channel, /** @type {string} */ account) => {
-    dispatch({ type: "typing", channel, account, now: Date.now() });
-    setTimeout(() => dispatch({ type: "time", now: Date.now() }), TYPING_LASTS + 10);
-  };
+  followRooms(state, subscribe);
+}
+
+/** @param {Store["state"]} state The state. @param {(channel: string) => {close: () => void}} subscribe What subscribes to all that one is in. */
+function followRooms(state, subscribe) {
+  /** @type {Map<string, {close: () => void}>} */
+  const subscriptions = new Map();
   let rooms = /** @type {readonly string[]} */ ([]);
   effect(() => {
     const wanted = state.value.rooms;
@@ -122,21 +139,19 @@ function followClient(client, { state, dispatch }, act, address) {
       if (!subscriptions.has(channel)) subscriptions.set(channel, subscribe(channel));
     }
   });
-  return announced;
 }
 
 /**
- * Takes in what came once for each frame, however much that is.
+ * Takes in what came once for each frame, however much that is, and in the order in which it came: what is sent has its place
+ * only once that is known which was said before.
  *
- * @param {Store["state"]} state The state. @param {Store["dispatch"]} dispatch What changes it. @param {Actions} act What can be done.
- * @returns What takes an action, with messages in it that are told, and what is to be read out.
+ * @param {Store["dispatch"]} dispatch What changes the state. @param {(messages: import("./content.js").Said[]) => void} tell Tells of new messages.
+ * @returns What takes an action, with messages in it that are told; what takes the outbox; and what doesn't wait for the frame.
  */
-function taker(state, dispatch, act) {
+function makeTaker(dispatch, tell) {
   /** @type {{action: ChatAction, live: readonly Message[]}[]} */
   let queue = [];
   let due = false;
-  let readAt = -Infinity;
-  const announced = signal("");
   const flush = () => {
     if (!due) return;
     due = false;
@@ -144,29 +159,6 @@ function taker(state, dispatch, act) {
     queue = [];
     dispatch(...taken.map(({ action }) => action));
     tell(taken.flatMap(({ live }) => live).map(saidOf));
-  };
-  /** @param {import("./content.js").Said[]} messages New ones. */
-  const tell = (messages) => {
-    const { account, open, looking } = state.value;
-    const others = messages.filter(({ from }) => from !== null && from !== account);
-    const here = others.filter(({ channel }) => channel === open).at(-1);
-    if (here !== undefined && looking && performance.now() - readAt > ANNOUNCE_EVERY) {
-      readAt = performance.now();
-      announced.value = t("newFrom", {
-        name: here.name ?? here.from ?? "",
-        text: excerpt(here.text),
-      });
-    }
-    const mine = others.filter((message) =>
-      !(looking && message.channel === open) && isForMe(state.value, message)
-    ).at(-1);
-    if (mine === undefined || mine.from === null) return;
-    const { channel, text } = mine;
-    const name = mine.name ?? nameOf(state.value, mine.from);
-    const title = partner(channel, account) === undefined
-      ? t("mentioned", { name, room: channel.slice(5) })
-      : t("wrote", { name });
-    alertOf({ title, body: excerpt(text), tag: channel, open: () => act.open(channel) });
   };
   /** @param {ChatAction} action What changes the state. @param {readonly Message[]} live What of it is told. */
   const take = (action, live) => {
@@ -176,29 +168,10 @@ function taker(state, dispatch, act) {
     requestAnimationFrame(flush);
     setTimeout(flush, UNSEEN);
   };
-  return { take, announced };
-}
-
-/** @param {Store} store The state. */
-function followStorage({ state, dispatch }) {
-  let due = false;
-  let written = "";
-  const write = () => {
-    due = false;
-    const next = toRemember(state.value);
-    const text = JSON.stringify(next);
-    if (text === written) return;
-    written = text;
-    keep(STORED, next);
+  /** @param {readonly import("../fanfare.js").Item[]} items All that is on its way: the newest list is the one that counts. */
+  const takeOutbox = (items) => {
+    queue = queue.filter(({ action }) => action.type !== "outbox");
+    take({ type: "outbox", items }, []);
   };
-  effect(() => {
-    state.value;
-    if (due) return;
-    due = true;
-    setTimeout(write, KEEP_EVERY);
-  });
-  globalThis.addEventListener("pagehide", write);
-  globalThis.addEventListener("storage", ({ key }) => {
-    if (key === STORED) dispatch({ type: "remembered", kept: rememberedOf(recall(STORED)) });
-  });
+  return { take, takeOutbox, flush };
 }

@@ -47,9 +47,14 @@ export function Head({ state, elsewhere, leave }) {
     </div>
     ${
     count !== undefined &&
-    html`<a class="button quiet present" href="#list"><${Icon} name="people" />${
-      t("onlineCount", { n: count })
-    }</a>`
+    html`
+      <a class="button quiet present" href="#list"
+        aria-label=${t("onlineCount", {
+          n: count,
+        })}><${Icon} name="people" /><span class="long">${t("onlineCount", {
+          n: count,
+        })}</span><span class="short">${count}</span></a>
+    `
   }
     ${
     other === undefined && open !== LOBBY &&

@@ -17,22 +17,22 @@ const MOST_NAMES = 2000;
  * @typedef {{id: string, key: string, channel: string, text: string, reply?: number, time: number, status: "pending" | "failed", error?: Item["error"]}} Outgoing
  * @typedef {{channel: string, account: string, until: number}} Typing
  * @typedef {import("./remember.js").Remembered} Remembered
- * @typedef {{account?: string, name?: string, connection: string, keeps: boolean, rooms: readonly string[], open: string, room: string, looking: boolean,
+ * @typedef {{account?: string, name?: string, epoch?: string, connection: string, keeps: boolean, rooms: readonly string[], open: string, room: string, looking: boolean,
  *   talks: Readonly<Record<string, Talk>>, outgoing: readonly Outgoing[], rosters: Readonly<Record<string, {members: readonly Member[], count: number}>>,
- *   names: Readonly<Record<string, string>>, typing: readonly Typing[], jump?: {seq: number, id: number}, replyTo: Said | undefined,
+ *   names: Readonly<Record<string, string>>, typing: readonly Typing[], jump?: {seq: number, id: number},
  *   quotes: Readonly<Record<string, Said | null>>, mentions: import("../parts/segments.js").Mentions | undefined, refused: Readonly<Record<string, string>>}} ChatState
- *   `room` is the room that was open last; in `quotes` are messages that were looked up, by `CHANNEL SEQ`, null for one that isn't there.
- * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string, keeps?: boolean}
+ *   `epoch` names the log that its seqs are of; `room` is the room that was open last; in `quotes` are messages that were looked up, by `CHANNEL SEQ`, null for one that isn't there.
+ * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string, keeps?: boolean, epoch?: string}
  *   | {type: "messages", channel: string, messages: readonly Message[], gap: boolean, reset: boolean}
  *   | {type: "sent", item: Item, seq: number, time: number} | {type: "outbox", items: readonly Item[]}
  *   | {type: "roster", channel: string, members: readonly Member[], count: number} | {type: "refused", channel: string, why: string}
  *   | {type: "open", channel: string} | {type: "leave", channel: string} | {type: "look", looking: boolean} | {type: "jump", seq: number}
- *   | {type: "reply", to: Said | undefined} | {type: "quote", channel: string, seq: number, message: Message | undefined}
+ *   | {type: "quote", channel: string, seq: number, message: Message | undefined}
  *   | {type: "loading", channel: string, what: "older" | number | undefined}
  *   | {type: "page", channel: string, messages: readonly Message[], older?: boolean, newer?: boolean}
  *   | {type: "filled", channel: string, after: number, messages: readonly Message[], more: boolean}
  *   | {type: "typing", channel: string, account: string, now: number} | {type: "time", now: number}
- *   | {type: "remembered", kept: Remembered} | {type: "ready", channel: string}} ChatAction
+ *   | {type: "remembered", kept: Remembered} | {type: "read", kept: Pick<Remembered, "account" | "epoch" | "read">} | {type: "ready", channel: string}} ChatAction
  */
 
 /** Nothing is known yet. @type {ChatState} */
@@ -48,7 +48,6 @@ export const initial = {
   rosters: {},
   names: {},
   typing: [],
-  replyTo: undefined,
   quotes: {},
   mentions: undefined,
   refused: {},
@@ -124,7 +123,10 @@ export function nameOf({ names }, account) {
  */
 export function changed(state, channel, change) {
   if (!isTalk(channel)) return state;
-  return { ...state, talks: { ...state.talks, [channel]: change(talkOf(state, channel)) } };
+  const next = change(talkOf(state, channel));
+  // What is the same isn't drawn anew.
+  if (next === state.talks[channel]) return state;
+  return { ...state, talks: { ...state.talks, [channel]: next } };
 }
 
 /**

@@ -26,6 +26,7 @@ export function Line({ message, head, own, mentions, connection, act, quote, cal
   const kind = [
     ...["message", head && "head", own && "own", status, me && "calls-me"],
     channel.startsWith("dm:") && "private",
+    isEmoji(text) && "emoji",
   ].filter((word) => word).join(" ");
   const author = name ?? called ?? from ?? "–";
   return html`<article class=${kind} tabindex="-1" data-seq=${message.seq}>
@@ -72,6 +73,16 @@ function Quote({ channel, seq, quote, act }) {
     <${Icon} name="reply" /><bdi class="name">${quote.name ?? quote.from ?? "–"}</bdi>
     <span class="excerpt" dir="auto">${excerpt(quote.text)}</span>
   </button>`;
+}
+
+/**
+ * Whether a text is a few emoji and nothing else.
+ *
+ * @param {string} text A text.
+ * @returns {boolean} Whether.
+ */
+export function isEmoji(text) {
+  return text.length < 60 && /^(?:\p{RGI_Emoji}\s?){1,5}$/v.test(text);
 }
 
 /**

@@ -5,7 +5,8 @@ import { toast } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { reasonOf } from "../parts/message.js";
 import { quoteOf, talkOf } from "./known.js";
-import { find, KEPT } from "./talk.js";
+import { makeQuotes } from "./quotes.js";
+import { find } from "./talk.js";
 
 const PAGE = 100;
 /** After what couldn't be loaded it isn't tried again before, in milliseconds. */
@@ -44,7 +45,7 @@ export function makeLoading(client, { state, dispatch }) {
       if (
         client.state !== State.open || !stands || talk.more === false || talk.loading !== undefined
       ) return;
-      if (talk.said.length >= KEPT || performance.now() < notBefore) return;
+      if (performance.now() < notBefore) return;
       const [before] = talk.said;
       dispatch({ type: "loading", channel, what: "older" });
       try {
@@ -62,6 +63,9 @@ export function makeLoading(client, { state, dispatch }) {
 
     /** @param {string} channel Where. @param {number} after Loads what is missing after this seq. */
     async load(channel, after) {
+      // The button goes: who pressed it stays where they read.
+      const box = document.querySelector(".timeline");
+      if (box instanceof HTMLElement) box.focus({ preventScroll: true });
       dispatch({ type: "loading", channel, what: after });
       try {
         const { messages, more } = await client.history(channel, { after, limit: PAGE });
@@ -91,52 +95,6 @@ export function makeLoading(client, { state, dispatch }) {
       if (quoteOf(state.value, channel, seq) && state.value.open === channel) {
         dispatch({ type: "jump", seq });
       }
-    },
-  };
-}
-
-/**
- * Looks up what rows reply to: one at a time, the newest wish first, so that no flood of replies makes one of questions.
- *
- * @param {import("../fanfare.js").Client} client The connection. @param {Store["dispatch"]} dispatch What changes the state.
- * @returns What asks, and what goes on once there is a connection.
- */
-function makeQuotes(client, dispatch) {
-  /** What rows that are drawn want to know of. @type {Map<string, {channel: string, seq: number}>} */
-  const wanted = new Map();
-  let asking = false;
-  const ask = async () => {
-    const [id, next] = [...wanted].at(-1) ?? [];
-    if (asking || id === undefined || next === undefined || client.state !== State.open) return;
-    asking = true;
-    try {
-      const { messages } = await client.history(next.channel, { before: next.seq + 1, limit: 1 });
-      dispatch({ type: "quote", ...next, message: messages[0] });
-      wanted.delete(id);
-    } catch (error) {
-      // Without a connection it is asked again with the next one; what is refused isn't there for us.
-      if (!(error instanceof FanfareError) || error.code !== Code.closed) {
-        dispatch({ type: "quote", ...next, message: undefined });
-        wanted.delete(id);
-      }
-    }
-    asking = false;
-    if (client.state === State.open) ask();
-  };
-
-  return {
-    /** Goes on with what waited for a connection. */
-    connected: () => void ask(),
-
-    /**
-     * @param {string} channel Where. @param {number} seq Looks up what a row replies to.
-     * @returns {() => void} Called when the row is gone.
-     */
-    quote(channel, seq) {
-      const id = `${channel} ${seq}`;
-      wanted.set(id, { channel, seq });
-      ask();
-      return () => void wanted.delete(id);
     },
   };
 }

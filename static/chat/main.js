@@ -1,12 +1,13 @@
 // @ts-check
 /** The chat page: rooms, and direct messages beside them. */
-import { computed, html, render, store, useEffect } from "../ui.js";
+import { computed, html, render, store, useEffect, useMemo, useRef } from "../ui.js";
 import { connect } from "../fanfare.js";
 import { Connection, Header, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { keepShell } from "../parts/shell.js";
 import { makeActions } from "./actions.js";
 import { Composer } from "./composer.js";
+import { reduceDrafts } from "./drafts.js";
 import { follow } from "./follow.js";
 import { Head } from "./head.js";
 import { Me } from "./me.js";
@@ -20,8 +21,9 @@ import { isTalk } from "./channels.js";
 
 const chat = store(reduce, initial);
 const client = connect({ adopts: isTalk });
-const act = makeActions(client, chat);
-const { list, announced } = follow(client, chat, act);
+const drafts = store(reduceDrafts, /** @type {import("./drafts.js").Drafts} */ ({}));
+const act = makeActions(client, chat, drafts);
+const { list, announced } = follow(client, chat, drafts, act);
 
 /** How much was missed: what was for oneself, and what came where one is while one looked elsewhere. */
 const missed = computed(() => {
@@ -72,15 +74,30 @@ function Chat() {
         <${Typing} state=${state} />
         <div class="composer">
           <${Receiver} state=${state} choose=${act.choose} />
-          <${Composer} key=${`write ${open}`} state=${state} act=${act} />
+          <${Composer} key=${`write ${open}`} state=${state} drafts=${drafts} act=${act} />
         </div>
       </section>
       <aside class="people" aria-label=${t("online")}>
         <${Members} members=${roster?.members ?? []} count=${roster?.count ?? 0} own=${account} />
       </aside>
     </main>
-    <p class="sr" role="status" aria-live="polite">${announced.value}</p>
+    <${Announcer} said=${announced} />
     <${Toasts} />
+  `;
+}
+
+/**
+ * @param {{said: import("@preact/signals").Signal<{text: string}>}} props What is to be read out.
+ * @returns {unknown} It, for screen readers: the same words twice are two.
+ */
+function Announcer({ said }) {
+  const times = useRef(0);
+  const { text } = said.value;
+  const key = useMemo(() => times.current += 1, [said.value]);
+  return html`
+    <div class="sr" role="status" aria-live="polite">
+      <p key=${key}>${text}</p>
+    </div>
   `;
 }
 

@@ -12,7 +12,7 @@ const LONGEST = 2000;
 /**
  * @typedef {import("./content.js").Said} Said
  * @typedef {NonNullable<import("./talk.js").Talk["last"]>} Last
- * @typedef {{account?: string, rooms: string[], read: Record<string, number>, last: Record<string, Last>, said: Record<string, Said[]>}} Remembered
+ * @typedef {{account?: string, epoch?: string, rooms: string[], read: Record<string, number>, last: Record<string, Last>, said: Record<string, Said[]>}} Remembered
  */
 
 /**
@@ -22,13 +22,14 @@ const LONGEST = 2000;
  * @returns {Remembered} What is known.
  */
 export function rememberedOf(kept) {
-  const { account, rooms, read, last, said } = fieldsOf(kept);
+  const { account, epoch, rooms, read, last, said } = fieldsOf(kept);
   const list = Array.isArray(rooms) ? rooms.slice(0, MOST) : [];
   const right = list.filter((room) =>
     typeof room === "string" && room !== LOBBY && roomOf(room.slice(5)) === room
   );
   return {
     ...(typeof account === "string" ? { account } : {}),
+    ...(typeof epoch === "string" ? { epoch } : {}),
     rooms: [...new Set(right)],
     read: entriesOf(
       read,
@@ -40,19 +41,24 @@ export function rememberedOf(kept) {
 }
 
 /**
- * What is to be kept.
+ * What is to be kept. Other tabs keep in the same place: which rooms there are is told by what is there, and a place that
+ * was read isn't taken back.
  *
  * @param {import("./known.js").ChatState} state The state.
+ * @param {Remembered} [kept] What is kept now.
  * @returns {Remembered} It.
  */
-export function toRemember({ account, rooms, talks }) {
+export function toRemember({ account, epoch, rooms, talks }, kept) {
   const all = Object.entries(talks).slice(-MOST);
+  const before = kept !== undefined && kept.epoch === epoch ? kept.read : {};
+  const reads = all.flatMap(([channel, { read }]) =>
+    read === undefined ? [] : [[channel, Math.max(read, before[channel] ?? 0)]]
+  );
   return {
     ...(account === undefined ? {} : { account }),
-    rooms: rooms.filter((room) => room !== LOBBY),
-    read: Object.fromEntries(
-      all.flatMap(([channel, { read }]) => read === undefined ? [] : [[channel, read]]),
-    ),
+    ...(epoch === undefined ? {} : { epoch }),
+    rooms: kept?.rooms ?? rooms.filter((room) => room !== LOBBY),
+    read: Object.fromEntries(reads),
     last: Object.fromEntries(
       all.flatMap(([channel, { last }]) => last === undefined ? [] : [[channel, last]]),
     ),
@@ -101,8 +107,13 @@ function recent(talks) {
     .sort(([, a], [, b]) => (b.last?.seq ?? 0) - (a.last?.seq ?? 0)).slice(0, MOST_TALKS);
 }
 
-/** @param {unknown} value Anything. @returns {Said[] | undefined} Messages in their order, if it is a list. */
-function saidList(value) {
+/**
+ * Reads messages that were kept.
+ *
+ * @param {unknown} value Anything.
+ * @returns {Said[] | undefined} Those that are right, in their order, if it is a list.
+ */
+export function saidList(value) {
   if (!Array.isArray(value)) return undefined;
   const list = value.slice(-MOST_SAID).flatMap((one) => {
     const { channel, key, reply } = fieldsOf(one);

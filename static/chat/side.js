@@ -1,6 +1,6 @@
 // @ts-check
 /** The conversations: rooms, direct messages, and what makes another. */
-import { html, useState } from "../ui.js";
+import { html, useEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
 import { counted, t } from "../parts/i18n.js";
 import { hashOf, partner, roomOf } from "./channels.js";
@@ -17,8 +17,14 @@ import { directs, nameOf, talkOf } from "./known.js";
  */
 export function Conversations({ state, join }) {
   const private_ = directs(state);
+  const list = useRef(/** @type {HTMLElement | null} */ (null));
+  // Among many the one that is open is seen, wherever it was opened.
+  useEffect(
+    () => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }),
+    [state.open],
+  );
   return html`
-    <nav class="conversations" aria-label=${t("conversations")}>
+    <nav class="conversations" aria-label=${t("conversations")} ref=${list}>
       <h2>${t("rooms")}</h2>
       <ul>${state.rooms.map((channel) =>
         html`

@@ -5,7 +5,7 @@ import { addMessages, forget, heard, isSent, setOutbox, setRoster } from "./arri
 import { isTalk, LOBBY } from "./channels.js";
 import { saidOf } from "./content.js";
 import { changed, talkOf } from "./known.js";
-import { addPage, fill, KEPT_ASIDE, trim } from "./talk.js";
+import { addPage, fill, KEPT_ASIDE, thin, trim } from "./talk.js";
 
 /** How many rooms one may be in: a connection has at most 128 channels. */
 export const MOST_ROOMS = 100;
@@ -42,7 +42,7 @@ function step(state, action) {
     case "me":
       return isMe(state, action.account, action.name);
     case "connection":
-      return { ...state, connection: action.state, keeps: action.keeps ?? state.keeps };
+      return isConnected(state, action);
     case "messages":
       return addMessages(action.reset ? forget(state, action.channel) : state, action);
     case "sent":
@@ -61,21 +61,22 @@ function step(state, action) {
       return look(state, action.looking);
     case "jump":
       return { ...state, jump: { seq: action.seq, id: (state.jump?.id ?? 0) + 1 } };
-    case "reply":
-      return { ...state, replyTo: action.to };
     case "quote":
       return addQuote(state, action);
     case "loading":
       return changed(state, action.channel, (talk) => ({ ...talk, loading: action.what }));
     case "page":
+      return changed(state, action.channel, (talk) => {
+        const page = action.messages.map(saidOf);
+        return thin(addPage(talk, page, action), page[0]?.seq ?? 0);
+      });
+    case "filled": {
+      const page = action.messages.map(saidOf);
       return changed(
         state,
         action.channel,
-        (talk) => addPage(talk, action.messages.map(saidOf), action),
+        (talk) => thin(fill(talk, action.after, page, action.more), action.after),
       );
-    case "filled": {
-      const page = action.messages.map(saidOf);
-      return changed(state, action.channel, (talk) => fill(talk, action.after, page, action.more));
     }
     case "typing":
       return isTyping(state, action);
@@ -85,7 +86,24 @@ function step(state, action) {
       return heard(state, action.channel);
     case "remembered":
       return remember(state, action.kept);
+    case "read":
+      return readElsewhere(state, action.kept);
   }
+}
+
+/** @param {ChatState} state The state. @param {Extract<ChatAction, {type: "connection"}>} told Of the connection. @returns {ChatState} The next. */
+function isConnected(state, { state: connection, keeps = state.keeps, epoch = state.epoch }) {
+  const next = { ...state, connection, keeps, epoch };
+  if (state.epoch === undefined || epoch === state.epoch) return next;
+  // What was read of another log says nothing of this one.
+  const talks = Object.entries(state.talks).map(([channel, talk]) => [
+    channel,
+    {
+      ...talk,
+      ...{ read: undefined, unread: 0, called: 0, line: undefined, last: undefined },
+    },
+  ]);
+  return { ...next, talks: Object.fromEntries(talks) };
 }
 
 /** @param {ChatState} state The state. @param {string} account One's own. @param {string} [name] One's own. @returns {ChatState} The next. */
@@ -96,7 +114,7 @@ function isMe(state, account, name) {
   if (talks.length === Object.keys(state.talks).length) return { ...state, account, name };
   // What was said to another account in private isn't this one's to read.
   return {
-    ...{ ...state, account, name, quotes: {}, replyTo: undefined },
+    ...{ ...state, account, name, quotes: {} },
     open: mine(state.open) ? state.open : state.room,
     talks: Object.fromEntries(talks),
   };
@@ -114,7 +132,6 @@ function openTalk(state, channel) {
     rooms: room && !joined ? [...state.rooms, channel] : state.rooms,
     open: channel,
     room: room ? channel : state.room,
-    replyTo: undefined,
     jump: undefined,
     refused,
   };
@@ -138,10 +155,11 @@ function look(state, looking) {
   const talk = talkOf(state, state.open);
   const next = looking === state.looking ? state : { ...state, looking };
   const end = talk.said.at(-1)?.seq;
-  const seen = !looking || end === undefined || (talk.read === end && talk.unread === 0);
-  return seen
-    ? next
-    : changed(next, state.open, (talk) => ({ ...talk, read: end, unread: 0, called: 0 }));
+  const seen = !looking || end === undefined || ((talk.read ?? -1) >= end && talk.unread === 0);
+  return seen ? next : changed(next, state.open, (talk) => ({
+    ...talk,
+    ...{ read: Math.max(end, talk.read ?? 0), unread: 0, called: 0 },
+  }));
 }
 
 /** @param {ChatState} state The state. @param {{channel: string, seq: number, message: Message | undefined}} found What was looked up. @returns {ChatState} The next. */
@@ -164,37 +182,57 @@ function isTyping(state, { channel, account, now }) {
 }
 
 /** @param {ChatState} state The state. @param {Remembered} kept What this browser, or another tab of it, knows. @returns {ChatState} The next. */
-function remember(state, { account, rooms, read, last, said }) {
+function remember(state, { account, epoch, rooms, read, last, said }) {
   const own = state.account ?? account;
+  const wanted = [LOBBY, ...rooms].slice(0, MOST_ROOMS);
+  // Rooms are the browser's, not the tab's: what was left in one tab is left in all.
+  const left = state.rooms.filter((room) => !wanted.includes(room));
   /** @type {ChatState} */
-  let next = { ...state, rooms: [LOBBY, ...rooms].slice(0, MOST_ROOMS) };
-  if (!next.rooms.includes(state.open) && state.open.startsWith("room:")) {
-    next = { ...next, rooms: [...next.rooms, state.open] };
-  }
-  for (const channel of new Set([...next.rooms, ...Object.keys(read), ...Object.keys(last)])) {
-    if (channel.startsWith("dm:") ? own !== account : !next.rooms.includes(channel)) continue;
+  let next = { ...left.reduce(leaveRoom, state), rooms: wanted };
+  if (isOther(state.epoch, epoch)) return next;
+  next = { ...next, epoch: state.epoch ?? epoch };
+  for (const channel of new Set([...wanted, ...Object.keys(read), ...Object.keys(last)])) {
+    if (channel.startsWith("dm:") ? own !== account : !wanted.includes(channel)) continue;
     next = changed(next, channel, (talk) => {
-      const known = recalled(talk, read[channel], last[channel], own);
+      const known = recalled(talk, read[channel], own);
+      const newest = (talk.last?.seq ?? 0) < (last[channel]?.seq ?? 0) ? last[channel] : talk.last;
       const kept = said[channel] ?? [];
       // Only where the server wasn't heard yet: what it says is newer.
-      return state.account === undefined && known.said.length === 0 && kept.length > 0
-        ? { ...known, said: kept, stale: true }
-        : known;
+      if (state.account === undefined && known.said.length === 0 && kept.length > 0) {
+        return { ...known, last: newest, said: kept, stale: true };
+      }
+      return newest === known.last ? known : { ...known, last: newest };
     });
   }
   return next;
 }
 
+/** @param {ChatState} state The state. @param {Pick<Remembered, "account" | "epoch" | "read">} kept What somebody saw in another tab. @returns {ChatState} The next. */
+function readElsewhere(state, { account, epoch, read }) {
+  if (isOther(state.epoch, epoch)) return state;
+  return Object.entries(read).reduce((next, [channel, seq]) => {
+    const known = channel.startsWith("dm:")
+      ? state.account === account
+      : state.rooms.includes(channel);
+    return known ? changed(next, channel, (talk) => recalled(talk, seq, state.account)) : next;
+  }, state);
+}
+
+/** @param {string | undefined} a A log, if it is known. @param {string | undefined} b One. @returns {boolean} Whether they are two. */
+function isOther(a, b) {
+  return a !== undefined && b !== undefined && a !== b;
+}
+
 /**
  * @param {Talk} talk A conversation. @param {number | undefined} read Up to where it was read, in another tab or before.
- * @param {Talk["last"]} last The newest message then. @param {string | undefined} own One's own account.
+ * @param {string | undefined} own One's own account.
  * @returns {Talk} The next.
  */
-function recalled(talk, read, last, own) {
-  const newest = (talk.last?.seq ?? 0) < (last?.seq ?? 0) ? last : talk.last;
-  if (read === undefined || read <= (talk.read ?? -1)) return { ...talk, last: newest };
+function recalled(talk, read, own) {
+  if (read === undefined || read <= (talk.read ?? -1)) return talk;
   const unread = talk.said.filter(({ seq, from }) => seq > read && from !== own).length;
-  return { ...talk, read, unread, called: Math.min(talk.called, unread), last: newest };
+  const line = unread === 0 ? undefined : talk.line;
+  return { ...talk, read, unread, called: Math.min(talk.called, unread), line };
 }
 
 /** @param {ChatState} state The state. @returns {ChatState["mentions"]} What finds mentions. */

@@ -88,11 +88,11 @@ export function add(talk, messages, gap) {
  */
 export function count(talk, fresh, { own, looking, first, calls }) {
   const end = talk.said.at(-1)?.seq ?? 0;
-  // A place beyond the newest is of another log.
-  const read = Math.min(talk.read ?? end, end);
+  // It may be beyond the newest: another tab has shown what is still on its way to this one.
+  const read = talk.read ?? end;
   const others = fresh.filter(({ seq, from }) => seq > read && from !== own);
   const line = others.length > 0 && talk.unread === 0 && (!looking || first) ? read : talk.line;
-  if (looking) return { ...talk, read: end, unread: 0, called: 0, line };
+  if (looking) return { ...talk, read: Math.max(read, end), unread: 0, called: 0, line };
   return {
     ...{ ...talk, read, line },
     unread: talk.unread + others.length,
@@ -161,6 +161,32 @@ export function trim(talk, most) {
   const said = talk.said.slice(-most);
   const start = said[0]?.seq ?? 0;
   return { ...talk, said, holes: talk.holes.filter((hole) => hole >= start), more: true };
+}
+
+/**
+ * Makes room around what somebody reads, however far back they go: keeps half of what may stay there, and the newest ones.
+ * What goes between leaves a hole, which is loaded again like any other.
+ *
+ * @param {Talk} talk The conversation.
+ * @param {number} seq Where somebody reads.
+ * @returns {Talk} The next one.
+ */
+export function thin(talk, seq) {
+  const { said } = talk;
+  if (said.length <= KEPT) return talk;
+  const half = KEPT / 2;
+  const from = Math.max(0, Math.min(indexOf(said, seq) - half / 2, said.length - half));
+  const to = from + half;
+  const tail = Math.max(to, said.length - KEPT_ASIDE);
+  const end = said[to - 1]?.seq ?? 0;
+  const [start, again] = [said[from]?.seq ?? 0, said[tail]?.seq ?? Infinity];
+  const holes = talk.holes.filter((hole) => (hole >= start && hole < end) || hole >= again);
+  return {
+    ...talk,
+    said: [...said.slice(from, to), ...said.slice(tail)],
+    holes: tail > to || talk.holes.includes(end) ? [...holes, end] : holes,
+    ...(from > 0 ? { more: true } : {}),
+  };
 }
 
 /** @param {Talk} talk A conversation. @returns {Talk} With what lists show of it. */

@@ -129,7 +129,11 @@ export function Timeline({ state, act }) {
         )}
       </div>
       ${view !== undefined &&
-        html`<button type="button" class="to-end" onClick=${() => setView(undefined)}>
+        html`<button type="button" class="to-end" onClick=${() => {
+          setView(undefined);
+          // The button goes: who pressed it stays where they read.
+          box.current?.focus({ preventScroll: true });
+        }}>
         <${Icon} name="down" />${
           talk.unread > 0 ? counted("newOne", "newMany", talk.unread) : t("toEnd")
         }</button>`}

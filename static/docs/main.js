@@ -1,37 +1,135 @@
 // @ts-check
-/** The reference: both descriptions as they are served, with an outline of what can be asked. */
+/** The reference: what can be asked, by sections, each with a line to copy, and both descriptions as they are served. */
 import { html, render } from "../ui.js";
 import { outline } from "./outline.js";
 
-const FILES = /** @type {const} */ ([
-  ["/openapi.yaml", "HTTP"],
-  ["/asyncapi.yaml", "WebSocket"],
+/** @typedef {import("./outline.js").Offer} Offer */
+
+// Each has the addresses that begin so; the last has the rest.
+const SECTIONS = /** @type {const} */ ([
+  ["api", "Messages and channels", " /api/"],
+  ["events", "Event streams", " /events"],
+  ["push", "Pushes in one line, and ntfy", " /push"],
+  ["health", "Health", ""],
 ]);
 
-/** @param {{sources: {file: string, title: string, text: string}[]}} props */
-function Reference({ sources }) {
+/** What is told of the rest, in Markdown, each with what it is about. */
+const GUIDES = /** @type {const} */ ([
+  ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
+  ["protocols.md", "Channels, protocols, the client library, tokens"],
+  ["operations.md", "To run it: flags, systemd, proxies, the data folder, metrics, the log"],
+  ["security.md", "What is promised, and what is yours to see to"],
+  ["README.zh-CN.md", "简体中文说明"],
+]);
+
+/**
+ * @param {Offer[]} offers
+ * @returns {{id: string, title: string, offers: Offer[]}[]}
+ */
+function sectionsOf(offers) {
+  let left = offers;
+  return SECTIONS.map(([id, title, begin]) => {
+    const own = left.filter(({ name }) => name.includes(begin));
+    left = left.filter((offer) => !own.includes(offer));
+    return { id, title, offers: own };
+  });
+}
+
+/** @param {MouseEvent} event */
+async function copy({ currentTarget }) {
+  if (!(currentTarget instanceof HTMLElement)) return;
+  const code = currentTarget.parentElement?.querySelector("code");
+  if (code === null || code === undefined) return;
+  try {
+    await navigator.clipboard.writeText(code.textContent ?? "");
+    currentTarget.textContent = "Copied";
+    setTimeout((button) => button.textContent = "Copy", 1500, currentTarget);
+  } catch {
+    // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
+    getSelection()?.selectAllChildren(code);
+  }
+}
+
+/** @param {Offer} props */
+function Operation({ name, summary, curl }) {
+  const [method = "", path] = name.split(" ");
   return html`
-    <main class="narrow">
+    <article class="operation">
+      <h3>
+        <span class="method" data-method=${method}>${method}</span>${" "}
+        <code>${path}</code>
+      </h3>
+      <p>${summary}</p>
+      ${curl && html`
+        <div class="line">
+          <pre tabindex="0" aria-label="A line for a shell"><code>${curl.replaceAll(
+            "$URL",
+            location.origin,
+          )}</code></pre>
+          <button class="quiet" type="button" onClick=${copy} aria-label=${`Copy the line of ${name}`}>
+            Copy
+          </button>
+        </div>
+      `}
+    </article>
+  `;
+}
+
+/** @param {{file: string, text: string}} props */
+function Whole({ file, text }) {
+  return html`
+    <details>
+      <summary>The whole of <a href=${file}>${file.slice(1)}</a></summary>
+      <pre tabindex="0"><code>${text}</code></pre>
+    </details>
+  `;
+}
+
+/** @param {{openapi: string, asyncapi: string}} props */
+function Reference({ openapi, asyncapi }) {
+  const sections = sectionsOf(outline(openapi));
+  return html`
+    <header class="top">
+      <a class="brand" href="/"><img src="/static/icon.svg" alt="" width="24" height="24" /> Fanfare</a>
+    </header>
+    <main class="narrow docs">
       <h1>Fanfare for programs</h1>
-      ${sources.map(({ file, title, text }) =>
+      <p class="lead">
+        Publish with one line, read any channel from anywhere, and lose nothing. Put the admin token or a JWT of
+        your own users into <code>TOKEN</code>; a server that runs open takes pushes without one.
+      </p>
+      <nav aria-label="Sections">
+        ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${title}</a>`)}
+        <a href="#socket">WebSocket</a>
+      </nav>
+      <ul>
+        ${GUIDES.map(([file, about]) =>
+          html`
+            <li key=${file}><a href="/docs/${file}">${about}</a></li>
+          `
+        )}
+      </ul>
+      ${sections.map(({ id, title, offers }) =>
         html`
-          <section key=${file}>
-            <h2>${title}: <a href=${file}>${file.slice(1)}</a></h2>
-            <dl>
-              ${outline(text).map(({ name, summary }) =>
-                html`
-                  <dt key=${name}><code>${name}</code></dt>
-                  <dd>${summary}</dd>
-                `
-              )}
-            </dl>
-            <details>
-              <summary>The whole description</summary>
-              <pre tabindex="0"><code>${text}</code></pre>
-            </details>
+          <section key=${id} id=${id}>
+            <h2>${title}</h2>
+            ${offers.map((offer) => html`<${Operation} key=${offer.name} ...${offer} />`)}
           </section>
         `
       )}
+      <${Whole} file="/openapi.yaml" text=${openapi} />
+      <section id="socket">
+        <h2>WebSocket: GET /ws, subprotocol fanfare.v1</h2>
+        <dl>
+          ${outline(asyncapi).map(({ name, summary }) =>
+            html`
+              <dt key=${name}><code>${name}</code></dt>
+              <dd>${summary}</dd>
+            `
+          )}
+        </dl>
+        <${Whole} file="/asyncapi.yaml" text=${asyncapi} />
+      </section>
     </main>
   `;
 }
@@ -50,11 +148,11 @@ async function textOf(file) {
 }
 
 const page = document.getElementById("page");
-const sources = await Promise.all(
-  FILES.map(async ([file, title]) => ({ file, title, text: await textOf(file) })),
-);
+const [openapi, asyncapi] = await Promise.all(["/openapi.yaml", "/asyncapi.yaml"].map(textOf));
 if (page !== null) {
   // What stood there so far was drawn before there was a script.
   page.replaceChildren();
-  render(html`<${Reference} sources=${sources} />`, page);
+  render(html`<${Reference} openapi=${openapi} asyncapi=${asyncapi} />`, page);
+  // A link to a section was followed before there was one.
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }

@@ -2,18 +2,31 @@
 /** Reads what can be asked out of openapi.yaml and asyncapi.yaml, as their lines stand there: no parser goes to a browser. */
 
 /**
- * Lists operations with their summaries.
+ * What can be asked.
+ *
+ * @typedef {object} Offer
+ * @property {string} name Method and path, or the verb.
+ * @property {string} summary
+ * @property {string} [curl] A line for a shell, with `$URL` and `$TOKEN` in it.
+ */
+
+/**
+ * Lists what a description offers.
  *
  * @param {string} yaml The text of a description of ours.
- * @returns {{name: string, summary: string}[]} Method and path, or the verb, each with its summary.
+ * @returns {Offer[]} In their order.
  */
 export function outline(yaml) {
-  /** @type {{name: string, summary: string}[]} */
+  /** @type {Offer[]} */
   const found = [];
   let section = "";
   let path = "";
   let name = "";
+  let inCurl = false;
   for (const line of yaml.split("\n")) {
+    const last = found.at(-1);
+    if (inCurl && last !== undefined) last.curl = line.trim();
+    inCurl = line === "      x-curl: |";
     const [, top] = /^(\w+):/.exec(line) ?? [];
     if (top !== undefined) section = top;
     const [, address] = /^ {2}(\/\S*):$/.exec(line) ?? [];

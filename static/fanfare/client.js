@@ -10,7 +10,7 @@ import { Connection } from "./connection.js";
 import { Outbox } from "./outbox.js";
 import { browserStore, memoryStore } from "./store.js";
 import { Subscription } from "./subscription.js";
-import { backoff, machineClock } from "./time.js";
+import { backoff, machineClock, Patience, STEADY } from "./time.js";
 
 export { Code, FanfareError, newKey, Reason, State } from "./codes.js";
 export { follow } from "./events.js";
@@ -85,6 +85,9 @@ export class Client {
   /** @type {Connection | undefined} */
   #connection;
   #attempt = 0;
+  /** When the connection was greeted. @type {number | undefined} */
+  #greetedAt;
+  #patience = new Patience();
   #stopTimer = () => {};
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
@@ -121,7 +124,7 @@ export class Client {
     return this.#outbox.items;
   }
 
-  /** Whether what is in the outbox outlives this page: not where the browser has no IndexedDB or refuses it. */
+  /** Whether what is in the outbox outlives this page: not where the browser has no IndexedDB, refuses it, or is full. */
   get keeps() {
     return this.#store.lasting;
   }
@@ -251,6 +254,7 @@ export class Client {
     this.#stopTimer();
     const parts = {
       clock: this.#clock,
+      patience: this.#patience,
       WebSocket: this.#options.WebSocket ?? globalThis.WebSocket,
     };
     const connection = new Connection(this.#url, parts, {
@@ -306,7 +310,10 @@ export class Client {
   /** @param {Connection} connection The one that is open. @param {any} hello What was answered. */
   #greeted(connection, hello) {
     if (connection !== this.#connection) return;
-    this.#attempt = 0;
+    const at = this.#clock.monotonic();
+    this.#greetedAt = at;
+    // The clock here may be set meanwhile, and is another than the server's.
+    const told = Number.isFinite(hello.time) ? hello.time : this.#clock.now();
     connection.greeted(hello.ping, hello.limits.pending);
     this.epoch = hello.epoch;
     this.#known(hello.account, hello.name);
@@ -319,6 +326,7 @@ export class Client {
       account: hello.account,
       limits: hello.limits,
       free: () => connection.free,
+      time: () => told + this.#clock.monotonic() - at,
       send: (body, done, failed) => connection.ask("publish", body, done, failed),
     });
   }
@@ -332,6 +340,10 @@ export class Client {
 
   #lost() {
     this.#connection = undefined;
+    // A server that greets and goes at once is as bad as one that doesn't greet.
+    const at = this.#greetedAt;
+    this.#greetedAt = undefined;
+    if (at !== undefined && this.#clock.monotonic() - at >= STEADY) this.#attempt = 0;
     this.#outbox.lost();
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }

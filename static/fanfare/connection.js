@@ -7,8 +7,6 @@
  */
 import { Code, FanfareError, Reason } from "./codes.js";
 
-const OPEN_TIMEOUT = 10_000;
-const PROBE_TIMEOUT = 2000;
 // The longest time that a server may ask for before coming back.
 const LONGEST_RETRY = 300_000;
 
@@ -19,6 +17,7 @@ const LONGEST_RETRY = 300_000;
  *
  * @typedef {object} ConnectionParts
  * @property {Clock} clock What tells the time.
+ * @property {import("./time.js").Patience} patience How long answers may take.
  * @property {new (url: string, protocols: string[]) => WebSocket} WebSocket The platform's, or a test's.
  */
 /**
@@ -33,6 +32,7 @@ const LONGEST_RETRY = 300_000;
  */
 /** @typedef {(body: any) => void} Done */
 /** @typedef {(error: FanfareError) => void} Failed */
+/** @typedef {{id: number, text: string, verb: string, done: Done, failed: Failed}} Asked */
 
 /** One socket to the server. */
 export class Connection {
@@ -40,14 +40,15 @@ export class Connection {
   #socket;
   /** @type {Clock} */
   #clock;
+  #patience;
   /** @type {Told} */
   #told;
   #ended = false;
   #id = 0;
   #limit = 256;
-  /** @type {Map<number, {verb: string, done: Done, failed: Failed}>} */
+  /** Commands without an answer, and when they were sent. @type {Map<number, Asked & {at: number}>} */
   #asked = new Map();
-  /** Commands over the limit. @type {{id: number, text: string, verb: string, done: Done, failed: Failed}[]} */
+  /** Commands over the limit. @type {Asked[]} */
   #queue = [];
   #ping = 15_000;
   #heard = 0;
@@ -64,15 +65,20 @@ export class Connection {
    * @param {ConnectionParts} parts What it is made of.
    * @param {Told} told Who is told.
    */
-  constructor(url, { clock, WebSocket }, told) {
+  constructor(url, { clock, patience, WebSocket }, told) {
     this.#clock = clock;
+    this.#patience = patience;
     this.#told = told;
     const socket = new WebSocket(url, ["fanfare.v1"]);
     this.#socket = socket;
-    socket.onopen = () => this.#ended || told.opened();
+    socket.onopen = () => {
+      if (this.#ended) return;
+      this.#await(patience.opening);
+      told.opened();
+    };
     socket.onmessage = ({ data }) => this.#ended || this.#receive(String(data));
     socket.onclose = ({ code }) => this.end(this.#leaving ? Reason.leaving : Reason.lost, code);
-    this.#timer(OPEN_TIMEOUT, () => this.end(Reason.silent));
+    this.#await(patience.opening);
   }
 
   /** How many more commands the server takes now; none while it is doubted that it hears them. */
@@ -97,10 +103,13 @@ export class Connection {
     // A ping that waits for its turn would tell nothing.
     if (verb !== "ping" && this.#asked.size >= this.#limit) {
       this.#queue.push({ id, text, verb, done, failed });
-    } else {
-      this.#asked.set(id, { verb, done, failed });
-      this.#socket.send(text);
-    }
+    } else this.#send({ id, text, verb, done, failed });
+  }
+
+  /** @param {Asked} asked A command. */
+  #send(asked) {
+    this.#asked.set(asked.id, { ...asked, at: this.#clock.monotonic() });
+    this.#socket.send(asked.text);
   }
 
   /**
@@ -120,7 +129,8 @@ export class Connection {
   probe() {
     if (this.#ended) return;
     this.#doubted = true;
-    this.#pingWithin(PROBE_TIMEOUT);
+    const waiting = [...this.#asked.values()].reduce((sum, { text }) => sum + text.length, 0);
+    this.#pingWithin(this.#patience.probe(waiting));
   }
 
   /**
@@ -153,7 +163,7 @@ export class Connection {
   // Lines in their order: an answer says where the messages that follow it in the same frame begin.
   /** @param {string} frame One or more lines. */
   #receive(frame) {
-    this.#heard = this.#clock.now();
+    this.#heard = this.#clock.monotonic();
     this.#doubted = false;
     if (this.#deadline !== undefined) this.#watch();
     /** @type {Message[]} */
@@ -196,11 +206,9 @@ export class Connection {
     const asked = this.#asked.get(line.id);
     if (asked === undefined) return;
     this.#asked.delete(line.id);
+    this.#patience.answered(this.#clock.monotonic() - asked.at);
     const next = this.#asked.size < this.#limit ? this.#queue.shift() : undefined;
-    if (next !== undefined) {
-      this.#asked.set(next.id, next);
-      this.#socket.send(next.text);
-    }
+    if (next !== undefined) this.#send(next);
     const { error } = line;
     if (isObject(error)) {
       asked.failed(new FanfareError(error.code, error.message, error.retry));
@@ -211,18 +219,26 @@ export class Connection {
   // question: in a page that sleeps timers are late, and silence alone means nothing.
   #watch() {
     this.#deadline = undefined;
-    const silence = this.#clock.now() - this.#heard;
+    const silence = this.#clock.monotonic() - this.#heard;
     if (silence >= this.#ping) return this.#pingWithin(this.#ping);
     this.#timer(this.#ping - silence, () => this.#watch());
   }
 
   /** @param {number} patience Milliseconds. */
   #pingWithin(patience) {
-    const deadline = this.#clock.now() + patience;
+    const deadline = this.#clock.monotonic() + patience;
     if (this.#deadline !== undefined && this.#deadline <= deadline) return;
     this.#deadline = deadline;
-    this.#timer(patience, () => this.end(Reason.silent));
+    this.#await(patience);
     this.ask("ping", {}, () => {}, () => {});
+  }
+
+  /** @param {number} patience For how long an answer is waited for. */
+  #await(patience) {
+    this.#timer(patience, () => {
+      this.#patience.silent();
+      this.end(Reason.silent);
+    });
   }
 
   /** @param {number} ms When. @param {() => void} run What; there is one timer at a time. */

@@ -6,7 +6,7 @@
  * @module
  */
 import { FanfareError, PASSING } from "./codes.js";
-import { backoff, machineClock } from "./time.js";
+import { backoff, machineClock, STEADY } from "./time.js";
 
 /** @typedef {import("./subscription.js").Message} Message */
 /**
@@ -53,9 +53,12 @@ export async function* follow(channels, options = {}) {
     signal?.addEventListener("abort", quit, { once: true });
     /** @type {number | undefined} */
     let told;
+    let since = Infinity;
     try {
-      for await (const block of blocks(await open(url, id, options, ended), ended, clock)) {
-        attempt = 0;
+      const calm = clock.after(SILENCE, quit);
+      const body = await open(url, id, options, ended).finally(calm);
+      since = clock.monotonic();
+      for await (const block of blocks(body, ended, clock)) {
         if (block.retry !== undefined) told = Number(block.retry);
         if (block.id !== undefined) id = block.id;
         if (block.event === "message") yield { id, message: JSON.parse(block.data ?? "null") };
@@ -68,6 +71,7 @@ export async function* follow(channels, options = {}) {
       signal?.removeEventListener("abort", quit);
       ended.abort();
     }
+    if (clock.monotonic() - since >= STEADY) attempt = 0;
     await pause(backoff(attempt, random(), told), signal, clock);
   }
 }
@@ -108,10 +112,16 @@ async function open(url, id, { token }, { signal }) {
 async function* blocks(body, ended, clock) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
+  /** @type {Promise<never>} */
+  const given = new Promise((_, reject) => {
+    ended.signal.addEventListener("abort", () => reject(ended.signal.reason), { once: true });
+  });
+  given.catch(() => {});
   let rest = "";
   for (;;) {
     const calm = clock.after(SILENCE, () => ended.abort());
-    const { done, value } = await reader.read().finally(calm);
+    // Deno may leave a read waiting for ever whose request was given up.
+    const { done, value } = await Promise.race([reader.read(), given]).finally(calm);
     if (done) return;
     rest += decoder.decode(value, { stream: true });
     const parts = rest.split("\n\n");

@@ -22,6 +22,7 @@ import { Bucket } from "./time.js";
  * @property {string | null} account Who one is there.
  * @property {{message: number, rate: number, burst: number}} limits What the server allows.
  * @property {() => number} free How many commands it takes now.
+ * @property {() => number} time The time there, in milliseconds since 1970.
  * @property {(body: {channel: string, data: unknown, key: string}, done: (place: Place) => void, failed: (error: FanfareError) => void) => void} send Publishes.
  */
 /**
@@ -99,13 +100,14 @@ export class Outbox {
       const message = `The outbox is full: it has at most ${MOST_ITEMS} messages and 5 MiB`;
       return Promise.reject(new FanfareError(Code.full, message));
     }
+    const link = this.#ready && this.#pausedUntil === 0 ? this.#link : undefined;
     /** @type {Item} */
     const item = {
       ...{ id: newKey(), key, channel, data: JSON.parse(json), time: this.#clock.now() },
       ...(account === undefined ? {} : { account }),
       ...{ order: this.#entries.nextOrder(), owner: this.#owner, status: "pending" },
       // Sent as soon as it is kept: one write instead of two.
-      ...(this.#willSend() ? { tried: this.#clock.now() } : {}),
+      ...(link !== undefined && link.free() > 0 ? { tried: link.time() } : {}),
     };
     const entry = this.#entries.enter(item, size);
     const place = waiting(entry);
@@ -215,7 +217,7 @@ export class Outbox {
     const link = this.#link;
     if (link === undefined || !this.#ready) return;
     this.#stopTimer();
-    const pause = this.#pausedUntil - this.#clock.now();
+    const pause = this.#pausedUntil - this.#clock.monotonic();
     // After a refusal everything waits, and for the answers to what is at the server: order is kept.
     if (pause > 0) return this.#wake(pause);
     if (this.#pausedUntil > 0 && this.#inFlight > 0) return;
@@ -257,7 +259,10 @@ export class Outbox {
         return this.#fail(entry, error);
       }
       entry.sent = false;
-      const until = this.#clock.now() + (error.retry ?? RETRY);
+      const { code, message } = error;
+      this.#entries.replace(entry, { ...entry.item, error: { code, message } });
+      this.#told.changed();
+      const until = this.#clock.monotonic() + (error.retry ?? RETRY);
       this.#pausedUntil = Math.max(this.#pausedUntil, until);
     });
   }
@@ -291,7 +296,7 @@ export class Outbox {
         ? new FanfareError(Code.otherAccount, `Written as ${who}`)
         : new FanfareError(Code.uncertain, `Sent as ${who}: it may have arrived`);
     }
-    if (this.#clock.now() - tried > KEY_LIFE) {
+    if (link.time() - tried > KEY_LIFE) {
       return new FanfareError(Code.expired, "Tried more than a day ago: it may have been sent");
     }
     // The server would close the connection over a frame that is too large, again and again.
@@ -310,7 +315,7 @@ export class Outbox {
       item.status === "pending" && item.tried === undefined &&
       (item.account === undefined || item.account === account)
     ).slice(0, link.free());
-    const tried = this.#clock.now();
+    const tried = link.time();
     for (const entry of next) this.#entries.replace(entry, { ...entry.item, tried, account });
     this.#write(next);
   }
@@ -341,12 +346,11 @@ export class Outbox {
   /** @param {Entry[]} entries What to keep as it is now; nothing of it is sent before. */
   async #write(entries) {
     // Before this tab is known to live, another would take its items for a dead one's.
+    const { lasting } = this.#store;
     await this.#entries.keep(entries, this.#ready ? undefined : this.#begun);
+    // What is shown of the outbox may say whether it is kept.
+    if (this.#store.lasting !== lasting) this.#told.changed();
     this.pump();
-  }
-
-  #willSend() {
-    return this.#ready && this.#pausedUntil === 0 && (this.#link?.free() ?? 0) > 0;
   }
 
   /** @param {number} ms When to go on. */

@@ -5,6 +5,10 @@
  *
  * @module
  */
+import { machineClock } from "./time.js";
+
+/** A browser may never say whether it opens a database; in milliseconds. */
+const OPEN_PATIENCE = 3000;
 
 /**
  * A message on its way, as it is kept.
@@ -19,8 +23,8 @@
  * @property {number} order Rises with each item of a tab.
  * @property {string} owner The tab that sends it.
  * @property {"pending" | "failed"} status What it waits for: the server, or a decision.
- * @property {{code: string, message: string}} [error] Why it failed.
- * @property {number} [tried] When it may have been sent first.
+ * @property {{code: string, message: string}} [error] Why it failed, or why it waits.
+ * @property {number} [tried] When it may have been sent first, by the server's clock: its keys go by that.
  */
 /**
  * What keeps items, and a few facts by name. Changes are made in the order in which they are asked for.
@@ -97,29 +101,38 @@ export function memoryStore(shared = false) {
  * @returns {Store} The store; ready at once, what is asked waits for the database.
  */
 export function browserStore(name) {
-  if (globalThis.indexedDB === undefined) return memoryStore();
-  return new DatabaseStore(name);
+  const factory = databases();
+  return factory === undefined ? memoryStore() : new DatabaseStore(name, factory);
+}
+
+/** @returns {IDBFactory | undefined} The browser's databases, where it lets one look at them. */
+function databases() {
+  try {
+    return globalThis.indexedDB;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @implements {Store} */
 class DatabaseStore {
   shared = true;
-  #name;
   /** @type {IDBDatabase | undefined} */
   #database;
+  /** Whether it kept what it was given last: it may be full. */
+  #keeps = true;
   /** @type {Promise<void>} */
   #opened;
   /** Instead, where the browser won't. @type {Store | undefined} */
   #memory;
 
-  /** @param {string} name The database. */
-  constructor(name) {
-    this.#name = name;
-    this.#opened = this.#open();
+  /** @param {string} name The database. @param {IDBFactory} factory What opens it. */
+  constructor(name, factory) {
+    this.#opened = this.#open(name, factory);
   }
 
   get lasting() {
-    return this.#memory === undefined;
+    return this.#memory === undefined && this.#keeps;
   }
 
   /** @param {readonly Item[]} items Items. @returns {Promise<void>} Once they are kept. */
@@ -205,10 +218,12 @@ class DatabaseStore {
     this.#memory ??= memoryStore();
   }
 
-  async #open() {
+  /** @param {string} name The database. @param {IDBFactory} factory What opens it. */
+  async #open(name, factory) {
     try {
-      this.#database = await openDatabase(this.#name, () => this.close());
+      this.#database = await openDatabase(name, factory, () => this.close());
     } catch {
+      // A newer library's, a private window, a full disk: what is sent now is sent from memory.
       this.#memory = memoryStore();
     }
   }
@@ -224,35 +239,61 @@ class DatabaseStore {
     // No wait where the database is there: a page that is being closed still starts its last write.
     if (this.#database === undefined && this.#memory === undefined) await this.#opened;
     if (this.#database === undefined) return otherwise(this.#memory ??= memoryStore());
-    const tables = kind === "items" || kind === "facts" ? [kind] : ["items", "facts"];
-    const mode = kind === "read" ? "readonly" : "readwrite";
-    const transaction = this.#database.transaction(tables, mode);
-    /** @type {any} */
-    let result;
-    const done = ended(transaction);
-    change((table) => transaction.objectStore(table), (value) => result = value);
-    // What only writes is committed without another turn of this page, which may not come.
-    if (kind === "items" || kind === "facts") transaction.commit?.();
-    await done;
-    return result;
+    try {
+      const result = await transact(this.#database, kind, change);
+      if (kind === "items") this.#keeps = true;
+      return result;
+    } catch (error) {
+      this.#keeps = false;
+      throw error;
+    }
   }
 }
 
 /**
+ * @param {IDBDatabase} database Where.
+ * @param {"read" | "items" | "facts" | "all"} kind What is touched.
+ * @param {(table: (name: string) => IDBObjectStore, give: (value: any) => void) => void} change What is done; what it gives is the result.
+ * @returns {Promise<any>} The result, once it is committed.
+ */
+async function transact(database, kind, change) {
+  const tables = kind === "items" || kind === "facts" ? [kind] : ["items", "facts"];
+  const transaction = database.transaction(tables, kind === "read" ? "readonly" : "readwrite");
+  /** @type {any} */
+  let result;
+  const done = ended(transaction);
+  change((table) => transaction.objectStore(table), (value) => result = value);
+  // What only writes is committed without another turn of this page, which may not come.
+  if (kind === "items" || kind === "facts") transaction.commit?.();
+  await done;
+  return result;
+}
+
+/**
  * @param {string} name The database.
+ * @param {IDBFactory} factory What opens it.
  * @param {() => void} gone Called when a newer version of the library needs it.
  * @returns {Promise<IDBDatabase>} The database.
  */
-function openDatabase(name, gone) {
+function openDatabase(name, factory, gone) {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, 1);
+    const request = factory.open(name, 1);
+    const stop = machineClock.after(OPEN_PATIENCE, () => {
+      // One that comes after all isn't waited for any more.
+      request.onsuccess = () => request.result.close();
+      reject(new Error("The database doesn't open"));
+    });
     request.onupgradeneeded = () => {
       request.result.createObjectStore("items", { keyPath: "id" }).createIndex("owner", "owner");
       request.result.createObjectStore("facts");
     };
-    request.onblocked = () => reject(new Error("The database is in use"));
-    request.onerror = () => reject(request.error);
+    // Another version's tab may hold it: once that is closed it opens.
+    request.onerror = () => {
+      stop();
+      reject(request.error);
+    };
     request.onsuccess = () => {
+      stop();
       const database = request.result;
       database.onversionchange = gone;
       database.onclose = gone;

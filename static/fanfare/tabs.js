@@ -39,6 +39,8 @@ export class Tabs {
   #awaited = new Set();
   /** Owners that were found dead, and when. @type {Map<string, number>} */
   #dead = new Map();
+  /** Without locks: what owners said last, and since when they say it. @type {Map<string, {alive: number, at: number}>} */
+  #said = new Map();
   #stopLooking = () => {};
   #stopLiving = () => {};
 
@@ -79,6 +81,9 @@ export class Tabs {
     this.#later(LOOK_EVERY);
     try {
       const others = (await this.#store.owners()).filter((owner) => owner !== this.#id);
+      for (const known of [this.#dead, this.#said]) {
+        for (const owner of known.keys()) if (!others.includes(owner)) known.delete(owner);
+      }
       let next = LOOK_EVERY;
       for (const owner of others) next = Math.min(next, await this.#inherit(owner, grace));
       if (next < LOOK_EVERY) this.#later(next);
@@ -134,10 +139,11 @@ export class Tabs {
   async #inherit(owner, grace) {
     const locks = this.#locks;
     if (locks === null) {
-      const since = this.#clock.now() - DEAD_AFTER;
       const alive = await this.#store.get(aliveFact(owner));
-      const lives = typeof alive === "number" && alive >= since;
+      const lives = typeof alive === "number" && this.#lives(owner, alive);
       if (lives) this.#dead.delete(owner);
+      // Unless it says so again before they are taken.
+      const since = typeof alive === "number" ? alive + 1 : 0;
       return lives ? LOOK_EVERY : this.#take(owner, grace, since);
     }
     if (this.#awaited.has(owner)) return LOOK_EVERY;
@@ -153,11 +159,21 @@ export class Tabs {
     const { signal } = this.#end;
     locks.request(lockName(owner), { signal }, () => {}).catch(() => {}).finally(() => {
       this.#awaited.delete(owner);
-      this.#dead.set(owner, this.#clock.now());
+      this.#dead.set(owner, this.#clock.monotonic());
       // If that was a reload, the page that comes back is where its items belong.
       if (!signal.aborted) this.#later(RELOAD_GRACE);
     });
     return next;
+  }
+
+  // Clocks are set: one that says what is long ago is dead, and so is one that says the same for too long.
+  /** @param {string} owner Another tab. @param {number} alive When it said last that it lives. @returns {boolean} Whether it does. */
+  #lives(owner, alive) {
+    const now = this.#clock.monotonic();
+    const known = this.#said.get(owner);
+    const said = known?.alive === alive ? known : { alive, at: now };
+    this.#said.set(owner, said);
+    return alive >= this.#clock.now() - DEAD_AFTER && now - said.at <= DEAD_AFTER;
   }
 
   /** @param {number} ms When to look next. */
@@ -174,7 +190,7 @@ export class Tabs {
    */
   async #take(owner, grace, unlessAlive) {
     if (this.#end.signal.aborted) return LOOK_EVERY;
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const since = this.#dead.get(owner) ?? now;
     this.#dead.set(owner, since);
     if (now - since < grace) return grace - (now - since);

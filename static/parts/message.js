@@ -12,7 +12,12 @@ const MANY_LINES = 30;
 
 /** @type {Map<string, Parameters<typeof t>[0]>} */
 const REASONS = new Map([
+  ["bad_request", "whyBad"],
+  ["unauthorized", "whyUnknown"],
+  ["unavailable", "whyUnavailable"],
+  ["internal", "whyInternal"],
   ["closed", "whyClosed"],
+  ["discarded", "whyDiscarded"],
   ["full", "whyFull"],
   ["other_account", "whyOther"],
   ["uncertain", "whyUncertain"],
@@ -100,8 +105,13 @@ export function Text({ text, mentions }) {
       return text;
     })
   }${
-    short.length < text.length && html`… <button type="button" class="quiet" onClick=${() =>
-      showAll(true)}>${t("showAll")}</button>`
+    short.length < text.length && html`… <button type="button" class="quiet" onClick=${(
+      /** @type {any} */ event,
+    ) => {
+      // The button goes: who pressed it stays at the message.
+      event.currentTarget.closest("article")?.focus();
+      showAll(true);
+    }}>${t("showAll")}</button>`
   }</p>`;
 }
 

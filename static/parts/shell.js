@@ -2,13 +2,18 @@
 /** Keeps the shell of the pages, so that one can be opened without a network. */
 
 const WORKER = "/sw.js";
+/** How long a page that was loaded has for itself, in milliseconds. */
+const LOADED = 1000;
 
 /** Registers the service worker, where the browser allows one: on https and on this machine. */
 export function keepShell() {
   const workers = globalThis.isSecureContext ? globalThis.navigator?.serviceWorker : undefined;
-  const later = globalThis.requestIdleCallback ?? setTimeout;
-  // It loads all pages: not while this one does. Refused in some private windows; the pages do without.
-  const register = () => later(() => workers?.register(trusted(WORKER)).catch(() => {}));
+  // Safari doesn't say when a page is idle.
+  const idle = globalThis.requestIdleCallback ?? setTimeout;
+  // Refused in some private windows; the pages do without.
+  const keep = () => void workers?.register(trusted(WORKER)).catch(() => {});
+  // It loads all pages: not while this one does, nor while it gets its first messages.
+  const register = () => setTimeout(() => idle(keep), LOADED);
   if (document.readyState === "complete") register();
   else addEventListener("load", register, { once: true });
 }

@@ -5,11 +5,12 @@
  * Reads what was kept.
  *
  * @param {string} name Under which name.
+ * @param {"localStorage" | "sessionStorage"} [where] For all tabs, or for this one.
  * @returns {unknown} What, or undefined.
  */
-export function recall(name) {
+export function recall(name, where = "localStorage") {
   try {
-    return JSON.parse(globalThis.localStorage?.getItem(name) ?? "null") ?? undefined;
+    return JSON.parse(globalThis[where]?.getItem(name) ?? "null") ?? undefined;
   } catch {
     return undefined;
   }
@@ -20,10 +21,11 @@ export function recall(name) {
  *
  * @param {string} name Under which name.
  * @param {unknown} value Any JSON value.
+ * @param {"localStorage" | "sessionStorage"} [where] For all tabs, or for this one.
  */
-export function keep(name, value) {
+export function keep(name, value, where = "localStorage") {
   try {
-    globalThis.localStorage?.setItem(name, JSON.stringify(value));
+    globalThis[where]?.setItem(name, JSON.stringify(value));
   } catch {
     // It lasts as long as the page then.
   }

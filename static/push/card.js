@@ -44,6 +44,7 @@ export function Card({ push: { title, text, priority, tags, click }, children })
   const words = tags.filter((tag) => !PICTURES.has(tag));
   return html`
     <div class=${`card priority-${priority}`}>
+      <div class="beside">${children}</div>
       <div class="said">
           ${(title !== undefined || priority !== 3 || pictures !== "") &&
             html`<p class="title">${
@@ -63,7 +64,6 @@ export function Card({ push: { title, text, priority, tags, click }, children })
               target="_blank"><bdi>${t("open", { host: new URL(click).host })}</bdi></a>
           `}
         </div>
-      <div class="beside">${children}</div>
     </div>
   `;
 }

@@ -61,13 +61,24 @@ export function dataOf({ text, title, priority, tags, click }) {
 }
 
 /**
- * The topic in a page's address.
+ * A push as it would be typed: what couldn't be sent is changed and sent again.
+ *
+ * @param {unknown} data A push's data.
+ * @returns {{text: string, title: string, priority: number, tags: string, click: string}} What stands in the fields.
+ */
+export function typedOf(data) {
+  const { text, title = "", priority, tags, click = "" } = pushOf(data);
+  return { text, title, priority, tags: tags.join(", "), click };
+}
+
+/**
+ * What a page's address says of a topic; it may be none, and then nobody may be taken for another's listener.
  *
  * @param {string} search What follows the path, with its `?`.
- * @returns {string} The topic; that of the demo where none is named or it isn't one.
+ * @returns {string} What stands there; the topic of the demo where nothing does.
  */
-export function topicOf(search) {
-  return topicName(new URLSearchParams(search).get("topic") ?? "") ?? TOPIC;
+export function askedTopic(search) {
+  return new URLSearchParams(search).get("topic") || TOPIC;
 }
 
 /**

@@ -18,33 +18,31 @@ export function Fields({ typed, change, badLink }) {
   const set = (/** @type {"title" | "tags" | "click"} */ name) => (/** @type {any} */ event) =>
     change({ [name]: event.currentTarget.value });
   return html`
-    <div class="fields">
-      <label class="field">${t("title")}
-        <input value=${typed.title} dir="auto" maxlength="250" autocomplete="off" onInput=${set(
-          "title",
-        )} /></label>
-      <label class="field">${t("priority")}
-        <select value=${String(typed.priority)} onChange=${(/** @type {any} */ event) =>
-          change({ priority: Number(event.currentTarget.value) })}>
-          ${[5, 4, 3, 2, 1].map((priority) =>
-            html`<option key=${priority} value=${String(priority)}>${
-              t(priorityKey(priority))
-            }</option>`
-          )}
-        </select></label>
-      <label class="field">${t("tags")}
-        <input value=${typed.tags} dir="auto" autocomplete="off" placeholder=${t(
-          "tagsHint",
-        )} onInput=${set("tags")} /></label>
-      <div class="field"><label for="link">${t("link")}</label>
-        <input id="link" value=${typed
-          .click} type="url" inputmode="url" autocomplete="off" placeholder="https://"
-          aria-invalid=${badLink ? "true" : undefined} aria-describedby="link-hint" onInput=${set(
-            "click",
-          )} />
-        <small id="link-hint" class=${badLink ? "wrong" : "hint"}>${t(
-          badLink ? "badLink" : "linkHint",
-        )}</small></div>
-    </div>
+    <label class="field">${t("title")}
+      <input value=${typed.title} dir="auto" maxlength="250" autocomplete="off" onInput=${set(
+        "title",
+      )} /></label>
+    <label class="field">${t("priority")}
+      <select value=${String(typed.priority)} onChange=${(/** @type {any} */ event) =>
+        change({ priority: Number(event.currentTarget.value) })}>
+        ${[5, 4, 3, 2, 1].map((priority) =>
+          html`<option key=${priority} value=${String(priority)}>${
+            t(priorityKey(priority))
+          }</option>`
+        )}
+      </select></label>
+    <label class="field">${t("tags")}
+      <input value=${typed.tags} dir="auto" autocomplete="off" placeholder=${t(
+        "tagsHint",
+      )} onInput=${set("tags")} /></label>
+    <div class="field wide"><label for="link">${t("link")}</label>
+      <input id="link" value=${typed
+        .click} type="url" inputmode="url" autocomplete="off" placeholder="https://"
+        aria-invalid=${badLink ? "true" : undefined} aria-describedby="link-hint" onInput=${set(
+          "click",
+        )} />
+      <small id="link-hint" class=${badLink ? "wrong" : "hint"}>${t(
+        badLink ? "badLink" : "linkHint",
+      )}</small></div>
   `;
 }

@@ -7,22 +7,24 @@ import { dayText, t } from "../parts/i18n.js";
 import { reasonOf, Time } from "../parts/message.js";
 import { keepShell } from "../parts/shell.js";
 import { Card } from "./card.js";
-import { topicOf } from "./content.js";
+import { askedTopic, topicName } from "./content.js";
 import { initial, KEPT, reduce } from "./state.js";
 import { Topic } from "./topic.js";
 
 const PAGE = 50;
 const { state, dispatch } = store(reduce, initial);
-const topic = topicOf(location.search);
+const asked = askedTopic(location.search);
+const topic = topicName(asked);
 const channel = `push:${topic}`;
 
 // What couldn't be sent is for a page that shows it.
-const client = connect({ adopts: () => false });
-client.on("state", () => dispatch({ type: "connection", state: client.state }));
-client.subscribe(channel, {
+const client = topic === undefined ? undefined : connect({ adopts: () => false });
+client?.on("state", () => dispatch({ type: "connection", state: client.state }));
+client?.subscribe(channel, {
   history: PAGE,
   onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
   onReady: () => {
+    dispatch({ type: "ready" });
     // A page of large pushes is full before it has as many as were asked for.
     const { messages, more } = state.value;
     if (more === undefined && messages.length < PAGE) older();
@@ -32,7 +34,7 @@ client.subscribe(channel, {
 async function older() {
   const { messages, loading } = state.value;
   const before = messages.at(-1)?.seq;
-  if (loading || before === undefined) return;
+  if (loading || before === undefined || client === undefined) return;
   dispatch({ type: "loading", loading: true });
   try {
     const page = await client.history(channel, { before, limit: PAGE });
@@ -47,16 +49,19 @@ async function older() {
 }
 
 function Receive() {
-  const { messages, connection, more, loading } = state.value;
+  const { messages, connection, more, loading, ready } = state.value;
   const rest = (more ?? messages.length >= PAGE) && messages.length < KEPT;
   return html`
     <${Header} page="receive" />
-    <${Connection} state=${connection} />
+    ${topic !== undefined && html`<${Connection} state=${connection} />`}
     <main class="narrow">
       <div class="heading"><h1>${t(
         "receiveHeading",
-      )}</h1><${Topic} topic=${topic} path="/to_recmsg/" /></div>
-      ${messages.length === 0 && html`<p class="empty">${t("receiveEmpty", { topic })}</p>`}
+      )}</h1><${Topic} topic=${topic} asked=${asked} path="/to_recmsg/" /></div>
+      ${topic === undefined
+        ? html`<p class="empty">${t("noTopic", { topic: asked })}</p>`
+        : messages.length === 0 &&
+          html`<p class="empty">${t(ready ? "receiveEmpty" : "loading", { topic })}</p>`}
       <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
         ${messages.map((received, i) =>
           html`<${Received} key=${received.seq} received=${received} above=${messages[i - 1]} />`

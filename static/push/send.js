@@ -1,24 +1,21 @@
 // @ts-check
-/** The sender: one box, one button; title, priority, tags and link for who wants them. */
-import { html, render, signal, useEffect, useRef, useState } from "../ui.js";
+/** The sender: one box, one button; topic, title, priority, tags and link for who wants them. */
+import { html, render, signal, useEffect, useState } from "../ui.js";
 import { Code, connect, FanfareError } from "../fanfare.js";
 import { Connection, Header, toast, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
-import { Failed, reasonOf, When } from "../parts/message.js";
 import { safeLink } from "../parts/segments.js";
 import { keepShell } from "../parts/shell.js";
 import { Card } from "./card.js";
-import { dataOf, pushOf, topicOf } from "./content.js";
-import { empty, Fields } from "./fields.js";
-import { Topic } from "./topic.js";
+import { askedTopic, dataOf, pushOf, topicName, typedOf } from "./content.js";
+import { keepDraft, recallDraft } from "./draft.js";
+import { Fields } from "./fields.js";
+import { Outgoing, why } from "./outgoing.js";
 import { Token, wasTaken } from "./token.js";
+import { TopicField } from "./topic.js";
 
-/** What is sent at once isn't shown on its way. */
-const SHOWN_AFTER = 400;
-
-const topic = topicOf(location.search);
-const channel = `push:${topic}`;
-const client = connect({ adopts: (other) => other === channel });
+const PUSH = "push:";
+const client = connect({ adopts: (channel) => channel.startsWith(PUSH) });
 /** @type {import("@preact/signals").Signal<string>} */
 const connection = signal(client.state);
 /** @type {import("@preact/signals").Signal<readonly import("../fanfare.js").Item[]>} */
@@ -31,11 +28,13 @@ client.on("state", () => {
   lookForRefused();
 });
 client.on("outbox", lookForRefused);
-client.on("sent", (_client, { item }) => item.channel === channel && toast(t("pushed", { topic })));
+client.on("sent", (_client, { item: { channel } }) => {
+  if (channel.startsWith(PUSH)) toast(t("pushed", { topic: channel.slice(PUSH.length) }));
+});
 
 /** What was refused for want of the token asks for it, and is sent once it was given. */
 function lookForRefused() {
-  outgoing.value = client.outbox.filter((item) => item.channel === channel);
+  outgoing.value = client.outbox.filter(({ channel }) => channel.startsWith(PUSH));
   const refused = outgoing.value.filter(({ status, error }) =>
     status === "failed" && error?.code === "forbidden"
   );
@@ -45,57 +44,81 @@ function lookForRefused() {
   } else if (!tryAgain && refused.length > 0) closed.value = true;
 }
 
-/** @param {{code: string, message: string}} error Why not. @returns {string} The reason, where this page knows a better one. */
-function why(error) {
-  return error.code === "forbidden" ? t("closedServer") : reasonOf(error);
+/** @param {string | undefined} topic What the page's address is to name. */
+function address(topic) {
+  const wanted = `?topic=${encodeURIComponent(topic ?? "")}`;
+  const now = askedTopic(location.search);
+  if (topic !== undefined && topic !== now) history.replaceState(null, "", wanted);
 }
 
 function Send() {
-  const [typed, setTyped] = useState(empty);
-  const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const [typed, setTyped] = useState(recallDraft);
+  const [asked, setAsked] = useState(() => askedTopic(location.search));
+  const topic = topicName(asked);
   const badLink = typed.click.trim() !== "" && safeLink(typed.click.trim(), true) === undefined;
-  const change = (/** @type {Partial<typeof empty>} */ some) =>
+  useEffect(() => keepDraft(typed), [typed]);
+  const change = (/** @type {Partial<typeof typed>} */ some) =>
     setTyped((now) => ({ ...now, ...some }));
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    box.current?.focus();
-    if (typed.text.trim() === "" || badLink) return;
+    // What is wrong is shown at its field; nothing is sent, least of all to somebody else.
+    const wrong = topic === undefined ? "topic" : badLink ? "link" : "msg";
+    document.getElementById(wrong)?.focus();
+    if (topic === undefined || badLink || typed.text.trim() === "") return;
+    address(topic);
     // What goes with a text mostly goes with the next one too: only the text is taken away.
     change({ text: "" });
     try {
-      await client.publish(channel, dataOf(typed));
+      await client.publish(PUSH + topic, dataOf(typed));
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error;
+      // What is kept says in the list below why it isn't sent; what isn't comes back, so that nobody has to type it again.
+      if (error.code !== Code.full && error.code !== Code.closed) return;
       toast(why(error), true);
-      // What isn't kept comes back, so that nobody has to type it again.
-      const kept = error.code !== Code.full && error.code !== Code.closed;
-      if (!kept) setTyped((now) => now.text === "" ? { ...now, text: typed.text } : now);
+      setTyped((now) => now.text === "" ? { ...now, text: typed.text } : now);
     }
   };
   const keys = (/** @type {KeyboardEvent} */ event) => {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && !event.shiftKey) submit(event);
   };
+  const leave = () => {
+    // Where the outbox is in memory alone, what was refused would be gone with the page.
+    const refused = outgoing.value.find(({ status }) => status === "failed");
+    if (!client.keeps && refused !== undefined && typed.text.trim() === "") {
+      keepDraft(typedOf(refused.data));
+    }
+  };
+  const edit = (/** @type {import("../fanfare.js").Item} */ { id, channel, data }) => {
+    setTyped(typedOf(data));
+    setAsked(channel.slice(PUSH.length));
+    client.discard(id);
+  };
   return html`
     <${Header} page="send" />
     <${Connection} state=${connection.value} writes keeps=${client.keeps} />
     <main class="narrow">
-      <div class="heading">
-        <h1>${t("sendHeading")}</h1>
-        <${Topic} topic=${topic} path="/to_sendmsg/" />
-      </div>
+      <h1>${t("sendHeading")}</h1>
       <form class="one" onSubmit=${submit}>
         <label for="msg">${t("message")}</label>
-        <textarea id="msg" ref=${box} dir="auto" rows="2" value=${typed.text} enterkeyhint="send"
+        <textarea id="msg" dir="auto" rows="2" value=${typed.text} enterkeyhint="send"
           onKeyDown=${keys}
           onInput=${(/** @type {any} */ event) =>
             change({ text: event.currentTarget.value })}></textarea>
-        <${Fields} typed=${typed} change=${change} badLink=${badLink} />
+        <div class="fields">
+          <div class="field"><${TopicField} typed=${asked} change=${setAsked}
+            done=${() => address(topic)}
+            enter=${() => document.getElementById("msg")?.focus()} /></div>
+          <${Fields} typed=${typed} change=${change} badLink=${badLink} />
+        </div>
         <button type="submit">${t("push")}</button>
       </form>
-      ${closed.value && html`<${Token} />`}
+      ${closed.value && html`<${Token} leave=${leave} />`}
       <${Preview} data=${dataOf(typed)} />
-      <${Outgoing} items=${outgoing.value} />
+      <${Outgoing} items=${outgoing.value} connection=${connection
+        .value} topic=${topic} edit=${edit} free=${typed.text.trim() === ""}
+        retry=${(/** @type {string} */ id) => client.retry(id)}
+        discard=${(/** @type {string} */ id) => client.discard(id)} />
     </main>
     <${Toasts} />
   `;
@@ -106,52 +129,12 @@ function Send() {
  * @returns {unknown} How receivers will see it, once there is something to see.
  */
 function Preview({ data }) {
-  if (data.text === "" && Object.keys(data).length === 1) return null;
+  if (String(data.text).trim() === "") return null;
   return html`
     <section class="preview" aria-label=${t("preview")}>
       <h2>${t("preview")}</h2>
       <${Card} push=${pushOf(data)} />
     </section>
-  `;
-}
-
-/**
- * @param {{items: readonly import("../fanfare.js").Item[]}} props What is on its way, and what failed.
- * @returns {unknown} The part.
- */
-function Outgoing({ items }) {
-  const [late, setLate] = useState(false);
-  const waiting = items.length > 0;
-  useEffect(() => {
-    const timer = waiting ? setTimeout(() => setLate(true), SHOWN_AFTER) : undefined;
-    return () => {
-      clearTimeout(timer);
-      setLate(false);
-    };
-  }, [waiting]);
-  const shown = items.filter(({ status }) => late || status === "failed");
-  const then = (/** @type {() => void} */ run) => () => {
-    run();
-    // The button that was pressed is gone.
-    document.getElementById("msg")?.focus();
-  };
-  return html`
-    <div role="log" aria-label=${t("outbox")}>
-      <ol class="pushes outgoing">
-        ${shown.map(({ id, data, time, status, error }) =>
-          html`
-            <li key=${id} class=${`push ${status}`}>
-              <${Card} push=${pushOf(data)}><${When} time=${time} status=${status}
-                connection=${connection.value} /><//>
-              ${status === "failed" && html`
-                <${Failed} why=${error && why(error)} retry=${then(() => client.retry(id))}
-                  discard=${then(() => client.discard(id))} />
-              `}
-            </li>
-          `
-        )}
-      </ol>
-    </div>
   `;
 }
 

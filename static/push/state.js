@@ -8,16 +8,16 @@ export const KEPT = 1000;
 /**
  * @typedef {import("../fanfare.js").Message} Message
  * @typedef {{seq: number, time: number, push: import("./content.js").Push, gap?: true}} Received In `gap`: some before it are missing.
- * @typedef {{messages: readonly Received[], connection: string, missed: boolean, more: boolean | undefined, loading: boolean}} ReceiveState
- *   In `missed`: the next push is marked as one before which some are missing. In `more`: whether there are older ones; undefined while nobody asked.
+ * @typedef {{messages: readonly Received[], connection: string, missed: boolean, more: boolean | undefined, loading: boolean, ready: boolean}} ReceiveState
+ *   In `ready`: whether it is known what was pushed so far. In `missed`: the next push is marked as one before which some are missing. In `more`: whether there are older ones; undefined while nobody asked.
  * @typedef {{type: "messages", messages: readonly Message[], gap: boolean, reset: boolean} | {type: "connection", state: string}
- *   | {type: "older", messages: readonly Message[], more: boolean} | {type: "loading", loading: boolean}} ReceiveAction
+ *   | {type: "ready"} | {type: "older", messages: readonly Message[], more: boolean} | {type: "loading", loading: boolean}} ReceiveAction
  */
 
 /** Nothing received yet. @type {ReceiveState} */
 export const initial = {
   ...{ messages: [], connection: "connecting", missed: false },
-  ...{ more: undefined, loading: false },
+  ...{ more: undefined, loading: false, ready: false },
 };
 
 /**
@@ -31,6 +31,8 @@ export function reduce(state, action) {
   switch (action.type) {
     case "connection":
       return { ...state, connection: action.state };
+    case "ready":
+      return { ...state, ready: true };
     case "loading":
       return { ...state, loading: action.loading };
     case "older": {
@@ -43,7 +45,10 @@ export function reduce(state, action) {
       };
     }
     case "messages":
-      return receive(action.reset ? { ...initial, connection: state.connection } : state, action);
+      return receive(
+        action.reset ? { ...initial, connection: state.connection, ready: state.ready } : state,
+        action,
+      );
   }
 }
 

@@ -6,8 +6,13 @@ import { t } from "../parts/i18n.js";
 
 const TAKEN = "fanfare-token-taken";
 
-/** The form. @returns {unknown} The part. */
-export function Token() {
+/**
+ * The form.
+ *
+ * @param {{leave: () => void}} props Called before the page is loaded anew.
+ * @returns {unknown} The part.
+ */
+export function Token({ leave }) {
   const [token, setToken] = useState("");
   const [asking, setAsking] = useState(false);
   const submit = async (/** @type {Event} */ event) => {
@@ -20,6 +25,7 @@ export function Token() {
       return toast(t(status === 401 ? "tokenWrong" : status === 429 ? "tokenOften" : "lost"), true);
     }
     sessionStorage.setItem(TAKEN, "yes");
+    leave();
     // The connection that stands was made without it.
     location.reload();
   };

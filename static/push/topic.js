@@ -1,5 +1,5 @@
 // @ts-check
-/** Which topic a push page is about, and the way to another. */
+/** Which topic a push page is about. */
 import { html, useState } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { topicName } from "./content.js";
@@ -7,11 +7,35 @@ import { topicName } from "./content.js";
 /**
  * Where one types a topic.
  *
- * @param {{topic: string, path: string}} props The one of this page, and the page's path.
+ * @param {{typed: string, change: (typed: string) => void, done?: () => void, enter?: () => void}} props What is typed, what changes it, and what is done when it was changed, and in place of sending at Enter.
+ * @returns {unknown} The field, with what is wrong with it.
+ */
+export function TopicField({ typed, change, done, enter }) {
+  const wrong = topicName(typed) === undefined;
+  const keys = (/** @type {KeyboardEvent} */ event) => {
+    if (enter === undefined || event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    done?.();
+    enter();
+  };
+  return html`
+    <label for="topic">${t("topic")}</label>
+    <input id="topic" name="topic" value=${typed} dir="auto" autocomplete="off" autocapitalize="none"
+      spellcheck="false" maxlength="128" aria-invalid=${wrong ? "true" : undefined}
+      aria-describedby=${wrong ? "topic-wrong" : undefined} onChange=${done} onKeyDown=${keys}
+      onInput=${(/** @type {any} */ event) => change(event.currentTarget.value)} />
+    ${wrong && html`<p class="wrong" id="topic-wrong" role="alert">${t("badTopic")}</p>`}
+  `;
+}
+
+/**
+ * The way to another topic.
+ *
+ * @param {{topic: string | undefined, asked: string, path: string}} props The one of this page, what stands in its address, and its path.
  * @returns {unknown} The part.
  */
-export function Topic({ topic, path }) {
-  const [typed, setTyped] = useState(topic);
+export function Topic({ topic, asked, path }) {
+  const [typed, setTyped] = useState(asked);
   const name = topicName(typed);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -21,16 +45,9 @@ export function Topic({ topic, path }) {
   };
   return html`
     <form class="topic" onSubmit=${submit}>
-      <label for="topic">${t("topic")}</label>
-      <input id="topic" name="topic" value=${typed} dir="auto" autocomplete="off" autocapitalize="none"
-        maxlength="128" aria-invalid=${name === undefined ? "true" : undefined}
-        aria-describedby=${name === undefined ? "topic-wrong" : undefined}
-        onInput=${(/** @type {any} */ event) => setTyped(event.currentTarget.value)} />
-      <button type="submit" class="quiet" disabled=${name === undefined || name === topic}>${t(
-        "switchTopic",
-      )}</button>
-      ${name === undefined &&
-        html`<p class="wrong" id="topic-wrong" role="alert">${t("badTopic")}</p>`}
+      <${TopicField} typed=${typed} change=${setTyped} />
+      ${name !== undefined && name !== topic &&
+        html`<button type="submit" class="quiet">${t("switchTopic")}</button>`}
     </form>
   `;
 }

@@ -46,6 +46,34 @@ Deno.test("a page of an allowed origin publishes and follows with a token; with 
   assertEquals(await page.title(), "201 user-17 user-17 number blocked");
 });
 
+Deno.test("the recipe for a page on another origin runs as it stands", async () => {
+  const recipes = await Deno.readTextFile(
+    new URL("../../static/docs/recipes.md", import.meta.url),
+  );
+  const [, code = ""] = [...recipes.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  const jwtSecretFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(jwtSecretFile, SECRET);
+  const token = await new SignJWT({ sub: "user-17", name: "Ada" })
+    .setProtectedHeader({ alg: "HS256" }).setExpirationTime("1h")
+    .sign(new TextEncoder().encode(SECRET));
+  let page = "";
+  await using other = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) =>
+      new Response(request.url.endsWith("/my-token") ? token : page, {
+        headers: { "content-type": "text/html" },
+      }),
+  );
+  const origin = `http://127.0.0.1:${other.addr.port}`;
+  await using server = await startServer({ origins: [origin], jwtSecretFile });
+  const here = code.replaceAll("https://chat.example/", `${server.url}/`);
+  page = `<!doctype html><title>elsewhere</title><body><script type="module">${here}</script>`;
+  await using browser = await launchBrowser();
+  const tab = await (await browser.newContext({ locale: "en-US" })).newPage();
+  await tab.goto(origin);
+  await tab.waitForFunction(() => document.body.innerText.includes("Ada: hello"));
+});
+
 Deno.test("the reference is shown with all that can be asked", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
@@ -55,9 +83,16 @@ Deno.test("the reference is shown with all that can be asked", async () => {
   await page.goto(`${server.url}/docs`);
   await page.waitForSelector("dt");
   const names = await page.locator("dt").allTextContents();
-  for (const name of ["POST /api/messages", "GET /events", "subscribe", "refresh"]) {
-    assertEquals(names.includes(name), true, name);
+  for (const name of ["subscribe", "refresh"]) assertEquals(names.includes(name), true, name);
+  const operations = await page.locator("article").allTextContents();
+  for (const name of ["POST /api/messages", "GET /events", "POST /push"]) {
+    const shown = operations.filter((text) => text.trim().startsWith(name));
+    assertEquals([shown.length > 0, shown[0]?.includes(`${server.url}/`)], [true, true], name);
   }
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Copy the line of GET /healthz" }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assertEquals(copied, `curl ${server.url}/healthz`);
   assertEquals(errors, []);
   assertEquals(await findBarriers(page), []);
 });

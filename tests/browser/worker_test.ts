@@ -15,6 +15,8 @@ class Site implements AsyncDisposable {
   readonly delays = new Map<string, number>();
   /** With which status. */
   readonly statuses = new Map<string, number>();
+  /** What was asked for, in order. */
+  readonly asked: string[] = [];
   readonly #server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     (request) => this.#answer(request),
@@ -45,6 +47,7 @@ class Site implements AsyncDisposable {
 
   async #answer(request: Request): Promise<Response> {
     const path = new URL(request.url).pathname;
+    this.asked.push(path);
     const body = this.files.get(path);
     if (body === undefined) return new Response(null, { status: 404 });
     const delay = this.delays.get(path) ?? 0;
@@ -123,6 +126,31 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
   await page.context().setOffline(true);
   await page.reload();
   assertEquals(await shown(page), "two two");
+});
+
+Deno.test("what a page has loaded isn't asked for again to be kept, unless it is another by now", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const keep = async (page: Page) => {
+    await page.evaluate(() =>
+      navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+        .then(() => true)
+    );
+    await page.context().setOffline(true);
+    await page.reload();
+    await page.context().setOffline(false);
+    return await shown(page);
+  };
+  await site.deploy("one");
+  const page = await browser.newPage();
+  await page.goto(site.url);
+  assertEquals(await keep(page), "one one");
+  const files = site.asked.filter((path) => path === "/" || path.startsWith("/static/"));
+  assertEquals(files.sort(), ["/", "/static/a.js"]);
+  const late = await (await browser.newContext()).newPage();
+  await late.goto(site.url);
+  await site.deploy("two");
+  assertEquals(await keep(late), "two two");
 });
 
 Deno.test("a page of a version that isn't kept gets no file that is", async () => {

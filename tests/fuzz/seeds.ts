@@ -43,6 +43,10 @@ export const BODIES: readonly [Form, ...Form[]] = [
   ["/api/channels/push:all/messages", '{"data":"x"}'],
   ["/api/channels/dm:ACCOUNT.ACCOUNT/messages", '{"data":{"text":"psst"}}'],
   ["/api/messages", '[{"channel":"room:a","data":1,"key":"k"},{"channel":"push:a","data":{}}]'],
+  [
+    "/push",
+    '{"topic":"all","message":"x","title":"t","priority":4,"tags":["a"],"click":"https://a.example/"}',
+  ],
   ["/api/withdrawals", '{"account":"ada","before":1790000000}'],
 ];
 
@@ -66,9 +70,12 @@ export const READS: readonly [string, ...string[]] = [
   "/push/all/json?poll=1&since=10m",
   "/push/all/sse?since=17",
   "/push/all/raw?poll=1&since=all",
+  "/push/all,other/json?poll=1&since=1h30m&p=high,4&ta=a,b&t=T",
+  "/push/all,other/sse?si=latest&id=17",
   "/api/channels/room:lobby/messages?limit=20&before=100",
   "/api/channels/push%3Aall/presence",
   "/api/channels?after=push:a&limit=3",
+  "/api/mutes?after=ada&limit=3",
   "/api/me",
   "/docs",
   "/openapi.yaml",

@@ -185,7 +185,7 @@ async function portOf(process: Deno.ChildProcess, troubles: string[]): Promise<n
   const read = async () => {
     // To the end, so that the server never writes into a closed pipe.
     for await (const line of lines(process.stdout)) {
-      const port = /http:\/\/\S+:(\d+)\//.exec(line)?.[1];
+      const port = /https?:\/\/\S+:(\d+)\//.exec(line)?.[1];
       if (port !== undefined) resolve(Number(port));
     }
     const { code, signal } = await process.status;

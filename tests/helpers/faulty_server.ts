@@ -10,7 +10,7 @@ import { serve } from "../../lib/serve.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
 if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
-await startLogging(config.logLevel);
+startLogging(config.logLevel);
 const worker = new URL("./faulty_worker.ts?lossy", import.meta.url);
 const running = await serve(config, { worker });
 Deno.addSignalListener("SIGTERM", () => void running.stop().then(() => Deno.exit(0)));

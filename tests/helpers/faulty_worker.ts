@@ -1,6 +1,6 @@
 /**
- * An edge's isolate that goes wrong when it is told: a file `fault` in the data folder, with how. The first isolate that
- * finds it takes it; with `lossy` in the address the bus loses a third of all posts, and bursts.
+ * An edge's isolate that goes wrong when it is told: a file `fault` in the data folder, with how, or `fault.N` for the Nth edge
+ * alone. The first isolate that finds it takes it; with `lossy` in the address the bus loses a third of all posts, and bursts.
  */
 import { join } from "node:path";
 import { workerData } from "node:worker_threads";
@@ -41,13 +41,15 @@ function goWrong(fault: string): void {
 }
 
 setInterval(() => {
-  const taken = join(folder, `fault-${crypto.randomUUID()}`);
-  try {
-    Deno.renameSync(join(folder, "fault"), taken);
-  } catch {
-    return;
+  for (const name of ["fault", `fault.${workerData.edge}`]) {
+    const taken = join(folder, `fault-${crypto.randomUUID()}`);
+    try {
+      Deno.renameSync(join(folder, name), taken);
+    } catch {
+      continue;
+    }
+    goWrong(Deno.readTextFileSync(taken));
   }
-  goWrong(Deno.readTextFileSync(taken));
 }, LOOK);
 
 if (new URL(import.meta.url).searchParams.has("lossy")) {

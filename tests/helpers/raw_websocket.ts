@@ -60,6 +60,11 @@ export class RawWebSocket implements Disposable {
     }
   }
 
+  /** Its own port. */
+  get port(): number {
+    return this.#conn.localAddr.port;
+  }
+
   /** The code of the close frame that ended it, 1005 for one without a code, undefined where none came. */
   get closeCode(): number | undefined {
     return this.#closeCode;
@@ -68,6 +73,18 @@ export class RawWebSocket implements Disposable {
   /** @param text A text frame. */
   async send(text: string): Promise<void> {
     await this.#write(maskedFrame(TEXT, encoder.encode(text)));
+  }
+
+  /**
+   * Sends a part of a message that goes on.
+   *
+   * @param payload At most 65,535 bytes.
+   * @param first Whether the message begins with it.
+   */
+  async sendPart(payload: Uint8Array, first: boolean): Promise<void> {
+    const frame = maskedFrame(first ? TEXT : 0, payload);
+    frame[0] = (frame[0] ?? 0) & 0x0f;
+    await this.#write(frame);
   }
 
   /**

@@ -94,7 +94,10 @@ export async function startServer(
  * @param path The page.
  * @returns The cookie's `name=value`.
  */
-export async function cookieOf(server: TestServer, path = "/to_chat/"): Promise<string> {
+export async function cookieOf(
+  server: Pick<TestServer, "url">,
+  path = "/to_chat/",
+): Promise<string> {
   const response = await fetch(server.url + path);
   await response.body?.cancel();
   const cookie = response.headers.getSetCookie()[0]?.split(";")[0];

@@ -28,6 +28,8 @@ const api = (name: string): Shown => ["tests/api_test.ts", name];
 const events = (name: string): Shown => ["tests/events_test.ts", name];
 const push = (name: string): Shown => ["tests/push_test.ts", name];
 const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
+const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
+const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
 const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
@@ -148,6 +150,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
       quotas("M11:"),
       quotas("of buckets so many are kept"),
       limits("an address brings so many accounts"),
+      accounts("M11:"),
+      mutes("so many are muted at once"),
     ],
   },
   M12: {
@@ -169,6 +173,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
       access("I3: role × verb × kind of channel over the native protocol"),
       access("I3: role × what the first protocol and the pages offer"),
       access("I3: role × verb × kind of channel over HTTP"),
+      access("I3: role × pushes as ntfy has them"),
+      access("I3: role × recovery × kind of channel"),
       access("I3: a private message reaches its two"),
       events("direct messages come to their two"),
       access("I3: another's direct messages are refused in the same words"),
@@ -189,8 +195,12 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   I5: {
     about: "a token withdrawn, an account muted",
-    shown: [tokens("I5:"), tokens("the admin token changes with its file")],
-    open: "muting comes with moderation",
+    shown: [
+      tokens("I5:"),
+      tokens("the admin token changes with its file"),
+      mutes("I5:"),
+      mutes("the account of a token can be muted"),
+    ],
   },
   L1: {
     about: "readers that stop",
@@ -201,7 +211,13 @@ export const ROWS: Readonly<Record<string, Row>> = {
     ],
     open: "the figures are those of `deno task bench:slow-readers`",
   },
-  L2: { about: "ten thousand cut at once", shown: [], open: "comes with more than one isolate" },
+  L2: {
+    about: "ten thousand cut at once; so many are `deno task bench:cut`",
+    shown: [
+      ["tests/storm_test.ts", "L2: two thousand"],
+      ["tests/storm_test.ts", "L2: what all who come back"],
+    ],
+  },
   L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
   L4: {
     about: "a full disk",
@@ -223,8 +239,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   L7: {
     about: "an isolate throws, eats its heap, hangs",
-    shown: [],
-    open: "comes with more than one isolate",
+    shown: [
+      ["tests/isolates_test.ts", "an isolate that ends ("],
+      ["tests/isolates_test.ts", "an isolate that hangs"],
+      ["tests/torture_test.ts", "so does one with three isolates"],
+    ],
   },
   L8: {
     about: "SIGTERM",
@@ -232,11 +251,25 @@ export const ROWS: Readonly<Record<string, Row>> = {
       native("leaving: clients are told"),
       ["tests/config_test.ts", "it prints one line when it serves"],
       ["tests/config_test.ts", "Ctrl-C under a task runner"],
+      ["tests/shutdown_test.ts", "L8: SIGTERM under load"],
+      ["tests/shutdown_test.ts", "L8: a second signal"],
     ],
-    open: "under load, with more than one isolate",
   },
   L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
-  L10: { about: "a silent network", shown: [], open: "comes with the supervisor" },
-  L11: { about: "no file descriptors left", shown: [], open: "comes with the supervisor" },
-  L12: { about: "a soak", shown: [], open: "comes with the torture's soak" },
+  L10: {
+    about: "a silent network",
+    shown: [
+      ["tests/silence_test.ts", "L10:"],
+      bounds("of whoever takes nothing of the little"),
+      bounds("who reads slowly but steadily isn't closed"),
+    ],
+  },
+  L11: {
+    about: "no file descriptors left",
+    shown: [["tests/descriptors_test.ts", "L11:"]],
+  },
+  L12: {
+    about: "a soak; ten minutes of it are a step of `deno task torture`",
+    shown: [["tests/soak_test.ts", "L12:"]],
+  },
 };

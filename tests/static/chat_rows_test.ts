@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { channelOf, hashOf, partner, roomOf } from "../../static/chat/channels.js";
 import { begun, completed, matching } from "../../static/chat/complete.js";
+import { isEmoji } from "../../static/chat/line.js";
 import { initialsOf } from "../../static/chat/person.js";
 import { MOST_ROWS, move, rowsOf, sliceOf, STEP, viewOf } from "../../static/chat/rows.js";
 import { emptyTalk } from "../../static/chat/talk.js";
@@ -267,4 +268,23 @@ Deno.test("a picture has the letters of a name: two of Latin words, one of other
     ["Ada Lovelace", "ada", "林小明", "林 小明", "👩‍🚀 Eve", "1f0c9a2b", ""].map(initialsOf),
     ["AL", "A", "林", "林", "👩‍🚀", "1", "?"],
   );
+});
+
+Deno.test("a few emoji alone are emoji; words, digits and many of them are text", () => {
+  const all = [
+    "👍",
+    "🎉🎉🎉",
+    "👩‍🚀 🇨🇳",
+    "❤️",
+    "👍🏽",
+    "1️⃣",
+    "7",
+    "123",
+    "ok 👍",
+    "©",
+    "👍".repeat(6),
+    "",
+    " ",
+  ];
+  assertEquals(all.filter(isEmoji), ["👍", "🎉🎉🎉", "👩‍🚀 🇨🇳", "❤️", "👍🏽", "1️⃣"]);
 });

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { rememberedOf, toRemember } from "../../static/chat/remember.js";
 import { directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
 import { reduce } from "../../static/chat/state.js";
-import { KEPT_ASIDE } from "../../static/chat/talk.js";
+import { KEPT, KEPT_ASIDE } from "../../static/chat/talk.js";
 
 const LOBBY = "room:lobby";
 const DM = "dm:ada.bob";
@@ -103,6 +103,14 @@ Deno.test("a gap is a hole after what was known, in each conversation that comes
   assertEquals(talkOf(twice, LOBBY).holes, [1, 10]);
 });
 
+Deno.test("a gap behind one's own message, which was here first, is before it", () => {
+  const sent = { type: "sent", item: item(), seq: 9, time: 9 } as const;
+  const state = run(me, told([said(1)]), outbox(item()), sent);
+  const own = said(9, { from: "ada", key: "k" });
+  assertEquals(talkOf(run(state, told([said(8), own], true)), LOBBY).holes, [1]);
+  assertEquals(talkOf(run(state, told([own], true)), LOBBY).holes, [1], "where nothing else came");
+});
+
 Deno.test("a hole is filled page by page, and gone once it meets what is known", () => {
   const holed = run(me, told([said(1)]), told([said(9)], true));
   const some = {
@@ -192,6 +200,63 @@ Deno.test("what was read is remembered over a reload; a place beyond the newest 
   );
 });
 
+Deno.test("what another tab shows is read here too, before it comes or after, and not more than that", () => {
+  const read = (seq: number, more: object = {}) =>
+    ({
+      type: "read",
+      kept: { account: "ada", read: { [LOBBY]: seq, [DM]: seq }, ...more },
+    }) as const;
+  const there = run(me, told([said(1)]), roster(), private_([said(2)]));
+  const away = run(there, told([said(3), said(5)]), private_([said(4), said(6)]));
+  assertEquals([counts(away), counts(away, DM)], [[2, 0], [3, 3]]);
+  const some = reduce(away, read(4));
+  assertEquals([counts(some), counts(some, DM)], [[1, 0], [1, 1]]);
+  const all = reduce(some, read(6));
+  assertEquals([counts(all), counts(all, DM)], [[0, 0], [0, 0]]);
+  assertEquals(talkOf(all, LOBBY).line, undefined, "nothing is new any more");
+  assertEquals(reduce(all, read(5)), all, "what was read stays read");
+  const early = run(there, read(7), told([said(6)]), told([said(7)]));
+  assertEquals([counts(early), counts(run(early, told([said(8)])))], [[0, 0], [1, 0]]);
+  const looked = run(there, read(7), { type: "look", looking: true }, {
+    type: "look",
+    looking: false,
+  });
+  assertEquals(counts(run(looked, told([said(7)]))), [0, 0], "looking at less takes nothing back");
+  const eve = reduce(away, read(6, { account: "eve" }));
+  assertEquals([counts(eve), counts(eve, DM)], [[0, 0], [3, 3]], "another's private words");
+  const left = reduce(there, { type: "read", kept: { read: { "room:left": 5 } } });
+  assertEquals(left.talks["room:left"], undefined);
+});
+
+Deno.test("places of another log are nobody's", () => {
+  const connection = (epoch: string) => ({ type: "connection", state: "open", epoch }) as const;
+  const first = run(me, connection("one"), told([said(5)]), roster(), told([said(6)]));
+  const elsewhere = { type: "read", kept: { epoch: "two", read: { [LOBBY]: 9 } } } as const;
+  assertEquals(reduce(first, elsewhere), first);
+  const kept = rememberedOf(JSON.parse(JSON.stringify(toRemember(first))));
+  assertEquals([kept.epoch, kept.read], ["one", { [LOBBY]: 5 }]);
+  const again = run(initial, { type: "remembered", kept }, connection("two"), told([said(1)]));
+  assertEquals([talkOf(again, LOBBY).read, talkOf(again, LOBBY).last?.text], [1, "m1"]);
+  assertEquals(counts(run(again, told([said(2)]))), [1, 0]);
+  const late = run(me, connection("two"), { type: "remembered", kept });
+  assertEquals([talkOf(late, LOBBY).read, late.epoch], [undefined, "two"]);
+});
+
+Deno.test("a room that was left in one tab is left in all, and doesn't come back from them", () => {
+  const kept = (...rooms: string[]) =>
+    ({ type: "remembered", kept: { ...rememberedOf(undefined), rooms } }) as const;
+  const two = run(me, kept("room:a", "room:b"), { type: "open", channel: "room:a" });
+  assertEquals(two.rooms, [LOBBY, "room:a", "room:b"]);
+  const left = reduce(two, kept("room:b", "room:c"));
+  assertEquals([left.rooms, left.open, left.room], [[LOBBY, "room:b", "room:c"], LOBBY, LOBBY]);
+  assertEquals(left.talks["room:a"], undefined);
+  const written = toRemember(two, { ...rememberedOf(undefined), rooms: ["room:b"] });
+  assertEquals(written.rooms, ["room:b"], "what is there tells, not what this tab still believes");
+  const read = run(two, told([said(3)]), { type: "look", looking: true });
+  const stored = { ...rememberedOf(undefined), read: { [LOBBY]: 9 } };
+  assertEquals(toRemember(run(read, roster()), stored).read[LOBBY], 9, "no place goes back");
+});
+
 Deno.test("what a browser kept is read until the server is heard, and gives way to what that tells", () => {
   const before = run(me, told([said(1), said(2)]), private_([said(3)]));
   const kept = rememberedOf(JSON.parse(JSON.stringify(toRemember(before))));
@@ -253,6 +318,37 @@ Deno.test("what isn't open keeps a bounded number of messages, the newest", () =
     told(many, false, false, "room:dev"),
   );
   assertEquals([seqs(state, "room:dev").length, seqs(state, "room:dev")[0]], [KEPT_ASIDE, 11]);
+});
+
+Deno.test("however far one goes back there is room: what lies between and the newest are a hole apart", () => {
+  const from = (first: number, n: number) => Array.from({ length: n }, (_, i) => said(first + i));
+  const page = (messages: ReturnType<typeof said>[]) =>
+    ({ type: "page", channel: LOBBY, messages, older: true, newer: false }) as const;
+  const top = 100_000;
+  let state = run(me, told(from(top, KEPT)), page(from(top - 100, 100)));
+  const talk = talkOf(state, LOBBY);
+  assertEquals(talk.said.length, KEPT / 2 + KEPT_ASIDE);
+  assertEquals([talk.said[0]?.seq, talk.said.at(-1)?.seq], [top - 100, top + KEPT - 1]);
+  const [hole = 0, ...none] = talk.holes;
+  assertEquals([hole, none], [top - 100 + KEPT / 2 - 1, []]);
+  for (let first = top - 200; first > top - KEPT; first -= 100) {
+    state = reduce(state, page(from(first, 100)));
+    const { said: all, holes } = talkOf(state, LOBBY);
+    assertEquals([all[0]?.seq, all.length <= KEPT, holes.length], [first, true, 1]);
+  }
+  // Down again: what is loaded there is what stays, and what is left behind above is older.
+  for (let steps = 0; talkOf(state, LOBBY).holes.length > 0 && steps < 1000; steps++) {
+    const [after = 0] = talkOf(state, LOBBY).holes;
+    state = reduce(state, {
+      ...{ type: "filled", channel: LOBBY, after, more: true },
+      messages: from(after + 1, 100),
+    });
+    const { said: all } = talkOf(state, LOBBY);
+    assertEquals(all.some(({ seq }) => seq === after + 1) && all.length <= KEPT, true);
+  }
+  const end = talkOf(state, LOBBY);
+  assertEquals([end.holes, end.more, end.said.at(-1)?.seq], [[], true, top + KEPT - 1]);
+  assertEquals(end.said.every(({ seq }, i) => seq === (end.said[0]?.seq ?? 0) + i), true);
 });
 
 Deno.test("data may be anything, and is text or nothing", () => {

@@ -73,10 +73,11 @@ Deno.test("the wait is exponential with full jitter, from half a second to thirt
   const most = Array.from({ length: 9 }, (_, attempt) => backoff(attempt, 1));
   assertEquals(most, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
   assertEquals([backoff(3, 0), backoff(3, 0.25), backoff(5000, 1)], [0, 1000, 30_000]);
-  assertEquals(backoff(3, 0.5, 200), 100, "what the server told counts");
+  assertEquals(backoff(0, 0.5, 200), 100, "what the server told counts");
+  assertEquals([backoff(3, 0.5, 200), backoff(3, 0.5, 9000)], [2000, 4500], "not for less again");
 });
 
-Deno.test("tries are counted until a greeting is answered, not until a socket opens", async () => {
+Deno.test("tries are counted until a connection was good for a while, not until a socket opens", async () => {
   const { server, client } = await connected();
   const waits: number[] = [];
   for (let i = 0; i < 4; i++) {
@@ -87,10 +88,28 @@ Deno.test("tries are counted until a greeting is answered, not until a socket op
     await settle();
   }
   assertEquals(waits, [250, 500, 1000, 2000]);
-  await server.run();
+  await server.runFor(5000);
   server.socket.drop();
   assertEquals(client.nextTry - server.time.clock.now(), 250);
   client.close();
+});
+
+Deno.test("a server that greets and goes at once is come back to less and less often, whatever it says", async () => {
+  for (const closing of [undefined, { reason: "Restart", retry: 0 }]) {
+    const { server, client } = await connected();
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      if (closing !== undefined) server.socket.frame(line({ closing }));
+      server.socket.drop(1001);
+      waits.push(client.nextTry - server.time.clock.now());
+      await server.time.advance(waits.at(-1) ?? 0);
+      await server.run();
+      assertEquals(client.state, State.open);
+    }
+    const first = closing === undefined ? 250 : 0;
+    assertEquals(waits, [first, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
+    client.close();
+  }
 });
 
 Deno.test("the time to come back that a server told is for once", async () => {
@@ -219,6 +238,84 @@ Deno.test("when the network goes or another comes, the connection is asked at on
     assertEquals([client.state, client.reason], [State.waiting, Reason.silent]);
     client.close();
   }
+});
+
+Deno.test("on a slow uplink a probe waits as long as answers take there, and is quick again where they are", async () => {
+  const { server, client } = await connected();
+  const answerAfter = async (ms: number) => {
+    await server.time.advance(ms);
+    await server.run();
+  };
+  const probe = () => globalThis.dispatchEvent(new Event("online"));
+  const asked = client.history(ROOM);
+  await answerAfter(1500);
+  await asked;
+  probe();
+  await answerAfter(5900);
+  assertEquals([client.state, server.sockets.length], [State.open, 1]);
+  // Each quick answer is believed by half: 10 s, 5, 2.5, 2.
+  for (let i = 0; i < 3; i++) {
+    probe();
+    await server.run();
+  }
+  probe();
+  await server.time.advance(2000);
+  assertEquals([client.state, client.reason], [State.waiting, Reason.silent]);
+  client.close();
+});
+
+Deno.test("a probe behind a large message has the time that this takes on a slow uplink, and not for ever", async () => {
+  const server = new FakeServer();
+  server.limits.message = 1_000_000;
+  const { client } = await connected({}, server);
+  client.publish(ROOM, "x".repeat(64_000)).catch(() => {});
+  await settle();
+  globalThis.dispatchEvent(new Event("online"));
+  await server.time.advance(5900);
+  await server.run();
+  assertEquals([client.state, server.sockets.length], [State.open, 1]);
+  client.publish(ROOM, "x".repeat(900_000)).catch(() => {});
+  await settle();
+  globalThis.dispatchEvent(new Event("online"));
+  await server.time.advance(10_000);
+  assertEquals([client.state, client.reason], [State.waiting, Reason.silent]);
+  client.close();
+});
+
+Deno.test("each probe that killed a connection gives the next one twice its time, up to ten seconds; so does each handshake", async () => {
+  const { server, client } = await connected();
+  const limits: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    globalThis.dispatchEvent(new Event("offline"));
+    const before = server.time.now;
+    while (client.state === State.open) await server.time.advance(500);
+    limits.push(server.time.now - before);
+    await server.time.advance(client.nextTry - server.time.now);
+    server.socket.open();
+    await server.time.advance(2600);
+    await server.run();
+  }
+  assertEquals(limits, [2000, 10_000, 10_000, 10_000], "greetings took so long there");
+  client.close();
+  const none = new FakeServer();
+  const hopeless = connect(none.options);
+  const handshakes: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const before = none.time.now;
+    while (hopeless.state === State.connecting) await none.time.advance(500);
+    handshakes.push(none.time.now - before);
+    await none.time.advance(hopeless.nextTry - none.time.now);
+  }
+  assertEquals(handshakes, [10_000, 20_000, 20_000]);
+  hopeless.close();
+});
+
+Deno.test("a clock that is set back hides no silence", async () => {
+  const { server, client } = await connected();
+  server.time.set(-3_600_000);
+  await server.time.advance(30_000);
+  assertEquals([client.state, client.reason], [State.waiting, Reason.silent]);
+  client.close();
 });
 
 Deno.test("when the network is back it is tried at once", async () => {

@@ -1,15 +1,17 @@
 /** A server that does what it is told when it is told, and a clock that stands still: nothing here waits. */
 import type { ConnectOptions, Message } from "../../static/fanfare.js";
 
-/** A clock that goes on when it is told. */
+/** A clock that goes on when it is told, and may be set. */
 export class FakeClock {
   #now = 1_000_000;
+  #set = 0;
   #timers = new Map<number, { at: number; run: () => void }>();
   #id = 0;
 
   /** As the library's clock. */
   readonly clock = {
-    now: () => this.#now,
+    now: () => this.#now + this.#set,
+    monotonic: () => this.#now,
     after: (ms: number, run: () => void) => {
       const id = ++this.#id;
       this.#timers.set(id, { at: this.#now + ms, run });
@@ -35,6 +37,16 @@ export class FakeClock {
   /** @param ms How far it goes while nothing is done: a machine that sleeps, a page that is frozen. */
   sleep(ms: number): void {
     this.#now += ms;
+  }
+
+  /** @param ms How far somebody sets the client's clock. */
+  set(ms: number): void {
+    this.#set += ms;
+  }
+
+  /** The time of everybody else. */
+  get now(): number {
+    return this.#now;
   }
 
   /** When the next timer is due, in milliseconds from now. */
@@ -239,7 +251,7 @@ export class FakeServer {
     const name = `${from} ${channel} ${key}`;
     const known = key === undefined ? undefined : this.#keys.get(name);
     if (known !== undefined) return { ...known, ...{ duplicate: true } };
-    const place = { seq: (this.log.at(-1)?.seq ?? 0) + 1, time: this.time.clock.now() };
+    const place = { seq: (this.log.at(-1)?.seq ?? 0) + 1, time: this.time.now };
     const message = { channel, ...place, from, ...(key === undefined ? {} : { key }), data };
     this.log.push(message);
     this.#keys.set(name, place);
@@ -255,7 +267,10 @@ export class FakeServer {
     const { channel, data, key } = body;
     switch (verb) {
       case "hello":
-        return { account: socket.account, ping: 15_000, limits: this.limits };
+        return {
+          ...{ account: socket.account, ping: 15_000, limits: this.limits },
+          time: this.time.now,
+        };
       case "subscribe":
         return this.#subscribe(body);
       case "publish":
@@ -302,7 +317,7 @@ export class FakeServer {
   #limited(socket: FakeSocket, verb: string, body: Record<string, unknown>) {
     const repeat = this.#keys.has(`${socket.account} ${body.channel} ${body.key}`);
     if (verb !== "publish" || repeat) return undefined;
-    const now = this.time.clock.now();
+    const { now } = this.time;
     if (socket.refusesFor > 0) socket.refusesUntil = now + socket.refusesFor;
     socket.refusesFor = 0;
     const left = socket.refusesUntil - now;

@@ -438,6 +438,52 @@ for (const code of ["rate_limited", "unavailable"]) {
   });
 }
 
+Deno.test("a clock that is set back holds nothing up: not what was refused for now, not the pace, not a dead tab's", async () => {
+  const server = new FakeServer();
+  server.limits = { message: 1000, pending: 100, rate: 10, burst: 1 };
+  const { store, tab } = browser(server, { locks: false });
+  const client = tab();
+  await server.run();
+  let refusals = 1;
+  server.refuse = (verb) =>
+    verb === "publish" && refusals-- > 0
+      ? { code: "unavailable", message: "Later", retry: 3000 }
+      : undefined;
+  for (const n of [1, 2]) ignore(client.publish(ROOM, n));
+  await server.run();
+  server.time.set(-HOUR);
+  await server.runFor(3500);
+  assertEquals(said(server), [1, 2]);
+  // It died without a word, and what it said last is an hour ahead of this clock.
+  await store.set("alive:dead", server.time.clock.now() + HOUR);
+  await store.put([{
+    ...{ id: "3", key: "k3", channel: ROOM, data: 3, time: 0, order: 0 },
+    ...{ owner: "dead", status: "pending" },
+  }]);
+  await server.runFor(120_000, 1000);
+  assertEquals(said(server), [1, 2, 3]);
+  client.close();
+});
+
+Deno.test("whether the server still knows a key is told by the server's clock, not by the one here", async () => {
+  for (const [set, gone, expected] of [[0, 25, "expired"], [-48, 25, "expired"], [48, 1, "sent"]]) {
+    const server = new FakeServer();
+    const { tab } = browser(server);
+    const first = tab();
+    await server.run();
+    ignore(first.publish(ROOM, "tried"));
+    await settle();
+    first.close();
+    server.time.set(Number(set) * HOUR);
+    await server.time.advance(Number(gone) * HOUR);
+    const second = tab();
+    await server.run();
+    const state = second.outbox[0]?.error?.code ?? "sent";
+    assertEquals([set, gone, state], [set, gone, expected]);
+    second.close();
+  }
+});
+
 Deno.test("what is at the server while it refuses is waited for before anything is sent again", async () => {
   const server = new FakeServer();
   const client = connect({ ...server.options, store: memoryStore() });

@@ -1,8 +1,11 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
-import { dataOf, pushOf, topicOf } from "../../static/push/content.js";
+import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/push/content.js";
+import { REFUSALS } from "../../lib/protocol/codes.ts";
+import { Code } from "../../static/fanfare.js";
 import { initial, reduce } from "../../static/push/state.js";
 import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
+import { reasonOf } from "../../static/parts/message.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
 import { textOf } from "../../static/parts/text.js";
@@ -106,9 +109,26 @@ Deno.test("what is typed becomes a push's data, without what was left empty", ()
   });
 });
 
-Deno.test("the topic is in the address, and all where it is none", () => {
+Deno.test("the topic is in the address, all where none is named, and nobody's where it can't be one", () => {
   const topics = ["?topic=builds", "", "?topic=a%2Fb", "?topic=%E9%83%A8%E7%BD%B2", "?topic="];
-  assertEquals(topics.map(topicOf), ["builds", "all", "all", "部署", "all"]);
+  const read = (search: string) => topicName(askedTopic(search));
+  assertEquals(topics.map(read), ["builds", "all", undefined, "部署", "all"]);
+  assertEquals(read(`?topic=${"x".repeat(129)}`), undefined);
+});
+
+Deno.test("what couldn't be sent stands in the fields as it was typed", () => {
+  const typed = {
+    text: "t",
+    title: "T",
+    priority: 4,
+    tags: "a, b",
+    click: "https://x.example/",
+  };
+  assertEquals(typedOf(dataOf(typed)), typed);
+  assertEquals(typedOf(dataOf({ ...typed, title: "", tags: "", click: "", priority: 3 })), {
+    ...typed,
+    ...{ title: "", tags: "", click: "", priority: 3 },
+  });
 });
 
 Deno.test("values in sentences are isolated, and days are told by their names", () => {
@@ -145,4 +165,20 @@ Deno.test("what is shown is data.text, else a string, else the JSON", () => {
     '{"text":1}',
     "null",
   ]);
+});
+
+Deno.test("every refusal of the server and of the library has its reason in both languages", () => {
+  const before = language.value;
+  const reasons = (["en", "zh"] as const).map((tongue) => {
+    language.value = tongue;
+    return [...Object.keys(REFUSALS), ...Object.values(Code)].map((code) => {
+      const reason = reasonOf({ code, message: "" });
+      assertEquals(reason === "", false, `${code} has no reason`);
+      return reason;
+    });
+  });
+  language.value = before;
+  for (const [i, reason] of (reasons[0] ?? []).entries()) {
+    assertEquals(reason === reasons[1]?.[i], false, reason);
+  }
 });

@@ -1,6 +1,6 @@
 /** What is tortured: the compiled program, unless the source is asked for. */
 import { fileURLToPath } from "node:url";
-import { canCompile, compile } from "../helpers/binary.ts";
+import { compile } from "../helpers/binary.ts";
 
 /** The program. */
 export interface Program extends Disposable {
@@ -28,8 +28,12 @@ export async function findProgram(
     const binary = await Deno.realPath(program);
     return { ...nothing, binary, what: `the binary ${binary}, ${await sizeOf(binary)}` };
   }
-  if (!await canCompile() && !await findKit()) throw new Error(CANNOT);
-  const made = await compile();
+  // This Deno can compile where it reaches its runtime part; else as CI does.
+  const made = await compile().catch(async (error) => {
+    if (Deno.env.has("COMPILE_DENO")) throw error;
+    if (await findKit()) return await compile();
+    throw new Error(CANNOT, { cause: error });
+  });
   return {
     binary: made.path,
     what: `the binary of deno task compile, ${await sizeOf(made.path)}`,
@@ -40,7 +44,6 @@ export async function findProgram(
 const CANNOT = "Cannot compile the program here: this Deno can't fetch its runtime part, and " +
   ".ci/compile-kit.sh makes no other; give a binary with --program FILE, or --source to run the source";
 
-// As .ci/run does.
 async function findKit(): Promise<boolean> {
   const { success, stdout } = await new Deno.Command(KIT, { stderr: "null" }).output();
   if (!success) return false;

@@ -1,0 +1,81 @@
+/** The commands that work on a data folder by themselves: `backup` and `check`. */
+import { backup } from "../log/backup.ts";
+import { check } from "../log/check.ts";
+import type { Terminal } from "./terminal.ts";
+
+const DATA = "  --data DIR              folder of the log (FANFARE_DATA, else ./data)";
+
+const HELPS = new Map([
+  ["backup", [
+    "Usage: fanfare backup FILE [--data DIR]",
+    "",
+    `Copies the log into a new file, whole, while a server runs or not. To restore, put that file as fanfare.db into
+an empty folder, beside cookie.key and admin.token of the old one.`,
+    "",
+    DATA,
+    "",
+    "Exit codes: 0 copied; 1 the log is damaged, the file exists, or the disk refuses; 2 wrong command line.",
+  ]],
+  ["check", [
+    "Usage: fanfare check [--data DIR]",
+    "",
+    `Reads all of the log, while a server runs or not, and tells every fault: SQLite's structure, the checksum of each
+message, and whether each can be found in its channels. It changes nothing.`,
+    "",
+    DATA,
+    "",
+    "Exit codes: 0 no fault; 1 faults, one a line on standard error, or no log; 2 wrong command line.",
+  ]],
+]);
+
+/**
+ * Writes the help of a command.
+ *
+ * @param name The first word of the command line.
+ * @returns The text; undefined where it is none of these commands.
+ */
+export function helpOfLocal(name: string | undefined): string | undefined {
+  return HELPS.get(name ?? "")?.join("\n");
+}
+
+/**
+ * Copies a log.
+ *
+ * @param path The log's file.
+ * @param file The copy.
+ * @param terminal Where it tells of it.
+ * @throws {Error} If it can't be copied.
+ */
+export async function runBackup(path: string, file: string, terminal: Terminal): Promise<void> {
+  const { seq, bytes } = await backup(
+    path,
+    file,
+    (done, all) => terminal.progress(megabytes(done), megabytes(all), "MB"),
+  );
+  terminal.line(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1e6);
+}
+
+/**
+ * Looks for damage in a log.
+ *
+ * @param path The log's file.
+ * @param terminal Where it tells of it.
+ * @returns The exit code.
+ * @throws {Error} If there is no log, or it can't be opened.
+ */
+export function runCheck(path: string, terminal: Terminal): number {
+  const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
+  const { messages, sizes, faults } = check(path, progress);
+  terminal.clear();
+  for (const fault of faults) console.error(fault);
+  const { file, wal, data, channels, accounts, seq } = sizes;
+  const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
+  terminal.line(`Read ${messages} messages, found ${found}`);
+  terminal.line(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
+  terminal.line(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
+  return faults.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,131 @@
+/** One accepted socket, from its handshake to its end. */
+import type { Origin } from "../bus.ts";
+import { log } from "../logger.ts";
+import { CLOSE } from "../protocol/codes.ts";
+import type { Connection } from "./connection.ts";
+import type { Session } from "./session.ts";
+
+// A client that goes before its handshake is answered leaves a socket that says nothing, ever.
+const OPEN_TIME = 5000;
+
+/** Hears of the lives of sockets; one for all of them. */
+export interface Host<Welcome> {
+  /** The handshake is over, whichever way: called once for each socket. */
+  shaken(): void;
+  /**
+   * @param socket Open.
+   * @param origin Whose it is.
+   * @param welcome What was given with it.
+   * @returns What reads and writes on it from now on.
+   */
+  opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened;
+  /**
+   * The socket is about to be gone, since its client is silent.
+   *
+   * @param origin Whose it was.
+   */
+  silent(origin: Required<Origin>): void;
+  /**
+   * The socket is gone: called once for each socket.
+   *
+   * @param origin Whose it was.
+   * @param connection What was opened on it.
+   */
+  gone(origin: Required<Origin>, connection: Connection | undefined): void;
+}
+
+/** What reads and writes on an open socket. */
+export interface Opened {
+  readonly connection: Connection;
+  readonly session: Session;
+}
+
+/** Hears a socket's events. It is the listener itself: handlers and what they close over cost each idle connection a kilobyte. */
+export class Accepted<Welcome> {
+  readonly #socket: WebSocket;
+  readonly #origin: Required<Origin>;
+  readonly #host: Host<Welcome>;
+  #welcome: Welcome | undefined;
+  #opened: Opened | undefined;
+  #late: ReturnType<typeof setTimeout> | undefined;
+  #gone = false;
+
+  /**
+   * @param socket Whose handshake is being answered.
+   * @param origin Whose it is.
+   * @param welcome What the host is told when it opens.
+   * @param host Hears of it.
+   */
+  constructor(
+    socket: WebSocket,
+    origin: Required<Origin>,
+    welcome: Welcome,
+    host: Host<Welcome>,
+  ) {
+    this.#socket = socket;
+    this.#origin = origin;
+    this.#welcome = welcome;
+    this.#host = host;
+    this.#late = setTimeout(() => this.#giveUp(), OPEN_TIME);
+    for (const type of ["open", "message", "close", "error"]) socket.addEventListener(type, this);
+  }
+
+  /** @param event One of the socket's. */
+  handleEvent(event: Event): void {
+    if (event instanceof MessageEvent) return this.#receive(event.data);
+    if (event instanceof CloseEvent) return this.#close(event);
+    if (event.type === "open") return this.#open();
+    this.#opened?.connection.end(true);
+  }
+
+  #open(): void {
+    const welcome = this.#welcome;
+    if (this.#gone || welcome === undefined) return;
+    this.#shake();
+    this.#opened = this.#host.opened(this.#socket, this.#origin, welcome);
+  }
+
+  #receive(data: unknown): void {
+    if (this.#opened === undefined) return;
+    const { connection, session } = this.#opened;
+    if (!connection.open || connection.leaving) return;
+    if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
+    try {
+      session.receive(data);
+    } catch (error) {
+      // What is thrown here would end the process, and with it everybody else's connection.
+      log.error("connection.failed", { connection: connection.id, error: String(error) });
+      connection.close(CLOSE.later, "The server couldn't go on");
+    }
+  }
+
+  #close({ code, wasClean }: CloseEvent): void {
+    const { connection, address } = this.#origin;
+    // As Deno closes it by itself where a ping wasn't answered.
+    if (code === CLOSE.leaving && !wasClean && !this.#gone) this.#host.silent(this.#origin);
+    // Without a close frame Deno says 0.
+    this.#end(code === 0);
+    log.debug("connection.closed", { connection, code, address });
+  }
+
+  #giveUp(): void {
+    this.#socket.close();
+    this.#end(true);
+  }
+
+  #shake(): void {
+    clearTimeout(this.#late);
+    this.#late = undefined;
+    this.#welcome = undefined;
+    this.#host.shaken();
+  }
+
+  // A socket may tell its end twice.
+  #end(lost: boolean): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    if (this.#late !== undefined) this.#shake();
+    this.#opened?.connection.end(lost);
+    this.#host.gone(this.#origin, this.#opened?.connection);
+  }
+}

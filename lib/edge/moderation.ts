@@ -1,0 +1,96 @@
+/** Moderation (only for the admin): who may read and not publish. */
+import type { Who } from "../access.ts";
+import { bodyLimit } from "../limits.ts";
+import { log } from "../logger.ts";
+import { isAccount } from "../protocol/channel.ts";
+import { refuse } from "../protocol/codes.ts";
+import type { Mute, Proposal } from "../protocol/message.ts";
+import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
+import { propose, type Result } from "./ask.ts";
+import type { Caller } from "./door.ts";
+import { json, problem, readBody, readJson } from "./http.ts";
+import type { Point } from "./point.ts";
+import { needsAdmin, valueOf } from "./rules.ts";
+import type { EdgeParts } from "./session.ts";
+
+/**
+ * Lists what an admin moderates with.
+ *
+ * @param edge The edge's parts.
+ * @returns Its points.
+ */
+export function moderationPoints(edge: EdgeParts): Point[] {
+  return [
+    {
+      path: "/api/accounts/:account/mute",
+      methods: ["PUT", "DELETE"],
+      handle: (request, who, caller, { account = "" }) =>
+        needsAdmin(who) ??
+          (request.method === "PUT" ? mute : unmute)(edge, request, caller, account),
+    },
+    {
+      path: "/api/mutes",
+      methods: ["GET", "HEAD"],
+      handle: (request, who) => list(edge, request, who),
+    },
+  ];
+}
+
+async function mute(
+  edge: EdgeParts,
+  request: Request,
+  caller: Caller,
+  account: string,
+): Promise<Response> {
+  if (!isAccount(account)) return problem(NO_ACCOUNT);
+  const { until } = await wishIn(request, bodyLimit(edge.limits));
+  if (until !== undefined && until <= edge.clock()) return problem(IS_OVER);
+  const proposal = { kind: "mute" as const, account, until: until ?? null };
+  const result = await decide(edge, proposal, caller);
+  if ("refusal" in result) return problem(result.refusal);
+  const { time } = result.outcome;
+  const told: Mute = { account, time, ...(until === undefined ? {} : { until }) };
+  log.info("account.muted", { ...told, address: caller.address });
+  return json(told);
+}
+
+async function unmute(
+  edge: EdgeParts,
+  _: Request,
+  caller: Caller,
+  account: string,
+): Promise<Response> {
+  if (!isAccount(account)) return problem(NO_ACCOUNT);
+  const result = await decide(edge, { kind: "unmute", account }, caller);
+  if ("refusal" in result) return problem(result.refusal);
+  log.info("account.unmuted", { account, address: caller.address });
+  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+}
+
+function list(edge: EdgeParts, request: Request, who: Who): Response {
+  const refused = needsAdmin(who);
+  if (refused !== undefined) return refused;
+  const query = new URL(request.url).searchParams;
+  const { after = "", limit = MOST_LISTED } = valueOf(readQueryAs(QUERIES.mutes, query));
+  const mutes = edge.hub.reader.mutes(edge.clock(), after, limit + 1);
+  return json({ mutes: mutes.slice(0, limit), more: mutes.length > limit });
+}
+
+function decide(edge: EdgeParts, proposal: Proposal, { address }: Caller): Promise<Result> {
+  return new Promise((resolve) => propose(edge.bus, proposal, { address }, resolve));
+}
+
+// Nothing at all is sent by whoever has no end in mind.
+async function wishIn(request: Request, limit: number): Promise<{ until?: number | undefined }> {
+  if (!request.headers.has("content-type")) {
+    const { length } = await readBody(request, limit);
+    if (length === 0) return {};
+  }
+  return valueOf(readBodyAs(BODIES.mute, await readJson(request, limit)));
+}
+
+const NO_ACCOUNT = refuse(
+  "bad_request",
+  'An account has 1 to 63 letters, digits, "_" or "-"',
+);
+const IS_OVER = refuse("bad_request", '"until" is wrong: expected a time that is to come');

@@ -1,0 +1,273 @@
+/** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
+import type { Who } from "../access.ts";
+import { parseChannel } from "../protocol/channel.ts";
+import { refuse } from "../protocol/codes.ts";
+import { said, type Sayings } from "../protocol/said.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Reader } from "../log/reader.ts";
+import type { Connection } from "./connection.ts";
+import type { Caller } from "./door.ts";
+import { type Filter, filtered, filterIn } from "./filter.ts";
+import { problem, takesPacked } from "./http.ts";
+import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
+import type { Point } from "./point.ts";
+import { mayNotRead, needsAccount } from "./rules.ts";
+import type { EdgeParts } from "./session.ts";
+import type { Sockets } from "./sockets.ts";
+
+// How often ntfy says that it is there, in milliseconds.
+const KEEPALIVE = 45_000;
+
+const PAGE = 200;
+
+// Where a number is no seq of ours any more but a time in seconds: September 2001.
+const FIRST_TIME = 1_000_000_000;
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** How pushes are read at one address. */
+export interface Reading {
+  readonly edge: EdgeParts;
+  readonly sockets: Sockets;
+  readonly format: Format;
+  /** Whether it is a WebSocket. */
+  readonly frames: boolean;
+}
+
+/**
+ * Makes the point where pushes are read in a format.
+ *
+ * @param reading How.
+ * @param ending The last part of its address.
+ * @returns The point.
+ */
+export function readingPoint(reading: Reading, ending: string): Point {
+  return {
+    path: `/push/:name/${ending}`,
+    methods: reading.frames ? ["GET"] : ["GET", "HEAD"],
+    handle: (request, who, caller, { name = "" }) =>
+      follow(reading, request, who, caller, [...new Set(name.split(","))]),
+  };
+}
+
+/** What a subscriber wants. */
+interface Wish {
+  readonly topics: readonly string[];
+  /** Of each channel the place after which it is read. */
+  readonly places: ReadonlyMap<string, number>;
+  readonly filter: Filter | "none";
+}
+
+async function follow(
+  reading: Reading,
+  request: Request,
+  who: Who,
+  caller: Caller,
+  topics: readonly string[],
+): Promise<Response> {
+  const { edge, format, frames } = reading;
+  const channels = topics.map((topic) => `push:${topic}`);
+  const stranger = channels.map((channel) => needsAccount(edge, who, "read", channel))
+    .find(Boolean);
+  if (stranger !== undefined) return stranger;
+  const most = edge.limits.channels;
+  if (channels.length > most) {
+    return problem(refuse("bad_request", `A stream has at most ${most} channels`));
+  }
+  if (channels.some((channel) => parseChannel(channel) === undefined)) return problem(NO_NAME);
+  const sayings = { headers: request.headers, query: new URL(request.url).searchParams };
+  const poll = /^(?:1|true|yes)$/i.test(said(sayings, ["x-poll", "poll", "po"]) ?? "");
+  const filter = filterIn(sayings);
+  if (filter === undefined) return problem(NO_PRIORITY);
+  if (frames && filter !== "none") return problem(NO_FILTER);
+  const places = placesOf(edge, channels, sinceIn(sayings) ?? (poll ? "all" : "none"));
+  if (places === undefined) return problem(NO_SINCE);
+  for (const channel of channels) {
+    const foreign = mayNotRead(edge, who, channel);
+    if (foreign !== undefined) return foreign;
+  }
+  const wish = { topics, places, filter };
+  if (frames) return await upgrade(reading, request, who, caller, wish);
+  if (request.method === "HEAD") {
+    return new Response(null, { headers: { "content-type": format.type } });
+  }
+  return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);
+}
+
+function polled(request: Request, { edge, format }: Reading, wish: Wish): Response {
+  const headers = { "content-type": format.type, vary: "Accept-Encoding" };
+  const lines = pages(edge, format, wish);
+  if (!takesPacked(request)) return new Response(lines, { headers });
+  return new Response(lines.pipeThrough(new CompressionStream("gzip")), {
+    headers: { ...headers, "content-encoding": "gzip" },
+  });
+}
+
+function sinceIn(sayings: Sayings): string | undefined {
+  return said(sayings, ["x-since", "since", "si"]);
+}
+
+async function stream(
+  { edge, sockets, format }: Reading,
+  who: Who,
+  caller: Caller,
+  wish: Wish,
+): Promise<Response> {
+  const { topics, filter } = wish;
+  const { codec, write } = filter === "none" ? format : FORMATS.json;
+  const word = () => write(toldEvent("keepalive", topics, edge.clock()));
+  const response = await sockets.stream(caller, {
+    codec,
+    who,
+    idle: { word, pause: KEEPALIVE },
+    headers: { "content-type": format.type },
+    begin: (connection) =>
+      begin(edge, connection, wish, write(toldEvent("open", topics, edge.clock()))),
+  });
+  const { body, headers, ok } = response;
+  if (filter === "none" || body === null || !ok) return response;
+  return new Response(body.pipeThrough(filtered(filter, format)), { headers });
+}
+
+async function upgrade(
+  { edge, sockets, format }: Reading,
+  request: Request,
+  who: Who,
+  caller: Caller,
+  wish: Wish,
+): Promise<Response> {
+  return await sockets.upgrade(request, caller, {
+    codec: format.codec,
+    who,
+    headers: new Headers(),
+    begin: (connection) => {
+      begin(edge, connection, wish, format.write(toldEvent("open", wish.topics, edge.clock())));
+      return { receive: () => {} };
+    },
+  });
+}
+
+function begin({ hub }: EdgeParts, connection: Connection, { places }: Wish, open: string): void {
+  connection.rewind(Math.min(hub.seq, ...places.values()));
+  connection.answer(open);
+  for (const [channel, place] of places) connection.subscribe(channel, place);
+}
+
+// All that is there, a page each time that the client has taken the last: nothing is kept for it.
+function pages(
+  { hub }: EdgeParts,
+  { write }: Format,
+  { places, filter }: Wish,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const upTo = hub.seq;
+  const encoder = new TextEncoder();
+  let left: ReadonlyMap<string, number> = places;
+  return new ReadableStream({
+    pull(controller) {
+      let lines = "";
+      // A page of which nothing passes is no reason to wait: one that is never taken would be.
+      while (lines === "" && left.size > 0) {
+        const next = pageOf(hub.reader, left, upTo);
+        left = next.left;
+        lines = next.messages.map(toldOf).filter((told) => filter === "none" || filter(told))
+          .map((told) => `${write(told)}\n`).join("");
+      }
+      if (lines !== "") controller.enqueue(encoder.encode(lines));
+      if (left.size === 0) controller.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+// The next messages of some channels in the order of seq, and where each of those with more goes on.
+function pageOf(
+  reader: Reader,
+  places: ReadonlyMap<string, number>,
+  upTo: number,
+): { readonly messages: Message[]; readonly left: ReadonlyMap<string, number> } {
+  const found = [...places].map(([channel, after]) => ({
+    channel,
+    after,
+    page: reader.after(channel, after, upTo, PAGE),
+  }));
+  // Beyond the end of a page that has more nothing is in order yet.
+  const end = Math.min(
+    upTo,
+    ...found.map(({ page, after }) => page.more ? page.messages.at(-1)?.seq ?? after : Infinity),
+  );
+  const messages = found.flatMap(({ page }) => page.messages).filter(({ seq }) => seq <= end)
+    .sort((a, b) => a.seq - b.seq);
+  const open = found.filter(({ page }) => page.more || (page.messages.at(-1)?.seq ?? 0) > end);
+  const left = new Map(
+    open.map(({ channel, after }) => [channel, Math.max(after, end)] as const),
+  );
+  return { messages, left };
+}
+
+// What `since` may be: durations, a time in seconds, a seq, `all`, `latest` or `none`.
+function placesOf(
+  { hub, clock }: EdgeParts,
+  channels: readonly string[],
+  since: string,
+): ReadonlyMap<string, number> | undefined {
+  hub.catchUp();
+  const { reader, seq } = hub;
+  if (since === "latest") {
+    const before = (channel: string) =>
+      (reader.newest(channel, seq, 1).messages[0]?.seq ?? seq + 1) - 1;
+    return new Map(channels.map((channel) => [channel, before(channel)]));
+  }
+  const place = placeOf(reader, seq, clock(), since);
+  return place === undefined ? undefined : new Map(channels.map((channel) => [channel, place]));
+}
+
+function placeOf(reader: Reader, seq: number, now: number, since: string): number | undefined {
+  if (since === "none") return seq;
+  if (since === "all") return 0;
+  const span = spanIn(since);
+  if (span !== undefined) return before(reader, seq, now - span);
+  if (!/^\d{1,15}$/.test(since)) return undefined;
+  const number = Number(since);
+  return number < FIRST_TIME ? Math.min(number, seq) : before(reader, seq, 1000 * number);
+}
+
+// As Go writes durations, 1h30m or 1.5h; days besides.
+function spanIn(since: string): number | undefined {
+  if (!/^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smhd])){1,6}$/.test(since)) return undefined;
+  return [...since.matchAll(/([\d.]+)(ms|[smhd])/g)].reduce(
+    (sum, [, count, unit = ""]) => sum + Number(count) * (UNITS[unit] ?? 0),
+    0,
+  );
+}
+
+// Times don't fall with seq: halved until the place is found before which everything is older.
+function before(reader: Reader, seq: number, time: number): number {
+  let [low, high] = [0, seq];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const [next] = reader.between(middle, seq, 1).messages;
+    if (next === undefined || next.time >= time) high = middle;
+    else low = Math.max(middle + 1, Math.min(next.seq, high));
+  }
+  return low;
+}
+
+/** What is said where a name is none. */
+export const NO_NAME = refuse(
+  "bad_request",
+  'The name of a push channel has 1 to 128 bytes: letters, digits, "_", "-", "."',
+);
+const NO_SINCE = refuse(
+  "bad_request",
+  '"since" is a duration like 10m or 1h30m, a time in seconds, a seq, all, latest or none',
+);
+const NO_PRIORITY = refuse(
+  "bad_request",
+  '"priority" is a list of 1 to 5, min, low, default, high, max or urgent',
+);
+const NO_FILTER = refuse("bad_request", "On a WebSocket nothing is filtered: use /json or /sse");

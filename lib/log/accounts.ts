@@ -1,0 +1,191 @@
+/** The accounts of a log: their names, when they were here, and which of them may be forgotten. */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { LogRecord } from "../protocol/message.ts";
+import { DAY } from "./schema.ts";
+
+/** Accounts that one step forgets or looks at. */
+export const ACCOUNTS_STEP = 200;
+
+// What is looked up again and again; bounded because clients choose it.
+const CACHE = 10_000;
+
+/** What is known of an account. */
+export interface Account {
+  readonly name: string | null;
+  /** Up to which seq its direct messages were sent to it. */
+  readonly seen: number;
+  /** Whether it published something, or is one of the two of a direct message. */
+  readonly kept: boolean;
+  /** The day on which it was here last, in days since 1970; not kept up for accounts that are never forgotten. */
+  readonly here: number;
+}
+
+/**
+ * Finds a time's day.
+ *
+ * @param time Milliseconds since 1970.
+ * @returns Days since 1970.
+ */
+export function dayOf(time: number): number {
+  return Math.floor(time / DAY);
+}
+
+/** The part of an open log that knows accounts. It commits nothing: what it changes belongs to the transaction of a record. */
+export class Accounts {
+  readonly #sql: Statements;
+  readonly #known = new Map<string, Account>();
+
+  /** @param db The log's connection. */
+  constructor(db: DatabaseSync) {
+    this.#sql = prepare(db);
+  }
+
+  /**
+   * Tells what is known of an account.
+   *
+   * @param account The account.
+   * @returns It; undefined if it never existed or was forgotten.
+   */
+  find(account: string): Account | undefined {
+    const cached = this.#known.get(account);
+    if (cached !== undefined) return cached;
+    const row = this.#sql.find.get(account);
+    if (row === undefined) return undefined;
+    return this.#remember(account, {
+      name: row.name === null ? null : String(row.name),
+      seen: Number(row.seen),
+      kept: row.kept === 1,
+      here: Number(row.here),
+    });
+  }
+
+  /**
+   * Finds those who may be forgotten.
+   *
+   * @param before The day: who was here on it or later isn't among them.
+   * @returns Those who weren't here for longest, at most {@linkcode ACCOUNTS_STEP}.
+   */
+  gone(before: number): string[] {
+    return this.#sql.gone.all(before, ACCOUNTS_STEP).map(({ account }) => String(account));
+  }
+
+  /**
+   * An account is here; it is made where it is new.
+   *
+   * @param account The account.
+   * @param record The record that says so.
+   */
+  meet(account: string, { seq, time }: Place): void {
+    this.#find(account, { seq, time }, seq);
+    this.#sql.here.run(dayOf(time), account, dayOf(time));
+    this.#known.delete(account);
+  }
+
+  /**
+   * An account published something.
+   *
+   * @param account The account; it is made where it is new.
+   * @param record The message's.
+   * @returns Its display name.
+   */
+  publisher(account: string, record: Place): string | null {
+    const known = this.#find(account, record, record.seq);
+    this.#keep(account, known);
+    return known.name;
+  }
+
+  /**
+   * An account is one of the two of a direct message. It was there when that was proposed; where it was forgotten since, it is
+   * made once more, with the message before it.
+   *
+   * @param account The account.
+   * @param record The message's.
+   */
+  party(account: string, record: Place): void {
+    this.#keep(account, this.#find(account, record, record.seq - 1));
+  }
+
+  /**
+   * Gives an account another name.
+   *
+   * @param account The account; it must be there.
+   * @param name Its display name.
+   */
+  rename(account: string, name: string | null): void {
+    this.#sql.rename.run(name, account);
+    this.#known.delete(account);
+  }
+
+  /**
+   * Direct messages were sent to an account. Only what joins on to what was seen before counts: there may be something in
+   * between.
+   *
+   * @param record From where to where.
+   */
+  see({ account, from, upTo }: Extract<LogRecord, { kind: "seen" }>): void {
+    this.#sql.seen.run(upTo, account, from);
+    this.#known.delete(account);
+  }
+
+  /**
+   * Forgets accounts, but for those of whom something has come since that was proposed.
+   *
+   * @param record Which.
+   */
+  forget({ accounts, before }: Extract<LogRecord, { kind: "forget" }>): void {
+    for (const account of accounts) {
+      this.#sql.forget.run(account, before);
+      this.#known.delete(account);
+    }
+  }
+
+  /** What was changed wasn't committed. */
+  rollBack(): void {
+    this.#known.clear();
+  }
+
+  #find(account: string, { seq, time }: Place, seen: number): Account {
+    const known = this.find(account);
+    if (known !== undefined) return known;
+    const here = dayOf(time);
+    this.#sql.add.run(account, seq, time, seen, here);
+    return this.#remember(account, { name: null, seen, kept: false, here });
+  }
+
+  #keep(account: string, known: Account): void {
+    if (known.kept) return;
+    this.#sql.keep.run(account);
+    this.#remember(account, { ...known, kept: true });
+  }
+
+  #remember(account: string, known: Account): Account {
+    if (this.#known.size >= CACHE) this.#known.clear();
+    this.#known.set(account, known);
+    return known;
+  }
+}
+
+type Place = Pick<LogRecord, "seq" | "time">;
+
+type Statements = ReturnType<typeof prepare>;
+
+function prepare(db: DatabaseSync) {
+  const sql = (text: string): StatementSync => db.prepare(text);
+  return {
+    find: sql("SELECT name, seen, kept, here FROM accounts WHERE account = ?"),
+    add: sql(
+      "INSERT INTO accounts (account, since, time, seen, here) VALUES (?, ?, ?, ?, ?)",
+    ),
+    here: sql("UPDATE accounts SET here = ? WHERE account = ? AND here < ?"),
+    keep: sql("UPDATE accounts SET kept = 1 WHERE account = ?"),
+    rename: sql("UPDATE accounts SET name = ? WHERE account = ?"),
+    seen: sql("UPDATE accounts SET seen = max(seen, ?) WHERE account = ? AND seen >= ?"),
+    gone: sql(
+      `SELECT account FROM accounts WHERE kept = 0 AND name IS NULL AND here < ?
+        ORDER BY here, account LIMIT ?`,
+    ),
+    forget: sql(
+      "DELETE FROM accounts WHERE account = ? AND kept = 0 AND name IS NULL AND here < ?",
+    ),
+  };
+}

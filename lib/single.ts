@@ -1,0 +1,192 @@
+/** The edge of a server that has no isolates for it: it can be ended, and begun again on the same port. */
+import type { AccessSettings } from "./access.ts";
+import { BEAT, type Readers } from "./bus.ts";
+import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
+import { type Load, loadOf } from "./core/guard.ts";
+import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
+import type { EdgeServer } from "./edge/server.ts";
+import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
+import { log } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
+
+// Where it can't begin again, such as while its port isn't free yet, it tries again after this many milliseconds.
+const TRY_AGAIN = 100;
+
+/** What it works with. */
+export interface SingleParts {
+  /** Tells how it takes part, from now on. */
+  readonly place: () => EdgePlace;
+  /** Takes what it counts. */
+  readonly metrics: Metrics;
+  /** Ends the process: nothing less helps. */
+  readonly giveUp: (code: number) => void;
+}
+
+/** An edge in the core's own isolate. */
+export class SingleEdge {
+  readonly #parts: SingleParts;
+  #settings: EdgeSettings;
+  #edge: Edge;
+  #number = 1;
+  #load = loadOf(0, {});
+  #counted = 0;
+  #replacements = 0;
+  #refusing = false;
+  #replacing: Promise<void> | undefined;
+  // One after the other: what is replaced must have begun.
+  #last = Promise.resolve();
+
+  private constructor(settings: EdgeSettings, edge: Edge, parts: SingleParts) {
+    this.#settings = settings;
+    this.#edge = edge;
+    this.#parts = parts;
+    parts.metrics.source(() => this.#edge.counts());
+  }
+
+  /**
+   * Starts it.
+   *
+   * @param settings What it is told.
+   * @param parts What it works with.
+   * @returns The edge, once it serves.
+   * @throws {Error} If the log, the pages or the port can't be used.
+   */
+  static async start(settings: EdgeSettings, parts: SingleParts): Promise<SingleEdge> {
+    const edge = await startEdge(settings, parts.place());
+    const { address } = edge.server;
+    const port = "port" in address ? address.port : settings.port;
+    return new SingleEdge({ ...settings, port }, edge, parts);
+  }
+
+  /** Where it listens. */
+  get address(): Deno.NetAddr | Deno.UnixAddr {
+    return this.#edge.server.address;
+  }
+
+  /** How often it was put in the place of itself, to get rid of what it held. */
+  get replacements(): number {
+    return this.#replacements;
+  }
+
+  /** What is known of it: no older than what isolates tell of themselves, since all sockets are asked. */
+  get loads(): readonly Load[] {
+    const now = performance.now();
+    if (now - this.#counted >= BEAT || this.#load.edge !== this.#number) {
+      this.#counted = now;
+      this.#load = loadOf(this.#number, this.#edge.counts().gauges);
+    }
+    return [this.#load];
+  }
+
+  /** The channels that are read there. */
+  get readers(): Readers {
+    return this.#edge.server.readers;
+  }
+
+  /** Ends all connections at once, with all that they hold, and begins again. */
+  replace(): Promise<void> {
+    return this.#replacing ??= this.#again(
+      (server) => server.cut(LEAVE_ONE),
+      async () => {
+        this.#edge = await this.#begin(this.#settings);
+        this.#replacements += 1;
+      },
+    ).finally(() => this.#replacing = undefined);
+  }
+
+  /**
+   * Goes by other settings from now on; clients are sent away and come back.
+   *
+   * @param settings What it is told.
+   * @throws {Error} If it can't serve with them: it goes on with those that it had.
+   */
+  renew(settings: EdgeSettings): Promise<void> {
+    const next = { ...settings, port: this.#settings.port };
+    return this.#again(
+      (server) => server.leave(LEAVE_ONE),
+      async () => {
+        try {
+          this.#edge = await startEdge(next, this.#parts.place());
+          this.#settings = next;
+        } catch (error) {
+          this.#edge = await this.#begin(this.#settings);
+          throw error;
+        }
+      },
+    );
+  }
+
+  /**
+   * Goes by other secrets from now on.
+   *
+   * @param access What access goes by.
+   */
+  renewAccess(access: AccessSettings): void {
+    this.#settings = { ...this.#settings, access };
+    this.#edge.server.renew(access);
+  }
+
+  /** Has it look who is muted. */
+  moderate(): void {
+    this.#edge.server.moderate();
+  }
+
+  /** Refuses new work from now on. */
+  refuseNew(): void {
+    this.#refusing = true;
+    this.#edge.server.refuseNew();
+  }
+
+  /** Says goodbye to all, and ends. */
+  async leave(): Promise<void> {
+    this.refuseNew();
+    await this.#last;
+    await this.#edge.server.leave(LEAVE_ALL);
+  }
+
+  /** Gives back what it holds, once it has left. */
+  close(): void {
+    this.#edge.close();
+  }
+
+  #again(
+    end: (server: EdgeServer) => Promise<void>,
+    begin: () => Promise<void>,
+  ): Promise<void> {
+    const done = this.#last.then(async () => {
+      if (this.#refusing) return;
+      const old = this.#edge;
+      await end(old.server);
+      // It hears of commits until another does.
+      try {
+        await begin();
+      } finally {
+        this.#number += 1;
+        this.#parts.metrics.take(0, old.counts());
+        this.#parts.metrics.drop(0);
+        old.close();
+        // What changed while there was nobody to tell.
+        this.#edge.server.renew(this.#settings.access);
+        this.#edge.server.moderate();
+        if (this.#refusing) this.#edge.server.refuseNew();
+      }
+    });
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #begin(settings: EdgeSettings): Promise<Edge> {
+    for (const end = performance.now() + NO_EDGE;;) {
+      try {
+        return await startEdge(settings, this.#parts.place());
+      } catch (error) {
+        log.error("edge.none", { error: String(error) });
+        if (performance.now() > end) {
+          this.#parts.giveUp(EXIT_HUNG);
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN));
+      }
+    }
+  }
+}

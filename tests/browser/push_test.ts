@@ -1,0 +1,227 @@
+/** The push pages in real Chromium: what is typed stays, goes to whom it is meant for or to nobody, and refusals say what to do. */
+import { assertEquals, assertMatch } from "@std/assert";
+import type { Browser, Page } from "playwright-core";
+import { findBarriers } from "../helpers/axe.ts";
+import { launchBrowser } from "../helpers/browser.ts";
+import { NativeClient, startServer, type TestServer } from "../helpers/server.ts";
+
+const TOKEN = "a token that is long enough";
+
+async function open(
+  browser: Browser,
+  server: TestServer,
+  path: string,
+  options: { locale?: string; width?: number; dark?: boolean } = {},
+): Promise<Page> {
+  const context = await browser.newContext({
+    locale: options.locale ?? "en-US",
+    viewport: { width: options.width ?? 1280, height: 800 },
+    colorScheme: options.dark ? "dark" : "light",
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  await page.goto(server.url + path);
+  await page.locator("h1").waitFor();
+  return page;
+}
+
+const message = (page: Page) => page.locator("#msg");
+const topic = (page: Page) => page.locator("#topic");
+const push = (page: Page) => page.locator("form.one > button").click();
+
+/** What was pushed so far, wherever. */
+async function pushed(server: TestServer, name: string): Promise<string[]> {
+  const response = await fetch(`${server.url}/api/channels/push:${name}/messages`);
+  const { messages } = await response.json();
+  return messages.map(({ data }: { data: { text: string } }) => data.text);
+}
+
+Deno.test("what is typed on the send page stays while the topic changes and the page is reloaded, and goes to the topic that stands there", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/to_sendmsg/");
+  await message(page).fill("a word");
+  await page.getByLabel("Title").fill("A title");
+  await page.getByLabel("Priority").selectOption("4");
+  await page.getByRole("textbox", { name: "Tags" }).fill("a, b");
+  await page.getByLabel("Link").fill("https://x.example/");
+  await topic(page).fill("builds");
+  await topic(page).press("Enter");
+  assertEquals(await page.evaluate(() => document.activeElement?.id), "msg");
+  await page.waitForURL("**/to_sendmsg/?topic=builds");
+  assertEquals(await message(page).inputValue(), "a word");
+  await page.reload();
+  assertEquals(await message(page).inputValue(), "a word");
+  assertEquals(await topic(page).inputValue(), "builds");
+  // It goes where the field says, though nobody left it.
+  await topic(page).fill("deploys");
+  await message(page).focus();
+  await push(page);
+  await page.locator(".toast", { hasText: "deploys" }).waitFor();
+  assertEquals([await pushed(server, "deploys"), await pushed(server, "builds")], [["a word"], []]);
+  const left = [
+    message(page),
+    page.getByLabel("Title"),
+    page.getByRole("textbox", { name: "Tags" }),
+  ];
+  assertEquals(await Promise.all(left.map((field) => field.inputValue())), ["", "A title", "a, b"]);
+  const other = await page.context().newPage();
+  await other.goto(`${server.url}/to_sendmsg/`);
+  assertEquals(await other.getByLabel("Title").inputValue(), "", "another tab has its own");
+});
+
+Deno.test("a topic that is none is refused at its field: nothing is sent, and nothing is received", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  await using listener = await NativeClient.open(server);
+  await listener.do("subscribe", { channel: "push:all" });
+  const page = await open(browser, server, "/to_sendmsg/?topic=a%2Fb");
+  await message(page).fill("for a/b alone");
+  await push(page);
+  assertEquals(await topic(page).getAttribute("aria-invalid"), "true");
+  await page.locator("#topic-wrong", { hasText: "A topic has" }).waitFor();
+  assertEquals(await page.evaluate(() => document.activeElement?.id), "topic");
+  assertEquals(await message(page).inputValue(), "for a/b alone");
+  assertEquals(await findBarriers(page), []);
+  await topic(page).fill("all");
+  await push(page);
+  await listener.hear("message");
+  assertEquals(await pushed(server, "all"), ["for a/b alone"], "once it was put right");
+  const receiver = await open(browser, server, "/to_recmsg/?topic=a%2Fb");
+  await receiver.locator("#topic-wrong").waitFor();
+  assertMatch(await receiver.locator(".empty").innerText(), /a\/b.*can't be a topic/);
+  assertEquals(await receiver.locator(".push").count(), 0);
+  assertEquals(await findBarriers(receiver), []);
+  await topic(receiver).fill("all");
+  await receiver.getByRole("button", { name: "Switch" }).click();
+  await receiver.locator(".push .text", { hasText: "for a/b alone" }).waitFor();
+});
+
+Deno.test("what a closed server refuses, and what is typed beside it, is there when the token was given", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, TOKEN);
+  await using server = await startServer({ adminTokenFile });
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/to_sendmsg/?topic=ops");
+  await message(page).fill("refused at first");
+  await push(page);
+  await page.locator(".failed", { hasText: "admin token" }).waitFor();
+  await message(page).fill("typed meanwhile");
+  await page.getByLabel("Title").fill("A title");
+  await page.getByRole("textbox", { name: "Admin token" }).fill(TOKEN);
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.locator(".toast", { hasText: "ops" }).waitFor();
+  assertEquals(await pushed(server, "ops"), ["refused at first"]);
+  assertEquals(await message(page).inputValue(), "typed meanwhile");
+  assertEquals(await page.getByLabel("Title").inputValue(), "A title");
+  await Deno.remove(adminTokenFile);
+});
+
+for (
+  const [locale, long, edit, busy] of [
+    ["en-US", "shorten it", "Edit", "by itself in a moment"],
+    ["zh-CN", "请缩短", "修改", "自动重发"],
+  ] as const
+) {
+  Deno.test(`refusals say what to do in ${locale}: too long goes back to be shortened, too much is sent by itself`, async () => {
+    await using server = await startServer({ limits: { rate: 1, burst: 1 } });
+    await using browser = await launchBrowser();
+    const page = await open(browser, server, "/to_sendmsg/", { locale });
+    await message(page).fill("x".repeat(70_000));
+    await push(page);
+    await page.locator(".failed", { hasText: long }).waitFor();
+    assertEquals(await findBarriers(page), []);
+    await page.getByRole("button", { name: edit }).click();
+    await page.locator(".failed").waitFor({ state: "detached" });
+    assertEquals((await message(page).inputValue()).length, 70_000);
+    await message(page).fill("short");
+    // Another page of the same browser uses up what both may send.
+    const hasty = await page.context().newPage();
+    await hasty.goto(`${server.url}/to_sendmsg/`);
+    await hasty.locator("h1").waitFor();
+    for (const text of ["one", "two", "three", "four"]) {
+      await message(hasty).fill(text);
+      await push(hasty);
+    }
+    await push(page);
+    await page.locator(".pending", { hasText: busy }).waitFor();
+    assertEquals(await findBarriers(page), []);
+    await page.locator(".pending").waitFor({ state: "detached", timeout: 30_000 });
+    assertEquals((await pushed(server, "all")).includes("short"), true);
+  });
+}
+
+Deno.test("where nothing outlives the page, what a closed server refuses stands in the form again after the token", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, TOKEN);
+  await using server = await startServer({ adminTokenFile });
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/");
+  await page.context().addInitScript(() =>
+    Object.defineProperty(globalThis, "indexedDB", { value: undefined })
+  );
+  await page.goto(`${server.url}/to_sendmsg/`);
+  await message(page).fill("only in memory");
+  await push(page);
+  await page.getByRole("textbox", { name: "Admin token" }).fill(TOKEN);
+  await page.getByRole("button", { name: "Use it" }).click();
+  await page.locator("#token").waitFor({ state: "detached" });
+  await page.waitForFunction(() => document.querySelector("textarea")?.value === "only in memory");
+  await push(page);
+  await page.locator(".toast").waitFor();
+  assertEquals(await pushed(server, "all"), ["only in memory"]);
+  await Deno.remove(adminTokenFile);
+});
+
+Deno.test("axe finds nothing on the push pages with content, in both languages, light and dark, wide and narrow", async () => {
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, TOKEN);
+  await using server = await startServer({ adminTokenFile });
+  await using browser = await launchBrowser();
+  const pushes = [
+    { text: "plain" },
+    { text: "all of it", title: "A title", priority: 5, tags: ["fire", "nightly", "x".repeat(60)] },
+    { text: `${"long ".repeat(800)}`, priority: 4, click: "https://x.example/a/very/long/path" },
+    { text: "w".repeat(300), title: "w".repeat(200), priority: 1 },
+  ];
+  for (let n = 0; n < 55; n++) {
+    const response = await fetch(`${server.url}/api/channels/push:all/messages`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify({ data: pushes[n % pushes.length] }),
+    });
+    assertEquals(response.status, 201);
+    await response.body?.cancel();
+  }
+  const narrow = (page: Page) =>
+    page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  for (const locale of ["en-US", "zh-CN"]) {
+    for (const dark of [false, true]) {
+      for (const width of [320, 1280]) {
+        const options = { locale, dark, width };
+        const name = JSON.stringify(options);
+        const receiver = await open(browser, server, "/to_recmsg/", options);
+        await receiver.locator(".push").nth(49).waitFor();
+        assertEquals(await findBarriers(receiver), [], `received ${name}`);
+        assertEquals(await narrow(receiver) <= 0, true, `received scrolls sideways ${name}`);
+        await receiver.locator(".rest button").click();
+        await receiver.locator(".push").nth(54).waitFor();
+        await receiver.context().close();
+        const sender = await open(browser, server, "/to_sendmsg/?topic=ops", options);
+        await message(sender).fill("refused");
+        await sender.locator(".field input").nth(1).fill("A title");
+        await push(sender);
+        await sender.locator(".failed").waitFor();
+        await message(sender).fill("another");
+        await sender.locator("#link").fill("nothing");
+        await topic(sender).fill("a/b");
+        await sender.locator("#token").waitFor();
+        await sender.locator(".preview .card").waitFor();
+        assertEquals(await findBarriers(sender), [], `sent ${name}`);
+        assertEquals(await narrow(sender) <= 0, true, `sent scrolls sideways ${name}`);
+        await sender.context().close();
+      }
+    }
+  }
+  await Deno.remove(adminTokenFile);
+});

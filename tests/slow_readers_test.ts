@@ -1,0 +1,93 @@
+/** Readers that stop reading (hostile.md L1), in small; `deno task bench:slow-readers` has the figures of a thousand. */
+import { assertEquals, assertLess } from "@std/assert";
+import { type Answer, Crowd, CrowdReader } from "./bench/crowd.ts";
+import { Watch } from "./bench/figures.ts";
+import { BenchPublisher } from "./bench/publisher.ts";
+import { cookieFrom, pause, spawnServer, within } from "./helpers/child_server.ts";
+
+const CHANNEL = "push:crowd";
+/** Only those who stop read it: it fills their sockets and what the system holds for them. */
+const FILL = "push:fill";
+const FILL_MESSAGES = 150;
+const FILL_TEXT = "x".repeat(40_000);
+const MANY = 200;
+const SLOW = 100;
+const RATE = 100;
+const SECONDS = 3;
+
+async function enter(
+  port: number,
+  cookie: string,
+  crowd: Crowd,
+  count: number,
+  channels: readonly string[],
+): Promise<{ reader: CrowdReader; answers: readonly Answer[] }[]> {
+  const bodies = channels.map((channel) => ({ channel }));
+  return await Promise.all(
+    Array.from({ length: count }, () => CrowdReader.enter(port, cookie, crowd, bodies)),
+  );
+}
+
+async function all(
+  readers: readonly CrowdReader[],
+  published: number,
+  what: string,
+): Promise<void> {
+  const done = async () => {
+    while (readers.some(({ last }) => last < published - 1)) await pause(10);
+  };
+  await within(done(), 15_000, what);
+}
+
+Deno.test("L1: a hundred of three hundred readers stop reading: memory stays bounded, the others lose nothing and don't wait, and the hundred have all when they read again", async () => {
+  const data = await Deno.makeTempDir({ prefix: "fanfare-test-" });
+  try {
+    await using server = await spawnServer({ data, flags: ["--workers", "0"] });
+    const port = await server.listening;
+    using watch = new Watch(server.pid);
+    const cookie = await cookieFrom(`http://127.0.0.1:${port}/`);
+    const crowd = new Crowd(CHANNEL);
+    // What they have read in the end is counted apart, and in full.
+    const late = new Crowd(CHANNEL);
+    const many = (await enter(port, cookie, crowd, MANY, [CHANNEL])).map(({ reader }) => reader);
+    const slow = (await enter(port, cookie, late, SLOW, [CHANNEL, FILL])).map(({ reader }) =>
+      reader
+    );
+    const running = many.map((reader) => reader.run());
+    using publisher = await BenchPublisher.open(port, cookie);
+    await publisher.publish(CHANNEL, RATE, 1);
+    const before = watch.resident;
+
+    // 6 MB for each of the hundred, of which nobody takes more than what fits into buffers.
+    await publisher.fill(FILL, FILL_MESSAGES, FILL_TEXT);
+    crowd.measuring = true;
+    await publisher.publish(CHANNEL, RATE, SECONDS);
+    await all(many, publisher.published, "what the others are due");
+    crowd.measuring = false;
+    const most = Math.max(...watch.memory, watch.resident);
+    assertLess(most - before, 150);
+    assertLess(crowd.latencies.at(0.99), 500);
+
+    const reading = slow.map((reader) => reader.run());
+    await all(slow, publisher.published, "what those who stopped are due");
+    for (const reader of [...many, ...slow]) {
+      assertEquals([reader.ended, reader.last], [false, publisher.published - 1]);
+      reader.socket[Symbol.dispose]();
+    }
+    await within(Promise.all([...running, ...reading]), 5000, "the readers' end");
+    const none = { lost: 0, repeated: 0, reordered: 0, damaged: 0 };
+    assertEquals([crowd.faults, late.faults], [none, none]);
+    assertEquals(crowd.delivered, MANY * publisher.published);
+    assertEquals(late.delivered, SLOW * publisher.published);
+    console.log({
+      before,
+      most,
+      p50: crowd.latencies.at(0.5),
+      p99: crowd.latencies.at(0.99),
+      n: publisher.published,
+    });
+    assertEquals(server.troubles, []);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
