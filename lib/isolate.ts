@@ -31,6 +31,8 @@ export interface Farewell {
   readonly spread: number;
   /** After how many milliseconds they may come back at the earliest; those that were told first wait longer. */
   readonly retry: number;
+  /** Whether nothing is waited for: what sockets hold has to be free. */
+  readonly cut?: boolean;
 }
 
 /** How a whole server leaves: no storm when it goes, and none when it comes back. */
@@ -38,6 +40,9 @@ export const LEAVE_ALL: Farewell = { spread: 5000, retry: 1000 };
 
 /** How one edge of several leaves: the others have room, and its clients shall hardly notice. */
 export const LEAVE_ONE: Farewell = { spread: 0, retry: 100 };
+
+/** How an edge leaves for the sake of what it holds. */
+export const CUT_ONE: Farewell = { ...LEAVE_ONE, cut: true };
 
 /** What an edge's isolate is started with. */
 export interface WorkerStart {

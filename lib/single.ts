@@ -5,7 +5,7 @@ import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
 import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
 import type { EdgeServer } from "./edge/server.ts";
-import { type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
+import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_ONE } from "./isolate.ts";
 import { log } from "./logger.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -86,7 +86,7 @@ export class SingleEdge {
   /** Ends all connections at once, with all that they hold, and begins again. */
   replace(): Promise<void> {
     return this.#replacing ??= this.#again(
-      (server) => server.cut(LEAVE_ONE),
+      (server) => server.leave(CUT_ONE),
       async () => {
         this.#edge = await this.#begin(this.#settings);
         this.#replacements += 1;

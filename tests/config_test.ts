@@ -1,6 +1,7 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "@std/assert";
 import { ConfigError, defaultWorkers, readConfig } from "../lib/config.ts";
+import { defaultLimit } from "../lib/core/guard.ts";
 
 const none = () => undefined;
 
@@ -10,6 +11,18 @@ Deno.test("flags win over the environment, the environment over the defaults", (
   const config = readConfig(["--port", "2"], env);
   if (typeof config === "string") throw new Error("No configuration");
   assertEquals([config.port, config.host, config.open, config.data], [2, "::1", true, "./data"]);
+});
+
+Deno.test("the memory's limit has a size, is off by 0, and is left to the machine where nothing is said", () => {
+  const limit = (...args: string[]) => {
+    const config = readConfig(args, none);
+    return typeof config === "string" ? config : config.maxMemory;
+  };
+  const given = [limit("--max-memory", "2G"), limit("--max-memory", "0"), limit()];
+  assertEquals(given, [2 * 1024 ** 3, 0, undefined]);
+  const { total } = Deno.systemMemoryInfo();
+  assertGreater(defaultLimit(), 0);
+  assertLess(defaultLimit(), 0.75 * total + 1);
 });
 
 Deno.test("a core each serves but that of the log; on up to two all is in one isolate", () => {
@@ -27,6 +40,8 @@ Deno.test("a wrong flag or value is named", () => {
     [["--rate", "-1"], "--rate"],
     [["--max-per-address", "many"], "--max-per-address"],
     [["--max-name", "41"], "--max-name"],
+    [["--max-memory", "2X"], "--max-memory"],
+    [["--max-memory", "0.5G"], "--max-memory"],
     [["--log-level", "loud"], "--log-level"],
     [["--origin", "example.com"], "--origin"],
     [["extra"], "extra"],

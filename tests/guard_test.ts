@@ -73,6 +73,10 @@ class Follower {
   readonly seqs: number[] = [];
   readonly #unrecovered: unknown[] = [];
   cuts = 0;
+  /** Whether its first subscription stands. */
+  get stands(): boolean {
+    return this.#place !== undefined;
+  }
   #place: { epoch: string; seq: number } | undefined;
 
   get unrecovered(): readonly unknown[] {
@@ -160,6 +164,7 @@ for (const workers of [2, 0]) {
       const [writing, reading] = [new AbortController(), new AbortController()];
       const follower = new Follower();
       const followed = follower.run(url, await cookie(), reading.signal);
+      while (!follower.stands) await pause(10);
       const published = publish(url, await cookie(), writing.signal);
       const knocked = knock(port, writing.signal);
       while (follower.seqs.length < 20) await pause(10);
@@ -172,8 +177,13 @@ for (const workers of [2, 0]) {
       await within(calm(), 10_000, "the memory to come back");
       await pause(500);
       writing.abort();
-      const [seqs, answers] = await Promise.all([published, knocked]);
-      while (follower.seqs.length < seqs.length) await pause(10);
+      const seqs = await within(published, 10_000, "the publisher's end");
+      // One whose isolate went while it was asking must not be left hanging.
+      const answers = await within(knocked, 5000, "the last answer at the door");
+      const whole = async () => {
+        while (follower.seqs.length < seqs.length) await pause(10);
+      };
+      await within(whole(), 5000, "the reader to have all");
       await pause(100);
       reading.abort();
       await followed;

@@ -4,6 +4,7 @@ import type { AccessSettings } from "../access.ts";
 import { BEAT, type Readers } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import {
+  CUT_ONE,
   type EdgeSettings,
   type Farewell,
   type FromWorker,
@@ -34,7 +35,7 @@ const STEADY = 60_000;
 
 // An edge that has said goodbye to all is ended after this many milliseconds, whatever still holds it.
 const LEAVE_ONE_LIMIT = 2000;
-const CUT_LIMIT = 100;
+const CUT_LIMIT = 1000;
 const LEAVE_ALL_LIMIT = 9000;
 
 // How long edges have to tell who reads there, in milliseconds.
@@ -191,7 +192,7 @@ export class Supervisor {
       this.#replacements += 1;
       log.info("edge.replaced", { edge, by: this.#open(old.slot).edge });
     }
-    await this.#leave(old, LEAVE_ONE, CUT_LIMIT);
+    await this.#leave(old, CUT_ONE, CUT_LIMIT);
   }
 
   /**

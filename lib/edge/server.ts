@@ -56,6 +56,9 @@ const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
 
+// Requests of one edge of several have so long from then on.
+const REQUEST_GRACE = 300;
+
 // What is said last has so long to get out of sockets that take something.
 const CUT_GRACE = 100;
 
@@ -73,7 +76,9 @@ export class EdgeServer {
   readonly #sockets: Sockets;
   readonly #door: Door;
   readonly #gate: Gate;
-  readonly #cut = new AbortController();
+  readonly #abort = new AbortController();
+  // Sends away who waits for an answer.
+  readonly #asking = new Set<() => void>();
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
@@ -96,7 +101,7 @@ export class EdgeServer {
     const routed = route(this.#routes(), () => this.#notFound());
     const { unix, host: hostname, port, reusePort, tls } = options;
     const both = {
-      signal: this.#cut.signal,
+      signal: this.#abort.signal,
       onListen: () => {},
       onError: (error: unknown) => {
         log.error("request.failed", { error: String(error) });
@@ -104,7 +109,7 @@ export class EdgeServer {
       },
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
-      this.#guard(request, routed, remoteAddr);
+      this.#answer(this.#guard(request, routed, remoteAddr));
     const open = (again = port): Server =>
       unix === undefined
         ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)
@@ -112,7 +117,7 @@ export class EdgeServer {
     this.#server = new Listener(open, {
       folder: options.folder,
       counters: edge.counters,
-      signal: this.#cut.signal,
+      signal: this.#abort.signal,
     });
   }
 
@@ -162,6 +167,7 @@ export class EdgeServer {
    * @param farewell How.
    */
   async leave(farewell: Farewell): Promise<void> {
+    if (farewell.cut) return await this.#cutAll(farewell.retry);
     const { connections } = this.#sockets;
     const spread = Math.min(farewell.spread, connections.length);
     const retry = farewell.retry + spread;
@@ -172,11 +178,17 @@ export class EdgeServer {
     // Answers that still wait for room in a socket have until here.
     const deadline = performance.now() + spread + LEAVE_GRACE;
     while (connections.some(({ open }) => open) && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, LEAVE_LOOK));
+      await pause(LEAVE_LOOK);
     }
     // Whoever came meanwhile, or is still owed something, is told in the turn in which the server ends: nobody comes in between.
     this.#endAll(retry);
-    await intime(this.#server.shutdown());
+    const end = this.#server.shutdown();
+    // One edge of several has less time: its isolate goes, and would leave them hanging.
+    if (farewell.spread === 0) {
+      await orLate(end, REQUEST_GRACE);
+      this.#sendAway();
+    }
+    await orLate(end, SHUTDOWN_DEADLINE);
     // Not every runtime closes sockets then; and nobody may read the log from here on.
     this.#endAll(retry);
   }
@@ -187,19 +199,30 @@ export class EdgeServer {
     }
   }
 
-  /**
-   * Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
-   *
-   * @param farewell What is said to them.
-   */
-  async cut({ retry }: Farewell): Promise<void> {
+  // Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
+  async #cutAll(retry: number): Promise<void> {
     this.#leaving = true;
     for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
-    await new Promise((resolve) => setTimeout(resolve, CUT_GRACE));
+    this.#sendAway();
+    await pause(CUT_GRACE);
+    this.#sendAway();
     // Deno says of sockets that are cut that nothing is unsent: they are lost.
     for (const connection of this.#sockets.connections) connection.end(true);
-    this.#cut.abort();
-    await intime(this.#server.finished);
+    this.#abort.abort();
+    await orLate(this.#server.finished, SHUTDOWN_DEADLINE);
+  }
+
+  #sendAway(): void {
+    for (const away of this.#asking) away();
+  }
+
+  // Deno (2.9.6) never closes a connection whose request isn't answered when its server or its isolate ends: each is answered.
+  #answer(answered: Promise<Response>): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const away = () => resolve(problem(LEAVING));
+    this.#asking.add(away);
+    answered.then(resolve, reject).finally(() => this.#asking.delete(away));
+    return promise;
   }
 
   async #guard(
@@ -473,11 +496,15 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
   }
 }
 
-async function intime(end: Promise<void>): Promise<void> {
+async function orLate(end: Promise<void>, ms: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SHUTDOWN_DEADLINE));
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   await Promise.race([end, late]);
   clearTimeout(timer);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {

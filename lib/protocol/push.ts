@@ -78,10 +78,15 @@ export function readPush(body: string, sayings: Sayings): PushRead {
 
 /** A push as one JSON object, besides its topic. */
 export interface PushJson {
+  /** The text. */
   readonly message?: string | undefined;
+  /** What stands above it. */
   readonly title?: string | undefined;
+  /** 1 to 5; 0 is as none. */
   readonly priority?: number | undefined;
+  /** Words to sort and find by. */
   readonly tags?: readonly string[] | undefined;
+  /** Where it leads. */
   readonly click?: string | undefined;
 }
 

@@ -2,7 +2,9 @@
 
 /** Where a request may say something. */
 export interface Sayings {
+  /** Of the request. */
   readonly headers: Headers;
+  /** Of its address. */
   readonly query: URLSearchParams;
 }
 

@@ -30,6 +30,7 @@ const push = (name: string): Shown => ["tests/push_test.ts", name];
 const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
 const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
 const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
+const guard = (name: string): Shown => ["tests/guard_test.ts", name];
 const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
@@ -88,8 +89,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   F4: {
     about: "sends after our close, never answers it",
-    shown: [limits("F4:")],
-    open: "the replacement of an isolate with many of them",
+    shown: [limits("F4:"), guard("F4:"), guard("stuck sockets have to stay")],
   },
   M1: {
     about: "what is no command",
@@ -208,8 +208,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
       ["tests/cursor_test.ts", "one whose socket is full is sent nothing"],
       bounds("who reads slowly but steadily isn't closed"),
       bounds("signals to one who doesn't read are dropped"),
+      ["tests/slow_readers_test.ts", "L1: a hundred of three hundred"],
     ],
-    open: "the figures are those of `deno task bench:slow-readers`",
   },
   L2: {
     about: "ten thousand cut at once; so many are `deno task bench:cut`",
