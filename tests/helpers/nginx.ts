@@ -1,16 +1,8 @@
 /** nginx in front of a server, as the README says. */
 import { pause, within } from "./child_server.ts";
+import { tool } from "./tools.ts";
 
 const README = new URL("../../README.md", import.meta.url);
-
-/** Debian's nginx, undefined where there is none. */
-export const NGINX = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
 
 /** How it is started. */
 export interface NginxOptions {
@@ -52,7 +44,7 @@ export async function startNginx(options: NginxOptions): Promise<AsyncDisposable
     } ${main}
     events { ${events} } http { access_log off; ${paths} ${block} ${other} }`,
   );
-  const nginx = new Deno.Command(NGINX ?? "nginx", {
+  const nginx = new Deno.Command(tool("nginx"), {
     args: ["-p", folder, "-c", `${folder}/nginx.conf`],
     stdout: "null",
     stderr: "null",

@@ -1,5 +1,5 @@
 /** Debian's nginx between all clients and the server, and how many connections that lets through. */
-import { NGINX, startNginx } from "../helpers/nginx.ts";
+import { startNginx } from "../helpers/nginx.ts";
 
 /** Where everything listens, below the ports that outgoing connections take: those would hold a port while it has nobody. */
 export interface Ports {
@@ -63,9 +63,6 @@ export function freePorts(): Ports {
  * @returns nginx, once it serves.
  */
 export async function startFront(folder: string, ports: Ports): Promise<AsyncDisposable> {
-  if (NGINX === undefined) {
-    throw new Error("Cannot put nginx in front: there is none; install Debian's nginx-light");
-  }
   await Deno.mkdir(folder);
   const limit = descriptorLimit();
   const listen = `listen 127.0.0.1:${ports.front}`;
