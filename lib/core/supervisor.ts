@@ -161,7 +161,7 @@ export class Supervisor {
    */
   async replace(edge: number): Promise<void> {
     const old = this.#isolates.get(edge);
-    if (old === undefined || old.leaving || this.#replaced.has(edge)) return;
+    if (old === undefined || old.leaving || this.#stopping || this.#replaced.has(edge)) return;
     const done = this.#replace(old);
     this.#replaced.set(edge, done);
     await done;
