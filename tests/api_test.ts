@@ -227,6 +227,28 @@ Deno.test("H11: another type is 415, what isn't the JSON that is asked for 400, 
   assertEquals(page.body, { messages: [], more: false });
 });
 
+Deno.test("a key in a header is the same in UTF-8 as in JSON; many messages have each its own", async () => {
+  await using server = await startServer();
+  const path = "/api/channels/push:a/messages";
+  const key = "Schlüssel-鍵";
+  const { body } = await http(server, path, { json: { data: 1, key } });
+  const named = { "content-type": "application/json", "idempotency-key": key };
+  const again = await ask(server.host, {
+    method: "POST",
+    path,
+    headers: named,
+    body: JSON.stringify({ data: 2, key }),
+  });
+  assertEquals([again.status, JSON.parse(again.body).seq], [200, Object(body).seq]);
+  const many = [{ channel: "push:a", data: 3 }];
+  const one = { headers: { "idempotency-key": "k" }, json: many };
+  const refused = await http(server, "/api/messages", one);
+  assertEquals(codeOf(refused), "400 bad_request");
+  assertMatch(String(Object(refused.body).detail), /Idempotency-Key/);
+  const { body: none } = await http(server, "/api/messages", { json: [null] });
+  assertEquals(Object(none).detail, '"0" must be an object');
+});
+
 Deno.test("refusals come in their order: method, who, form, may, rate", async () => {
   await using server = await closed({ limits: { rate: 1, burst: 1 } });
   const cookie = await cookieOf(server);
@@ -302,6 +324,34 @@ Deno.test("a page has a tag, is packed where that pays, and HEAD is GET without 
   await http(server, path, { json: { data: 2 } });
   const changed = await ask(server.host, { path, headers: { "if-none-match": tag } });
   assertEquals(changed.status, 200);
+});
+
+Deno.test("who says nothing of encodings, or names none, is given text as it is", async () => {
+  await using server = await startServer();
+  await http(server, "/api/messages", {
+    json: [{ channel: "push:a", data: "x".repeat(3000) }],
+  });
+  const paths = [
+    "/openapi.yaml",
+    "/fanfare.js",
+    "/docs/recipes.md",
+    "/to_chat/",
+    "/api/channels/push:a/messages",
+    "/push/a/json?poll=1",
+  ];
+  for (const path of paths) {
+    for (const encodings of [undefined, "", "gzip;q=0, br;q=0", "*;q=0"]) {
+      const headers = encodings === undefined ? {} : { "accept-encoding": encodings };
+      const answer = await ask(server.host, { path, headers });
+      assertEquals(
+        [answer.status, answer.headers.get("content-encoding")],
+        [200, null],
+        `${path} ${encodings}`,
+      );
+    }
+    const answer = await ask(server.host, { path, headers: { "accept-encoding": "gzip, br;q=0" } });
+    assertEquals(answer.headers.get("content-encoding"), "gzip", path);
+  }
 });
 
 Deno.test("long lists and what is polled are packed too, for who reads gzip", async () => {

@@ -100,6 +100,8 @@ async function publishMany(
   // Whoever may publish nowhere needn't send the rest.
   const stranger = needsAccount(edge, who, "publish", DEMO_PUSH);
   if (stranger !== undefined) return stranger;
+  // Whoever sends one counts on it: that nothing comes twice isn't to be believed in vain.
+  if (request.headers.has("idempotency-key")) return problem(ONE_KEY);
   const wanted = valueOf(
     readBodyAs(BODIES.publishAll, await readJson(request, bodyLimit(edge.limits))),
   );
@@ -231,4 +233,8 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
   return refusal === undefined ? json(tokens, 201) : problem(refusal);
 }
 
+const ONE_KEY = refuse(
+  "bad_request",
+  'Idempotency-Key is for one message: here each has its "key"',
+);
 const NO_CHANNEL = refuse("bad_request", "A channel is push:NAME, room:NAME or dm:A.B");

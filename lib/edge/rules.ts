@@ -6,6 +6,7 @@ import { type Refusal, refuse } from "../protocol/codes.ts";
 import { faultInKey } from "../protocol/command.ts";
 import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
+import { fromBytes } from "../protocol/said.ts";
 import { publishAll, type Published } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "./http.ts";
@@ -131,7 +132,8 @@ export function withRate(
 export function keyInHeader(headers: Headers): string | undefined {
   const header = headers.get("idempotency-key");
   if (header === null) return undefined;
-  const key = /^"([^"\\]*)"$/.exec(header)?.[1] ?? header;
+  const text = fromBytes(header);
+  const key = /^"([^"\\]*)"$/.exec(text)?.[1] ?? text;
   const fault = faultInKey(key);
   if (fault === undefined) return key;
   throw new HttpRefused(400, "bad_request", `Idempotency-Key is wrong: expected ${fault}`);

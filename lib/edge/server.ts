@@ -62,7 +62,7 @@ const REQUEST_GRACE = 300;
 const CUT_GRACE = 100;
 
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
-const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
+const TOKENS_IN_QUERY = ["token", "access_token", "auth"];
 
 /** An edge that serves. */
 export class EdgeServer {
@@ -343,7 +343,7 @@ export class EdgeServer {
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
-    if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
+    if (hasToken(new URL(request.url).searchParams)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
     }
     const found = await this.#who(request.headers, caller);
@@ -518,6 +518,10 @@ export function lastLine(
 ): string | undefined {
   if (codec === native) return closingLine(sentence, retry);
   return codec.name === "sse" ? ending(retry) : undefined;
+}
+
+function hasToken(query: URLSearchParams): boolean {
+  return [...query.keys()].some((name) => TOKENS_IN_QUERY.includes(name.toLowerCase()));
 }
 
 function bearerIn(headers: Headers): string | undefined {
