@@ -21,7 +21,7 @@ import {
   valueOf,
   withRate,
 } from "./rules.ts";
-import { byteLength, type EdgeParts } from "./session.ts";
+import { byteLength, type EdgeParts, nameIn } from "./session.ts";
 
 /**
  * Lists what the API offers.
@@ -212,10 +212,11 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   return await tagged(request, JSON.stringify(told));
 }
 
-function me(edge: EdgeParts, { account, admin, grant }: Who): Response {
+function me(edge: EdgeParts, who: Who): Response {
+  const { account, admin } = who;
   if (account === null) return admin ? json({ account }) : unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
-  const name = edge.hub.reader.account(account)?.name ?? grant?.name;
+  const name = edge.hub.reader.account(account)?.name ?? nameIn(edge, who);
   return json({ account, ...(name === undefined ? {} : { name }) });
 }
 

@@ -10,7 +10,7 @@ import { fromBytes } from "../protocol/said.ts";
 import { publishAll, type Published } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "./http.ts";
-import { type EdgeParts, meeting } from "./session.ts";
+import { type EdgeParts, meeting, nameIn } from "./session.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =
@@ -48,9 +48,11 @@ export async function publishAs(
 }
 
 // The name in a token is the account's from its first message on.
-function introduce(edge: EdgeParts, { account, grant }: Who, address: string): void {
-  if (account === null || grant?.name === undefined) return;
-  const proposal = meeting(edge, account, grant.name);
+function introduce(edge: EdgeParts, who: Who, address: string): void {
+  const { account } = who;
+  const name = nameIn(edge, who);
+  if (account === null || name === undefined) return;
+  const proposal = meeting(edge, account, name);
   if (proposal.kind === "rename") edge.bus.send({ op: "propose", proposal, origin: { address } });
 }
 
