@@ -249,6 +249,31 @@ Deno.test("a key in a header is the same in UTF-8 as in JSON; many messages have
   assertEquals(Object(none).detail, '"0" must be an object');
 });
 
+testIsolates(
+  "the list of channels is whole page by page, in any script, and has no direct ones",
+  async () => {
+    await using server = await closed();
+    const names = ["push:ﬀ", "push:𠮷", "push:a", "room:z"];
+    const json = names.slice(0, 3).map((channel) => ({ channel, data: 1 }));
+    await http(server, "/api/messages", { headers: ADMIN, json });
+    await using client = await NativeClient.open(server);
+    const { account } = await client.do("hello", {});
+    await client.do("subscribe", { channel: "room:z" });
+    await client.do("subscribe", { channel: `dm:${account}.${account}` });
+    await client.do("subscribe", { channel: "dm:*" });
+    const listed: string[] = [];
+    for (let more = true; more;) {
+      const after = encodeURIComponent(listed.at(-1) ?? "");
+      const { body } = await http(server, `/api/channels?limit=1&after=${after}`, {
+        headers: ADMIN,
+      });
+      listed.push(...Object(body).channels.map(({ channel }: { channel: string }) => channel));
+      more = Object(body).more;
+    }
+    assertEquals(listed, ["push:a", "push:ﬀ", "push:𠮷", "room:z"]);
+  },
+);
+
 Deno.test("refusals come in their order: method, who, form, may, rate", async () => {
   await using server = await closed({ limits: { rate: 1, burst: 1 } });
   const cookie = await cookieOf(server);

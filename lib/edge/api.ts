@@ -1,4 +1,5 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
+import { Buffer } from "node:buffer";
 import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
@@ -197,12 +198,13 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   const kept = reader.channels(after, limit + 1);
   const rates = reader.rates(edge.clock());
   const seqs = new Map(kept.map(({ channel, seq }) => [channel, seq]));
-  // Those that someone listens to and nobody ever published in are channels too.
+  // Those that someone listens to and nobody ever published in are channels too; who writes to whom is nobody's business.
   for (const [channel] of readers) {
-    if (channel > after && !seqs.has(channel)) seqs.set(channel, reader.newestSeq(channel));
+    if (parseChannel(channel)?.kind === "dm" || inBytes(channel, after) <= 0) continue;
+    if (!seqs.has(channel)) seqs.set(channel, reader.newestSeq(channel));
   }
   const counts = new Map(readers);
-  const list = [...seqs].sort(([a], [b]) => a < b ? -1 : 1).map(([channel, seq]) => ({
+  const list = [...seqs].sort(([a], [b]) => inBytes(a, b)).map(([channel, seq]) => ({
     channel,
     subscribers: counts.get(channel) ?? 0,
     seq,
@@ -210,6 +212,11 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   }));
   const told = { channels: list.slice(0, limit), more: list.length > limit };
   return await tagged(request, JSON.stringify(told));
+}
+
+// The log's order, which pages go by: that of UTF-16 is another where a letter has two halves.
+function inBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
 function me(edge: EdgeParts, who: Who): Response {
