@@ -1,5 +1,6 @@
 /** The JSON API (protocol.md section 4), over edges in this isolate and in several. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { type Answer, type Ask, http } from "./helpers/http.ts";
 import { ask } from "./helpers/raw_http.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
@@ -273,6 +274,22 @@ testIsolates(
     assertEquals(listed, ["push:a", "push:ﬀ", "push:𠮷", "room:z"]);
   },
 );
+
+Deno.test("an answer that can't be given is a problem like others: named, hardened, and read by allowed origins", async () => {
+  const origin = "https://app.example";
+  await using server = await startServer({ origins: [origin] });
+  const path = "/api/channels/push:a/messages";
+  await http(server, path, { json: { data: "a text" } });
+  const db = new DatabaseSync(`${server.data}/fanfare.db`, { timeout: 5000 });
+  db.exec(`UPDATE messages SET data = '"another"'`);
+  db.close();
+  const answer = await http(server, path, { headers: { origin } });
+  assertEquals(codeOf(answer), "500 internal");
+  assertEquals(JSON.stringify(answer.body).includes("checksum"), false);
+  assertMatch(answer.headers.get("x-request-id") ?? "", /^[0-9a-f]{12}$/);
+  assertEquals(answer.headers.get("x-content-type-options"), "nosniff");
+  assertEquals(answer.headers.get("access-control-allow-origin"), origin);
+});
 
 Deno.test("refusals come in their order: method, who, form, may, rate", async () => {
   await using server = await closed({ limits: { rate: 1, burst: 1 } });

@@ -11,7 +11,7 @@ import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { apiPoints } from "./api.ts";
-import { showToken } from "./ask.ts";
+import { showToken, UNANSWERED } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
@@ -102,10 +102,7 @@ export class EdgeServer {
     const both = {
       signal: this.#abort.signal,
       onListen: () => {},
-      onError: (error: unknown) => {
-        log.error("request.failed", { error: String(error) });
-        return problem(refuse("internal", "The server couldn't answer"));
-      },
+      onError: failed,
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
       this.#answer(this.#guard(request, routed, remoteAddr));
@@ -230,8 +227,9 @@ export class EdgeServer {
       if (waits && !await this.#gate.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);
     } catch (error) {
-      if (!(error instanceof HttpRefused)) throw error;
-      response = problem(error.refusal, error.status);
+      response = error instanceof HttpRefused
+        ? problem(error.refusal, error.status)
+        : failed(error);
     }
     const { status } = response;
     if (status >= 400) {
@@ -518,6 +516,12 @@ export function lastLine(
 ): string | undefined {
   if (codec === native) return closingLine(sentence, retry);
   return codec.name === "sse" ? ending(retry) : undefined;
+}
+
+// What went wrong is for the operator; whoever asked is told that it did, and nothing of what.
+function failed(error: unknown): Response {
+  log.error("request.failed", { error: String(error) });
+  return problem(UNANSWERED);
 }
 
 function hasToken(query: URLSearchParams): boolean {
