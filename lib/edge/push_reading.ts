@@ -13,7 +13,7 @@ import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./session.ts";
-import type { Sockets } from "./sockets.ts";
+import { type Sockets, STREAMING } from "./sockets.ts";
 
 // How often ntfy says that it is there, in milliseconds.
 const KEEPALIVE = 45_000;
@@ -98,7 +98,8 @@ async function follow(
   const wish = { topics, places, filter };
   if (frames) return await upgrade(reading, request, who, caller, wish);
   if (request.method === "HEAD") {
-    return new Response(null, { headers: { "content-type": format.type, ...UNKEPT } });
+    const kept = poll ? UNKEPT : STREAMING;
+    return new Response(null, { headers: { "content-type": format.type, ...kept } });
   }
   return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);
 }
