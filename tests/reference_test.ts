@@ -9,6 +9,7 @@ import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";
 import { EventStream, http } from "./helpers/http.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
+import { tool } from "./helpers/tools.ts";
 
 const ROOT = new URL("../static/", import.meta.url);
 const [openapiText, asyncapiText] = await Promise.all([
@@ -189,61 +190,50 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   assertEquals([...driven].sort(), Object.keys(OPERATIONS).sort());
 });
 
-Deno.test({
-  name: "each line for a shell in openapi.yaml works as it stands, and is answered as it says",
-  ignore: !await hasCurl(),
-  async fn() {
-    const adminTokenFile = await Deno.makeTempFile();
-    await Deno.writeTextFile(adminTokenFile, "0123456789abcdef0123");
-    await using server = await startServer({ adminTokenFile });
-    const folder = await Deno.makeTempDir();
-    await Deno.writeTextFile(`${folder}/report.txt`, "All is well");
-    const env = { URL: server.url, TOKEN: "0123456789abcdef0123" };
-    const lines = outline(openapiText);
-    for (const [id, { method, path, responses }] of Object.entries(OPERATIONS)) {
-      const { curl } = lines.find(({ name }) => name === `${method.toUpperCase()} ${path}`) ?? {};
-      assert(curl !== undefined, `${id} has no line`);
-      const child = new Deno.Command("sh", {
-        args: ["-c", `exec ${curl} -sS -D ${folder}/head`],
-        env,
-        cwd: folder,
-        stdout: "piped",
-      }).spawn();
-      let text = "";
-      for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-        text += part;
-        // A stream doesn't end by itself.
-        if (curl.includes(" -N ") && text !== "") {
-          child.kill();
-          break;
-        }
+Deno.test("each line for a shell in openapi.yaml works as it stands, and is answered as it says", async () => {
+  tool("curl");
+  const adminTokenFile = await Deno.makeTempFile();
+  await Deno.writeTextFile(adminTokenFile, "0123456789abcdef0123");
+  await using server = await startServer({ adminTokenFile });
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/report.txt`, "All is well");
+  const env = { URL: server.url, TOKEN: "0123456789abcdef0123" };
+  const lines = outline(openapiText);
+  for (const [id, { method, path, responses }] of Object.entries(OPERATIONS)) {
+    const { curl = "" } = lines.find(({ name }) => name === `${method.toUpperCase()} ${path}`) ??
+      {};
+    const child = new Deno.Command("sh", {
+      args: ["-c", `exec ${curl} -sS -D ${folder}/head`],
+      env,
+      cwd: folder,
+      stdout: "piped",
+    }).spawn();
+    let text = "";
+    for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      // A stream doesn't end by itself.
+      if (curl.includes(" -N ") && text !== "") {
+        child.kill();
+        break;
       }
-      await child.status;
-      const head = await Deno.readTextFile(`${folder}/head`);
-      // A 100 may come before it.
-      const status = [...head.matchAll(/^HTTP\S+ (\d{3})/gm)].at(-1)?.[1] ?? "";
-      const [, type = ""] = /^content-type: ([^;\r]*)/mi.exec(head) ?? [];
-      const { content } = Object(responses[status]);
-      if (content === undefined) {
-        assertEquals([status, type, text], ["204", "", ""], id);
-        continue;
-      }
-      assert(type in content, `${id}: ${status} ${type} ${text}`);
-      const isJson = type === "application/json";
-      const where = ["paths", path, method, "responses", status, "content", type, "schema"];
-      assertFits(schema("openapi", ...where), isJson ? JSON.parse(text) : text, id);
     }
-    await Deno.remove(folder, { recursive: true });
-  },
-});
-
-async function hasCurl(): Promise<boolean> {
-  try {
-    return (await new Deno.Command("curl", { args: ["--version"] }).output()).success;
-  } catch {
-    return false;
+    await child.status;
+    const head = await Deno.readTextFile(`${folder}/head`);
+    // A 100 may come before it.
+    const status = [...head.matchAll(/^HTTP\S+ (\d{3})/gm)].at(-1)?.[1] ?? "";
+    const [, type = ""] = /^content-type: ([^;\r]*)/mi.exec(head) ?? [];
+    const content = Object(responses[status]).content ?? {};
+    if (status === "204") {
+      assertEquals([type, text], ["", ""], id);
+      continue;
+    }
+    assert(type in content, `${id}: ${status} ${type} ${text}`);
+    const isJson = type === "application/json";
+    const where = ["paths", path, method, "responses", status, "content", type, "schema"];
+    assertFits(schema("openapi", ...where), isJson ? JSON.parse(text) : text, id);
   }
-}
+  await Deno.remove(folder, { recursive: true });
+});
 
 testIsolates(
   "every command of asyncapi.yaml is answered as it says, and so is what is told by itself",

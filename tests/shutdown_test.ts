@@ -17,7 +17,10 @@ async function assertRefuses(port: number): Promise<void> {
   const handshake = ask(`127.0.0.1:${port}`, { path: "/ws", headers: HANDSHAKE });
   const statuses = await Promise.all([
     statusOf(`${url}/healthz`),
-    statusOf(`${url}/send/`, { method: "POST", body: "msg=late" }),
+    statusOf(`${url}/send/`, {
+      method: "POST",
+      body: new URLSearchParams({ msg: "late" }),
+    }),
     statusOf(`${url}/events?channel=push:all`),
     handshake.then(({ status }) => status),
   ]);

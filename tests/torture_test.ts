@@ -1,6 +1,9 @@
 /** Nothing acknowledged is lost, repeated or reordered: the short version of tests/torture (hostile.md L3, L10). */
-import { assert, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { pageOf } from "./torture/figures.ts";
+import { findProgram } from "./torture/program.ts";
 import { torture, type TortureOptions } from "./torture/torture.ts";
+import { whole } from "./torture/whole.ts";
 
 async function hold(
   options: Pick<TortureOptions, "kills" | "proxy"> & Partial<TortureOptions>,
@@ -40,4 +43,19 @@ Deno.test("so does one with three isolates that lose posts, end, hang and are re
 
 Deno.test("and one with two isolates behind a bad network", async () => {
   await hold({ kills: 1, proxy: true, flags: ["--workers", "2"] });
+});
+
+Deno.test("and behind nginx, with storms and a full disk, as the whole of `deno task torture` has them", async () => {
+  const seed = Math.floor(Math.random() * 0x1_0000_0000);
+  using program = await findProgram({ source: true });
+  const said: string[] = [];
+  const figures = await whole({
+    ...{ seed, program, minutes: 0, clients: 100, phases: ["storms", "full disk"], flags: [] },
+    say: (line) => void said.push(line),
+  });
+  assertEquals(figures.violations, [], [`seed ${seed}`, ...said].join("\n"));
+  assertEquals([figures.held, figures.end.code], [100, 0]);
+  assertGreater(figures.herd.delivered, 0);
+  assertGreater(figures.phases[0]?.witness.messages ?? 0, 0);
+  assertMatch(pageOf(figures), /lost 0, repeated 0, reordered 0/);
 });

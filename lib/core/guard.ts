@@ -110,7 +110,9 @@ export function defaultLimit(): number {
     return 0;
   }
   const machine = Deno.systemMemoryInfo().total;
-  return Math.floor(0.75 * Math.min(machine, process.constrainedMemory() || machine));
+  // Deno before 2.9 doesn't tell of control groups.
+  const group = "constrainedMemory" in process ? process.constrainedMemory() : 0;
+  return Math.floor(0.75 * Math.min(machine, group || machine));
 }
 
 /** A guard on duty. */

@@ -51,6 +51,7 @@ export interface ServeOptions extends DoorSettings {
   readonly folder: string;
 }
 
+const GOING = "The server is going away";
 const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
@@ -176,8 +177,8 @@ export class EdgeServer {
     while (connections.some(({ open }) => open) && performance.now() < deadline) {
       await pause(LEAVE_LOOK);
     }
-    // Whoever came meanwhile is told in the turn in which the server ends: nobody comes in between.
-    for (const connection of this.#sockets.connections) sayGoodbye(connection, retry);
+    // Whoever came meanwhile, or is still owed something, is told in the turn in which the server ends: nobody comes in between.
+    this.#endAll(retry);
     const end = this.#server.shutdown();
     // One edge of several has less time: its isolate goes, and would leave them hanging.
     if (farewell.spread === 0) {
@@ -185,6 +186,14 @@ export class EdgeServer {
       this.#sendAway();
     }
     await orLate(end, SHUTDOWN_DEADLINE);
+    // Not every runtime closes sockets then; and nobody may read the log from here on.
+    this.#endAll(retry);
+  }
+
+  #endAll(retry: number): void {
+    for (const connection of this.#sockets.connections) {
+      connection.close(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
+    }
   }
 
   // Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
@@ -497,8 +506,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {
-  const sentence = "The server is going away";
-  connection.leave(CLOSE.leaving, sentence, lastLine(connection, sentence, retry));
+  connection.leave(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
 }
 
 /**

@@ -128,16 +128,25 @@ export function Timeline({ state, act }) {
             } />`
         )}
       </div>
-      ${view !== undefined &&
-        html`<button type="button" class="to-end" onClick=${() => {
-          setView(undefined);
-          // The button goes: who pressed it stays where they read.
-          box.current?.focus({ preventScroll: true });
-        }}>
-        <${Icon} name="down" />${
-          talk.unread > 0 ? counted("newOne", "newMany", talk.unread) : t("toEnd")
-        }</button>`}
+      ${view !== undefined && html`<${ToEnd} unread=${talk.unread} go=${() => {
+        setView(undefined);
+        // The button goes: who pressed it stays where they read.
+        box.current?.focus({ preventScroll: true });
+      }} />`}
     </div>
+  `;
+}
+
+/**
+ * @param {{unread: number, go: () => void}} props How many are new, and what goes to them.
+ * @returns {unknown} The way to the newest.
+ */
+function ToEnd({ unread, go }) {
+  return html`
+    <button type="button" class="to-end"
+      onClick=${go}><${Icon} name="down" />${unread > 0
+        ? counted("newOne", "newMany", unread)
+        : t("toEnd")}</button>
   `;
 }
 

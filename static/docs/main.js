@@ -18,6 +18,7 @@ const GUIDES = /** @type {const} */ ([
   ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
   ["protocols.md", "Channels, protocols, the client library, tokens"],
   ["operations.md", "To run it: flags, systemd, proxies, the data folder, metrics, the log"],
+  ["events.md", "What the log tells"],
   ["security.md", "What is promised, and what is yours to see to"],
   ["README.zh-CN.md", "简体中文说明"],
 ]);

@@ -256,7 +256,7 @@ const SPOILT: Record<string, () => void> = {
     });
   },
   "never opens": () => {
-    IDBFactory.prototype.open = () => Object.create(IDBOpenDBRequest.prototype);
+    IDBFactory.prototype.open = () => Object.create(null);
   },
   "is full": () => {
     IDBObjectStore.prototype.put = () => {

@@ -3,12 +3,13 @@
 const ROOT = new URL("../../", import.meta.url);
 
 // The Deno that compiles: a machine that can't fetch the runtime part of its own names another.
-const DENO = Deno.env.get("COMPILE_DENO");
+const compiler = () => Deno.env.get("COMPILE_DENO");
 
-const ADVICE = DENO === undefined
-  ? `Cannot compile with this Deno: it fetches its runtime part from dl.deno.land. Where that can't be reached, say
+const adviceFor = (named: string | undefined) =>
+  named === undefined
+    ? `Cannot compile with this Deno: it fetches its runtime part from dl.deno.land. Where that can't be reached, say
 eval "$(.ci/compile-kit.sh)" first, which makes a pair of Deno and runtime part out of npm packages.`
-  : `Cannot compile with the Deno that COMPILE_DENO names, ${DENO}.`;
+    : `Cannot compile with the Deno that COMPILE_DENO names, ${named}.`;
 
 /** A compiled program; disposing of it removes it. */
 export interface Binary extends Disposable {
@@ -24,13 +25,13 @@ export interface Binary extends Disposable {
 export async function compile(): Promise<Binary> {
   const folder = await Deno.makeTempDir({ prefix: "fanfare-compile-" });
   const path = `${folder}/fanfare`;
-  const { success, stderr } = await new Deno.Command(DENO ?? Deno.execPath(), {
+  const { success, stderr } = await new Deno.Command(compiler() ?? Deno.execPath(), {
     args: ["task", "compile", "--output", path],
     cwd: ROOT,
   }).output();
   if (!success) {
     Deno.removeSync(folder, { recursive: true });
-    throw new Error(`${ADVICE}\n${new TextDecoder().decode(stderr)}`);
+    throw new Error(`${adviceFor(compiler())}\n${new TextDecoder().decode(stderr)}`);
   }
   return { path, [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
 }

@@ -14,6 +14,8 @@ export interface Publication {
   readonly crc: number;
   /** Set by the first acknowledgement. */
   told?: { readonly seq: number; readonly time: number };
+  /** It was under way when something of its publisher was refused: its order isn't promised, all the rest is. */
+  unordered?: boolean;
 }
 
 /** What is counted, in the order in which it is shown. */
@@ -25,6 +27,7 @@ export interface Counts {
   published: number;
   resends: number;
   duplicates: number;
+  refused: number;
   delivered: number;
   lost: number;
   repeated: number;
@@ -48,6 +51,7 @@ export class Ledger {
     published: 0,
     resends: 0,
     duplicates: 0,
+    refused: 0,
     delivered: 0,
     lost: 0,
     repeated: 0,
@@ -58,14 +62,13 @@ export class Ledger {
   readonly violations: string[] = [];
   /** By key. */
   readonly publications = new Map<string, Publication>();
-  #acknowledged = 0;
+  /** How many have their place. */
+  acknowledged = 0;
   #awaited: { count: number; resolve: () => void } | undefined;
   /** The greatest seq that was told. */
   seq = 0;
   /** The log's, once it was told. */
   epoch: string | undefined;
-  /** Publishers that were refused something: what they sent may have changed its order. */
-  readonly refused = new Set<string>();
 
   /**
    * Writes a violation down.
@@ -110,8 +113,8 @@ export class Ledger {
     if (told === undefined) {
       publication.told = { seq, time };
       this.seq = Math.max(this.seq, seq);
-      this.#acknowledged += 1;
-      if (this.#awaited?.count === this.#acknowledged) this.#awaited.resolve();
+      this.acknowledged += 1;
+      if (this.#awaited?.count === this.acknowledged) this.#awaited.resolve();
       return;
     }
     if (!duplicate) {
@@ -129,7 +132,7 @@ export class Ledger {
    */
   async after(more: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#awaited = { count: this.#acknowledged + more, resolve };
+    this.#awaited = { count: this.acknowledged + more, resolve };
     await promise;
   }
 

@@ -178,10 +178,11 @@ export class Publisher {
     });
   }
 
-  // What was sent behind it may have been taken: the order isn't promised any more, all the rest is.
+  // What was sent behind it may have been taken.
   #refused(wire: Wire, key: string, error: Line["error"]): void {
     const { ledger } = this.#shared;
-    ledger.refused.add(this.who.account);
+    ledger.counts.refused += 1;
+    for (const one of this.#unacknowledged.values()) one.unordered = true;
     if (error?.code !== "unavailable" && error?.code !== "rate_limited") {
       ledger.violate("wrong", `${key} was refused: ${error?.code} ${error?.message}`);
     }

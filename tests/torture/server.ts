@@ -1,5 +1,11 @@
 /** The server under torture: killed at bad moments, and started again on the same port and data. */
-import { type ChildServer, pause, spawnServer, within } from "../helpers/child_server.ts";
+import {
+  type ChildOptions,
+  type ChildServer,
+  pause,
+  spawnServer,
+  within,
+} from "../helpers/child_server.ts";
 import { join } from "node:path";
 import type { Fault } from "../helpers/faulty_worker.ts";
 import type { Random } from "../helpers/random.ts";
@@ -23,9 +29,24 @@ export interface VictimOptions {
   readonly flags: readonly string[];
   /** Whether its isolates go wrong when they are told, and lose posts. */
   readonly faulty: boolean;
+  /** The compiled program, in the place of the source. */
+  readonly binary?: string | undefined;
+  /** What it is started by. */
+  readonly by?: readonly string[];
+  /** Where it listens; a free port where it isn't said. */
+  readonly port?: number;
+  /** Lines of its log that are no violation though they are errors. */
+  readonly expected?: RegExp;
 }
 
-const programOf = (faulty: boolean) => faulty ? "tests/helpers/faulty_server.ts" : "main.ts";
+function asChild({ faulty, binary, by, ...rest }: VictimOptions): ChildOptions {
+  return {
+    ...rest,
+    program: faulty ? "tests/helpers/faulty_server.ts" : "main.ts",
+    ...binary === undefined ? {} : { binary },
+    ...by === undefined ? {} : { by },
+  };
+}
 
 // What a faulty one says of its isolates; the runtime says it too, in lines that aren't JSON.
 const OF_ISOLATES = /^(?!\{)|"edge\.(?:ended|hung)"/;
@@ -34,19 +55,19 @@ const OF_ISOLATES = /^(?!\{)|"edge\.(?:ended|hung)"/;
 export class Victim implements AsyncDisposable {
   /** Where it listens, always. */
   readonly port: number;
-  readonly #data: string;
-  readonly #flags: readonly string[];
-  readonly #faulty: boolean;
+  /** How often its log told each event, over all of its processes. */
+  readonly events = new Map<string, number>();
+  readonly #options: VictimOptions;
   readonly #ledger: Ledger;
+  readonly #hearing = new Map<string, () => void>();
   #child: ChildServer;
 
   private constructor(child: ChildServer, port: number, options: VictimOptions, ledger: Ledger) {
     this.#child = child;
     this.port = port;
-    this.#data = options.data;
-    this.#flags = options.flags;
-    this.#faulty = options.faulty;
+    this.#options = options;
     this.#ledger = ledger;
+    this.#follow();
   }
 
   /**
@@ -57,8 +78,7 @@ export class Victim implements AsyncDisposable {
    * @returns The server, listening.
    */
   static async start(options: VictimOptions, ledger: Ledger): Promise<Victim> {
-    const { data, flags, faulty } = options;
-    const child = await spawnServer({ data, flags, program: programOf(faulty) });
+    const child = await spawnServer(asChild(options));
     return new Victim(child, await child.listening, options, ledger);
   }
 
@@ -76,7 +96,7 @@ export class Victim implements AsyncDisposable {
     const seen = mishap === "replace" ? this.#heard("edges.replaced") : this.#replacement();
     if (mishap === "replace") this.#child.signal("SIGHUP");
     else {
-      const fault = join(this.#data, "fault");
+      const fault = join(this.#options.data, "fault");
       await Deno.writeTextFile(`${fault}-new`, mishap);
       await Deno.rename(`${fault}-new`, fault);
     }
@@ -87,10 +107,33 @@ export class Victim implements AsyncDisposable {
     return `${how}, on its way after ${Math.round(performance.now() - begun)} ms`;
   }
 
-  #heard(event: string): Promise<string> {
-    return new Promise((resolve) => {
-      this.#child.onLog = ({ message }) => message === event && resolve(event);
-    });
+  /** Its process at the moment. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /**
+   * Sends a signal, and waits until its log tells an event.
+   *
+   * @param name The signal.
+   * @param event The event.
+   */
+  async tell(name: Deno.Signal, event: string): Promise<void> {
+    const heard = this.#heard(event);
+    this.#child.signal(name);
+    await within(heard, ACK_LIMIT, `${event} after ${name}`);
+  }
+
+  #follow(): void {
+    this.#child.onLog = ({ message = "" }) => {
+      this.events.set(message, (this.events.get(message) ?? 0) + 1);
+      this.#hearing.get(message)?.();
+    };
+  }
+
+  async #heard(event: string): Promise<string> {
+    await new Promise<void>((resolve) => this.#hearing.set(event, resolve));
+    return event;
   }
 
   // What the log says of an isolate that ended, and of the next one that serves.
@@ -141,8 +184,8 @@ export class Victim implements AsyncDisposable {
   async restart(signal: Deno.Signal, down = 0): Promise<void> {
     await this.#end(signal);
     await pause(down);
-    const [data, flags, program] = [this.#data, this.#flags, programOf(this.#faulty)];
-    this.#child = await spawnServer({ data, flags, program, port: this.port });
+    this.#child = await spawnServer({ ...asChild(this.#options), port: this.port });
+    this.#follow();
   }
 
   /** Waits until it listens; another process may have taken the port for a connection of its own, for a while. */
@@ -174,7 +217,8 @@ export class Victim implements AsyncDisposable {
     const { code } = await within(this.#child.ended, END_LIMIT, `the server's end by ${signal}`);
     await this.#child[Symbol.asyncDispose]();
     for (const trouble of this.#child.troubles) {
-      if (this.#faulty && OF_ISOLATES.test(trouble)) continue;
+      if (this.#options.faulty && OF_ISOLATES.test(trouble)) continue;
+      if (this.#options.expected?.test(trouble)) continue;
       if (!/address in use|AddrInUse/i.test(trouble)) {
         this.#ledger.violate("wrong", `The server said: ${trouble}`);
       }

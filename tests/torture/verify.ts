@@ -130,7 +130,7 @@ function verifyOrder(ledger: Ledger, all: readonly WireMessage[]): void {
     }
     last = message;
     const publication = ledger.publications.get(key);
-    if (publication === undefined || ledger.refused.has(publication.publisher)) continue;
+    if (publication === undefined || publication.unordered) continue;
     const before = nths.get(publication.publisher) ?? -1;
     if (publication.nth < before) {
       ledger.violate(

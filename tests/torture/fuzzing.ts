@@ -1,0 +1,74 @@
+/** tests/fuzz's cases against a server that others torture meanwhile. */
+import { cookieFrom, pause } from "../helpers/child_server.ts";
+import { SignJWT } from "jose";
+import { fuzz } from "../fuzz/fuzz.ts";
+import type { Ledger } from "./ledger.ts";
+
+/** Where the cases go. */
+export interface FuzzingOptions {
+  readonly seed: number;
+  /** Ports on 127.0.0.1 in turn: the proxy's, and the server's own, where nobody mends what is wrong. */
+  readonly ports: readonly number[];
+  /** What tokens of programs are signed with. */
+  readonly secret: string;
+  readonly ledger: Ledger;
+}
+
+/** So many cases, then a pause: others want to be heard too. */
+const CHUNK = 200;
+const PAUSE = 1000;
+
+/** Cases that go on until they are stopped. */
+export class Fuzzing {
+  cases = 0;
+  /** How often nobody was there to be asked, while the server was killed. */
+  missed = 0;
+  /** How many of each kind were answered how. */
+  readonly answers: Record<string, number> = {};
+  readonly #options: FuzzingOptions;
+  readonly #running: Promise<void>;
+  #stopping = false;
+  #why = "it was stopped at once";
+
+  /** @param options Where they go. */
+  constructor(options: FuzzingOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** Ends it. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#running;
+    if (this.cases === 0) this.#options.ledger.violate("wrong", `No fuzz case ran: ${this.#why}`);
+  }
+
+  async #run(): Promise<void> {
+    const { seed, ports, secret, ledger } = this.#options;
+    const claims = { sub: "program", channels: { publish: ["push:*"] } };
+    const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
+      .setExpirationTime("1d").sign(new TextEncoder().encode(secret));
+    let cookie: string | undefined;
+    for (let first = 0; !this.#stopping; first += CHUNK) {
+      await pause(PAUSE);
+      const host = `127.0.0.1:${ports[first / CHUNK % ports.length]}`;
+      try {
+        cookie ??= await cookieFrom(`http://${host}`);
+        const { cases, answers, faults } = await fuzz({
+          ...{ host, cookie, token, seed, first, cases: CHUNK, until: Infinity },
+          account: /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "",
+          onThousand: () => Promise.resolve(),
+        });
+        this.cases += cases;
+        for (const [answer, count] of Object.entries(answers)) {
+          this.answers[answer] = (this.answers[answer] ?? 0) + count;
+        }
+        for (const fault of faults) ledger.violate("wrong", `Fuzz with seed ${seed}, ${fault}`);
+      } catch (error) {
+        // It is being killed, and nobody listens: the next ones find it again.
+        this.missed += 1;
+        this.#why = String(error);
+      }
+    }
+  }
+}
