@@ -66,6 +66,8 @@ export type Looked =
   };
 
 const MAX_LENGTH = 8192;
+// A withdrawal names no longer one.
+const MAX_ID = 256;
 const MAX_PATTERNS = 100;
 const MAX_PATTERN = 160;
 const PUBLIC = ["RS256", "ES256", "EdDSA"];
@@ -158,6 +160,12 @@ export class Tokens {
         'The token\'s claim "channels" must be {"publish": [channels], "subscribe": [channels]}, where a channel may end in "*"',
       );
     }
+    // One that can't be withdrawn by it isn't taken.
+    if (jti !== undefined && !isId(jti)) {
+      return wrong(
+        `The token isn't valid: its claim "jti" must be text of 1 to ${MAX_ID} characters`,
+      );
+    }
     const grant: Grant = {
       account,
       ...(typeof name === "string" && faultInName(name) === undefined ? { name } : {}),
@@ -210,6 +218,10 @@ function readChannels(claim: unknown): Pick<Grant, "publish" | "subscribe"> | un
     ...(publish === undefined ? {} : { publish }),
     ...(subscribe === undefined ? {} : { subscribe }),
   };
+}
+
+function isId(id: unknown): id is string {
+  return typeof id === "string" && id !== "" && id.length <= MAX_ID;
 }
 
 function isPattern(pattern: unknown): pattern is string {

@@ -1,5 +1,6 @@
 /** The JSON API (protocol.md section 4), over edges in this isolate and in several. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { type Answer, type Ask, http } from "./helpers/http.ts";
 import { ask } from "./helpers/raw_http.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
@@ -227,6 +228,69 @@ Deno.test("H11: another type is 415, what isn't the JSON that is asked for 400, 
   assertEquals(page.body, { messages: [], more: false });
 });
 
+Deno.test("a key in a header is the same in UTF-8 as in JSON; many messages have each its own", async () => {
+  await using server = await startServer();
+  const path = "/api/channels/push:a/messages";
+  const key = "Schlüssel-鍵";
+  const { body } = await http(server, path, { json: { data: 1, key } });
+  const named = { "content-type": "application/json", "idempotency-key": key };
+  const again = await ask(server.host, {
+    method: "POST",
+    path,
+    headers: named,
+    body: JSON.stringify({ data: 2, key }),
+  });
+  assertEquals([again.status, JSON.parse(again.body).seq], [200, Object(body).seq]);
+  const many = [{ channel: "push:a", data: 3 }];
+  const one = { headers: { "idempotency-key": "k" }, json: many };
+  const refused = await http(server, "/api/messages", one);
+  assertEquals(codeOf(refused), "400 bad_request");
+  assertMatch(String(Object(refused.body).detail), /Idempotency-Key/);
+  const { body: none } = await http(server, "/api/messages", { json: [null] });
+  assertEquals(Object(none).detail, '"0" must be an object');
+});
+
+testIsolates(
+  "the list of channels is whole page by page, in any script, and has no direct ones",
+  async () => {
+    await using server = await closed();
+    const names = ["push:ﬀ", "push:𠮷", "push:a", "room:z"];
+    const json = names.slice(0, 3).map((channel) => ({ channel, data: 1 }));
+    await http(server, "/api/messages", { headers: ADMIN, json });
+    await using client = await NativeClient.open(server);
+    const { account } = await client.do("hello", {});
+    await client.do("subscribe", { channel: "room:z" });
+    await client.do("subscribe", { channel: `dm:${account}.${account}` });
+    await client.do("subscribe", { channel: "dm:*" });
+    const listed: string[] = [];
+    for (let more = true; more;) {
+      const after = encodeURIComponent(listed.at(-1) ?? "");
+      const { body } = await http(server, `/api/channels?limit=1&after=${after}`, {
+        headers: ADMIN,
+      });
+      listed.push(...Object(body).channels.map(({ channel }: { channel: string }) => channel));
+      more = Object(body).more;
+    }
+    assertEquals(listed, ["push:a", "push:ﬀ", "push:𠮷", "room:z"]);
+  },
+);
+
+Deno.test("an answer that can't be given is a problem like others: named, hardened, and read by allowed origins", async () => {
+  const origin = "https://app.example";
+  await using server = await startServer({ origins: [origin] });
+  const path = "/api/channels/push:a/messages";
+  await http(server, path, { json: { data: "a text" } });
+  const db = new DatabaseSync(`${server.data}/fanfare.db`, { timeout: 5000 });
+  db.exec(`UPDATE messages SET data = '"another"'`);
+  db.close();
+  const answer = await http(server, path, { headers: { origin } });
+  assertEquals(codeOf(answer), "500 internal");
+  assertEquals(JSON.stringify(answer.body).includes("checksum"), false);
+  assertMatch(answer.headers.get("x-request-id") ?? "", /^[0-9a-f]{12}$/);
+  assertEquals(answer.headers.get("x-content-type-options"), "nosniff");
+  assertEquals(answer.headers.get("access-control-allow-origin"), origin);
+});
+
 Deno.test("refusals come in their order: method, who, form, may, rate", async () => {
   await using server = await closed({ limits: { rate: 1, burst: 1 } });
   const cookie = await cookieOf(server);
@@ -304,6 +368,34 @@ Deno.test("a page has a tag, is packed where that pays, and HEAD is GET without 
   assertEquals(changed.status, 200);
 });
 
+Deno.test("who says nothing of encodings, or names none, is given text as it is", async () => {
+  await using server = await startServer();
+  await http(server, "/api/messages", {
+    json: [{ channel: "push:a", data: "x".repeat(3000) }],
+  });
+  const paths = [
+    "/openapi.yaml",
+    "/fanfare.js",
+    "/docs/recipes.md",
+    "/to_chat/",
+    "/api/channels/push:a/messages",
+    "/push/a/json?poll=1",
+  ];
+  for (const path of paths) {
+    for (const encodings of [undefined, "", "gzip;q=0, br;q=0", "*;q=0"]) {
+      const headers = encodings === undefined ? {} : { "accept-encoding": encodings };
+      const answer = await ask(server.host, { path, headers });
+      assertEquals(
+        [answer.status, answer.headers.get("content-encoding")],
+        [200, null],
+        `${path} ${encodings}`,
+      );
+    }
+    const answer = await ask(server.host, { path, headers: { "accept-encoding": "gzip, br;q=0" } });
+    assertEquals(answer.headers.get("content-encoding"), "gzip", path);
+  }
+});
+
 Deno.test("long lists and what is polled are packed too, for who reads gzip", async () => {
   await using server = await closed();
   const many = Array.from({ length: 100 }, (_, i) => ({ channel: `push:p${i}`, data: i }));
@@ -353,8 +445,9 @@ Deno.test("pages of allowed origins read and publish with a token, others nothin
   assertEquals(headers.get("access-control-allow-origin"), "https://app.example");
   assertEquals(headers.get("access-control-allow-methods"), "GET, HEAD, POST, OPTIONS");
   assertEquals(headers.has("access-control-allow-credentials"), false);
-  for (const name of ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"]) {
-    assert(headers.get("access-control-allow-headers")?.includes(name), name);
+  const named = headers.get("access-control-allow-headers")?.split(", ") ?? [];
+  for (const name of ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "*"]) {
+    assert(named.includes(name), name);
   }
   const foreign = await preflight("https://evil.example");
   assertEquals(foreign.headers.has("access-control-allow-origin"), false);

@@ -235,6 +235,10 @@ Deno.test("H13: an id, a query or a channel that isn't one is refused, and nothi
   }
   const head = await fetch(`${server.url}/events?channel=push:a`, { method: "HEAD" });
   assertEquals([head.status, await head.text()], [200, ""]);
+  await using stream = await EventStream.open(server, "/events?channel=push:a");
+  for (const name of ["content-type", "cache-control", "x-accel-buffering"]) {
+    assertEquals(head.headers.get(name), stream.headers.get(name), name);
+  }
 });
 
 testIsolates(

@@ -109,6 +109,16 @@ testIsolates(
   },
 );
 
+Deno.test("what is polled is kept by nobody on the way", async () => {
+  await using server = await startServer();
+  for (const format of ["json", "sse", "raw"]) {
+    for (const method of ["GET", "HEAD"]) {
+      const { headers } = await http(server, `/push/t/${format}?poll=1`, { method });
+      assertEquals(headers.get("cache-control"), "no-store", `${method} ${format}`);
+    }
+  }
+});
+
 Deno.test("a poll of more than a page comes whole, in order over several topics", async () => {
   await using server = await startServer();
   const list = Array.from({ length: 700 }, (_, i) => ({

@@ -69,6 +69,21 @@ testIsolates("a token says who one is, and what it lists is all that it is for",
   assertEquals(Object(Object(messages)[0]).name, "Ada");
 });
 
+Deno.test("a name in a token is no longer than names may be", async () => {
+  await using server = await closed({ limits: { name: 5 } });
+  for (const [sub, name, told] of [["ada", "Ada L", "Ada L"], ["eve", "Eve Ltd", undefined]]) {
+    const token = await sign({ sub, name, exp: now() + 60 });
+    const named = told === undefined ? {} : { name: told };
+    assertEquals((await meOf(server, token)).body, { account: sub, ...named });
+    const path = "/api/channels/room:a/messages";
+    await http(server, path, { headers: bearer(token), json: { data: 1 } });
+    const { body } = await http(server, path, { headers: bearer(token) });
+    assertEquals(Object(body).messages.at(-1).name, told);
+    await using client = await NativeClient.open(server);
+    assertEquals((await client.do("hello", { token })).name, told);
+  }
+});
+
 Deno.test("I2: what isn't a token of ours is refused, whatever is wrong with it, and nothing that it names is fetched", async () => {
   const fetched: string[] = [];
   await using trap = Deno.serve(
@@ -106,6 +121,8 @@ Deno.test("I2: what isn't a token of ours is refused, whatever is wrong with it,
     "no account": await sign({ exp: now() + 60 }),
     "channels of another form": await sign({ ...good, channels: { publish: "push:*" } }),
     "a star in the middle": await sign({ ...good, channels: { publish: ["push:*x"] } }),
+    "an id that is no text": await sign(JSON.parse('{"sub":"ada","jti":5}')),
+    "an id that is too long to be withdrawn": await sign({ ...good, jti: "x".repeat(257) }),
     "another kid": await rs(good, { kid: "two" }),
     "another key": await rs(good, {}, other.privateKey),
     jku: await rs(good, { jku: url, kid: "two" }, other.privateKey),

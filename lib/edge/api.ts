@@ -1,4 +1,5 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
+import { Buffer } from "node:buffer";
 import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
@@ -21,7 +22,7 @@ import {
   valueOf,
   withRate,
 } from "./rules.ts";
-import { byteLength, type EdgeParts } from "./session.ts";
+import { byteLength, type EdgeParts, nameIn } from "./session.ts";
 
 /**
  * Lists what the API offers.
@@ -100,6 +101,8 @@ async function publishMany(
   // Whoever may publish nowhere needn't send the rest.
   const stranger = needsAccount(edge, who, "publish", DEMO_PUSH);
   if (stranger !== undefined) return stranger;
+  // Whoever sends one counts on it: that nothing comes twice isn't to be believed in vain.
+  if (request.headers.has("idempotency-key")) return problem(ONE_KEY);
   const wanted = valueOf(
     readBodyAs(BODIES.publishAll, await readJson(request, bodyLimit(edge.limits))),
   );
@@ -195,12 +198,13 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   const kept = reader.channels(after, limit + 1);
   const rates = reader.rates(edge.clock());
   const seqs = new Map(kept.map(({ channel, seq }) => [channel, seq]));
-  // Those that someone listens to and nobody ever published in are channels too.
+  // Those that someone listens to and nobody ever published in are channels too; who writes to whom is nobody's business.
   for (const [channel] of readers) {
-    if (channel > after && !seqs.has(channel)) seqs.set(channel, reader.newestSeq(channel));
+    if (parseChannel(channel)?.kind === "dm" || inBytes(channel, after) <= 0) continue;
+    if (!seqs.has(channel)) seqs.set(channel, reader.newestSeq(channel));
   }
   const counts = new Map(readers);
-  const list = [...seqs].sort(([a], [b]) => a < b ? -1 : 1).map(([channel, seq]) => ({
+  const list = [...seqs].sort(([a], [b]) => inBytes(a, b)).map(([channel, seq]) => ({
     channel,
     subscribers: counts.get(channel) ?? 0,
     seq,
@@ -210,10 +214,16 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   return await tagged(request, JSON.stringify(told));
 }
 
-function me(edge: EdgeParts, { account, admin, grant }: Who): Response {
+// The log's order, which pages go by: that of UTF-16 is another where a letter has two halves.
+function inBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
+function me(edge: EdgeParts, who: Who): Response {
+  const { account, admin } = who;
   if (account === null) return admin ? json({ account }) : unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
-  const name = edge.hub.reader.account(account)?.name ?? grant?.name;
+  const name = edge.hub.reader.account(account)?.name ?? nameIn(edge, who);
   return json({ account, ...(name === undefined ? {} : { name }) });
 }
 
@@ -231,4 +241,8 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
   return refusal === undefined ? json(tokens, 201) : problem(refusal);
 }
 
+const ONE_KEY = refuse(
+  "bad_request",
+  'Idempotency-Key is for one message: here each has its "key"',
+);
 const NO_CHANNEL = refuse("bad_request", "A channel is push:NAME, room:NAME or dm:A.B");

@@ -1,9 +1,9 @@
 /** What browsers are given as text, compressed once for each encoding and not for each request. */
 import { eTag, ifNoneMatch } from "@std/http/etag";
-import { acceptsEncodings } from "@std/http/negotiation";
 import { extname } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
+import { packing } from "./http.ts";
 
 // Each text is compressed once: as well as it can be. Browsers ask for br on https alone.
 const smallest = promisify<Uint8Array, { level: number }, Uint8Array>(gzip);
@@ -92,11 +92,9 @@ async function toEntity(text: string): Promise<Entity> {
 }
 
 async function respond(request: Request, entity: Entity, type: string): Promise<Response> {
-  const encoding = acceptsEncodings(request, "br", "gzip", "identity");
+  const encoding = packing(request, "br", "gzip");
   const headers = new Headers({ "content-type": type, vary: "accept-encoding" });
-  const bytes = encoding === "br" || encoding === "gzip"
-    ? await encode(entity, encoding)
-    : entity.bytes;
+  const bytes = encoding === undefined ? entity.bytes : await encode(entity, encoding);
   // What has no fewer bytes compressed stays as it is.
   const smaller = bytes.length < entity.bytes.length;
   if (smaller && encoding !== undefined) headers.set("content-encoding", encoding);

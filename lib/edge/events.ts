@@ -8,7 +8,7 @@ import type { Connection } from "./connection.ts";
 import { problem } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
 import type { EdgeParts } from "./session.ts";
-import type { Sockets } from "./sockets.ts";
+import { type Sockets, STREAMING } from "./sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "./sse.ts";
 
 /** How long a stream may be silent, in milliseconds. */
@@ -43,7 +43,9 @@ export function eventPoints(edge: EdgeParts, sockets: Sockets): Point[] {
       const foreign = mayNotRead(edge, who, channel);
       if (foreign !== undefined) return foreign;
     }
-    if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
+    if (request.method === "HEAD") {
+      return new Response(null, { headers: { ...STREAMING, ...HEADERS } });
+    }
     return await sockets.stream(caller, {
       codec,
       who,

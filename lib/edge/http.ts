@@ -114,7 +114,7 @@ export async function tagged(
   if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
     return new Response(null, { status: 304, headers });
   }
-  if (body.length < LEAST_PACKED || !takesPacked(request)) {
+  if (body.length < LEAST_PACKED || packing(request, "gzip") === undefined) {
     return new Response(body, { headers });
   }
   headers["content-encoding"] = "gzip";
@@ -122,15 +122,17 @@ export async function tagged(
 }
 
 /**
- * Tells whether an answer may be packed.
+ * Picks how an answer is packed.
  *
  * @param request The request.
- * @returns Whether its client reads gzip.
+ * @param encodings What it could be packed with, the best first.
+ * @returns One that its client reads; undefined where it is to stay as it is.
  */
-export function takesPacked(request: Request): boolean {
-  // Who names none may well read none.
-  return request.headers.has("accept-encoding") &&
-    acceptsEncodings(request, "gzip", "identity") === "gzip";
+export function packing<T extends string>(request: Request, ...encodings: T[]): T | undefined {
+  // Who names none may well read none: a shell's curl writes down what it gets.
+  if (!request.headers.get("accept-encoding")?.trim()) return undefined;
+  const best = acceptsEncodings<T | "identity">(request, ...encodings, "identity");
+  return best === "identity" ? undefined : best;
 }
 
 // Below that it is one packet either way.

@@ -8,17 +8,20 @@ import type { Reader } from "../log/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn } from "./filter.ts";
-import { problem, takesPacked } from "./http.ts";
+import { packing, problem } from "./http.ts";
 import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./session.ts";
-import type { Sockets } from "./sockets.ts";
+import { type Sockets, STREAMING } from "./sockets.ts";
 
 // How often ntfy says that it is there, in milliseconds.
 const KEEPALIVE = 45_000;
 
 const PAGE = 200;
+
+// Nobody on the way keeps what may be another answer a moment later.
+const UNKEPT = { "cache-control": "no-store" };
 
 // Where a number is no seq of ours any more but a time in seconds: September 2001.
 const FIRST_TIME = 1_000_000_000;
@@ -95,15 +98,16 @@ async function follow(
   const wish = { topics, places, filter };
   if (frames) return await upgrade(reading, request, who, caller, wish);
   if (request.method === "HEAD") {
-    return new Response(null, { headers: { "content-type": format.type } });
+    const kept = poll ? UNKEPT : STREAMING;
+    return new Response(null, { headers: { "content-type": format.type, ...kept } });
   }
   return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);
 }
 
 function polled(request: Request, { edge, format }: Reading, wish: Wish): Response {
-  const headers = { "content-type": format.type, vary: "Accept-Encoding" };
+  const headers = { "content-type": format.type, vary: "Accept-Encoding", ...UNKEPT };
   const lines = pages(edge, format, wish);
-  if (!takesPacked(request)) return new Response(lines, { headers });
+  if (packing(request, "gzip") === undefined) return new Response(lines, { headers });
   return new Response(lines.pipeThrough(new CompressionStream("gzip")), {
     headers: { ...headers, "content-encoding": "gzip" },
   });

@@ -6,10 +6,11 @@ import { type Refusal, refuse } from "../protocol/codes.ts";
 import { faultInKey } from "../protocol/command.ts";
 import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
+import { fromBytes } from "../protocol/said.ts";
 import { publishAll, type Published } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "./http.ts";
-import { type EdgeParts, meeting } from "./session.ts";
+import { type EdgeParts, meeting, nameIn } from "./session.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =
@@ -47,9 +48,11 @@ export async function publishAs(
 }
 
 // The name in a token is the account's from its first message on.
-function introduce(edge: EdgeParts, { account, grant }: Who, address: string): void {
-  if (account === null || grant?.name === undefined) return;
-  const proposal = meeting(edge, account, grant.name);
+function introduce(edge: EdgeParts, who: Who, address: string): void {
+  const { account } = who;
+  const name = nameIn(edge, who);
+  if (account === null || name === undefined) return;
+  const proposal = meeting(edge, account, name);
   if (proposal.kind === "rename") edge.bus.send({ op: "propose", proposal, origin: { address } });
 }
 
@@ -131,7 +134,8 @@ export function withRate(
 export function keyInHeader(headers: Headers): string | undefined {
   const header = headers.get("idempotency-key");
   if (header === null) return undefined;
-  const key = /^"([^"\\]*)"$/.exec(header)?.[1] ?? header;
+  const text = fromBytes(header);
+  const key = /^"([^"\\]*)"$/.exec(text)?.[1] ?? text;
   const fault = faultInKey(key);
   if (fault === undefined) return key;
   throw new HttpRefused(400, "bad_request", `Idempotency-Key is wrong: expected ${fault}`);

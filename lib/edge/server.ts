@@ -11,7 +11,7 @@ import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { apiPoints } from "./api.ts";
-import { showToken } from "./ask.ts";
+import { showToken, UNANSWERED } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
@@ -63,7 +63,7 @@ const REQUEST_GRACE = 300;
 const CUT_GRACE = 100;
 
 // Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
-const TOKEN_IN_QUERY = /[?&](?:access_)?token=/i;
+const TOKENS_IN_QUERY = ["token", "access_token", "auth"];
 
 /** An edge that serves. */
 export class EdgeServer {
@@ -105,10 +105,7 @@ export class EdgeServer {
     const both = {
       signal: this.#abort.signal,
       onListen: () => {},
-      onError: (error: unknown) => {
-        log.error("request.failed", { error: String(error) });
-        return problem(refuse("internal", "The server couldn't answer"));
-      },
+      onError: failed,
     };
     const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
       this.#answer(request, this.#guard(request, routed, remoteAddr));
@@ -254,9 +251,9 @@ export class EdgeServer {
       if (waits && !await this.#gate.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);
     } catch (error) {
-      if (!(error instanceof HttpRefused)) throw error;
-      const broken = this.#ending && error instanceof BodyBroken;
-      response = broken ? problem(LEAVING) : problem(error.refusal, error.status);
+      if (!(error instanceof HttpRefused)) response = failed(error);
+      else if (this.#ending && error instanceof BodyBroken) response = problem(LEAVING);
+      else response = problem(error.refusal, error.status);
     }
     return this.#sealed(request, response);
   }
@@ -373,7 +370,7 @@ export class EdgeServer {
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
-    if (TOKEN_IN_QUERY.test(new URL(request.url).search)) {
+    if (hasToken(new URL(request.url).searchParams)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
     }
     const found = await this.#who(request.headers, caller);
@@ -547,6 +544,16 @@ export function lastLine(
 ): string | undefined {
   if (codec === native) return closingLine(sentence, retry);
   return codec.name === "sse" ? ending(retry) : undefined;
+}
+
+// What went wrong is for the operator; whoever asked is told that it did, and nothing of what.
+function failed(error: unknown): Response {
+  log.error("request.failed", { error: String(error) });
+  return problem(UNANSWERED);
+}
+
+function hasToken(query: URLSearchParams): boolean {
+  return [...query.keys()].some((name) => TOKENS_IN_QUERY.includes(name.toLowerCase()));
 }
 
 function bearerIn(headers: Headers): string | undefined {

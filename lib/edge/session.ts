@@ -53,6 +53,18 @@ export function byteLength(text: string): number {
 }
 
 /**
+ * Finds the name that a token gives its account.
+ *
+ * @param edge The edge's parts.
+ * @param who Whoever showed it.
+ * @returns The name; undefined where there is none, or it is longer than names may be here.
+ */
+export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefined {
+  const name = grant?.name;
+  return name === undefined || [...name].length > limits.name ? undefined : name;
+}
+
+/**
  * Makes the record that brings an account into being, with the name that its token says.
  *
  * @param edge The edge's parts.
@@ -504,9 +516,9 @@ export class NativeSession implements Session {
   #record(then?: () => void): void {
     if (this.#recorded || this.#who.account === null) return then?.();
     this.#recorded = true;
-    const { account, grant } = this.#who;
+    const { account } = this.#who;
     const { origin } = this.#connection;
-    const proposal = meeting(this.#edge, account, grant?.name);
+    const proposal = meeting(this.#edge, account, nameIn(this.#edge, this.#who));
     this.#edge.bus.send({ op: "propose", proposal, origin }, (answer) => {
       // A full disk refuses it; the next command tries again.
       if (answer !== null && "refusal" in answer) this.#recorded = false;

@@ -46,8 +46,8 @@ export interface Source {
   begin(connection: Connection): void;
 }
 
-// Nobody on the way keeps it back or holds it for a file.
-const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
+/** What streams are answered with: nobody on the way keeps them back or takes them for a file. */
+export const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" };
 
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {

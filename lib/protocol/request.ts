@@ -145,7 +145,7 @@ function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, whole: st
   const name = path === "" ? whole : `"${path}"`;
   if (issue.type !== "strict_object") return bad(`${name} is wrong: expected ${issue.message}`);
   if (issue.expected === "never") return bad(`${name} is unknown`);
-  return bad(path === "" ? `${name} must be an object` : `${name} is missing`);
+  return bad(`${name} ${issue.expected === "Object" ? "must be an object" : "is missing"}`);
 }
 
 function bad(message: string): { refusal: Refusal } {

@@ -32,8 +32,13 @@ export function said({ headers, query }: Sayings, names: readonly string[]): str
 // Browsers and proxies send a `Priority` of their own with each request (RFC 9218): it is about the answer, not the message.
 const SCHEDULING = /^(?:u=[0-7](?:\s*,\s*i(?:=\?[01])?)?|i(?:=\?[01])?(?:\s*,\s*u=[0-7])?)$/;
 
-// Header values come as one character for each byte; most clients send UTF-8.
-function fromBytes(header: string): string {
+/**
+ * Reads a header's value: it comes as one character for each byte, and most clients send UTF-8.
+ *
+ * @param header The value.
+ * @returns Its text.
+ */
+export function fromBytes(header: string): string {
   // deno-lint-ignore no-control-regex -- every byte of the value, that is what is asked for
   if (!/[^\x00-\x7f]/.test(header) || /[^\x00-\xff]/.test(header)) return header;
   const bytes = Uint8Array.from(header, (c) => c.charCodeAt(0));

@@ -43,12 +43,24 @@ async function copy({ currentTarget }) {
   if (code === null || code === undefined) return;
   try {
     await navigator.clipboard.writeText(code.textContent ?? "");
-    currentTarget.textContent = "Copied";
-    setTimeout((button) => button.textContent = "Copy", 1500, currentTarget);
+    label(currentTarget, "Copied");
+    setTimeout(label, 1500, currentTarget, "Copy");
   } catch {
     // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
     getSelection()?.selectAllChildren(code);
   }
+}
+
+/**
+ * What is seen and what is heard say the same.
+ *
+ * @param {HTMLElement} button
+ * @param {string} word
+ */
+function label(button, word) {
+  const [, ...rest] = (button.ariaLabel ?? "").split(" ");
+  button.textContent = word;
+  button.ariaLabel = [word, ...rest].join(" ");
 }
 
 /** @param {Offer} props */
@@ -80,7 +92,8 @@ function Operation({ name, summary, curl }) {
 function Whole({ file, text }) {
   return html`
     <details>
-      <summary>The whole of <a href=${file}>${file.slice(1)}</a></summary>
+      <summary>The whole of ${file.slice(1)}</summary>
+      <p><a href=${file}>As a file</a></p>
       <pre tabindex="0"><code>${text}</code></pre>
     </details>
   `;

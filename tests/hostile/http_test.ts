@@ -141,7 +141,16 @@ Deno.test("H4: a handshake that isn't one says what is missing", async () => {
 
 Deno.test("H5: a token in an address is refused wherever it is", async () => {
   await using server = await startServer();
-  for (const path of ["/ws?token=x", "/readyz?a=b&access_token=x", "/send/?TOKEN=x", "/?token="]) {
+  const paths = [
+    "/ws?token=x",
+    "/readyz?a=b&access_token=x",
+    "/send/?TOKEN=x",
+    "/?token=",
+    "/readyz?%74oken=x",
+    // As clients of ntfy bring theirs.
+    "/push/a/json?poll=1&auth=QmVhcmVyIHg",
+  ];
+  for (const path of paths) {
     const method = path.startsWith("/send") ? "POST" : "GET";
     const answer = await ask(server.host, { method, path, headers: { ...HANDSHAKE } });
     assertEquals([answer.status, codeOf(answer.body)], [401, "unauthorized"], path);
