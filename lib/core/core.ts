@@ -10,8 +10,9 @@ import type { Message, Outcome, Proposal, Publication } from "../protocol/messag
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
 import { Quotas } from "./quotas.ts";
-import { nextTrim, Roll, stampOf } from "./retention.ts";
+import { stampOf } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
+import { Tending } from "./tending.ts";
 import { log as logger } from "../logger.ts";
 import type { Withdrawal } from "../tokens.ts";
 
@@ -47,13 +48,6 @@ const BATCH_CHARS = 4 * 1_048_576;
 const HEAL_PAUSE = 1000;
 const LONGEST_HEAL_PAUSE = 10_000;
 
-// Retention looks at the log this often; while there is work, a step each time that the loop has had some air.
-const TEND_PAUSE = 5000;
-const TEND_STEP = 10;
-
-// So much written brings it to look at once: a small bound by size shall hold under load.
-const TEND_CHARS = 1_048_576;
-
 // Accounts that are known to exist, so that not every message asks the log.
 const KNOWN_ACCOUNTS = 10_000;
 
@@ -72,7 +66,6 @@ export class Core {
   readonly #presence = new Presence();
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
-  readonly #roll = new Roll();
   // Accounts whose day is about to be written.
   readonly #stamping = new Set<string>();
   // Accounts that are about to be muted, and weren't.
@@ -87,7 +80,6 @@ export class Core {
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
   #signalChars = 0;
-  #untended = 0;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
   #closed = false;
@@ -95,7 +87,7 @@ export class Core {
   #turn: Promise<void> | undefined;
   #telling: ReturnType<typeof setTimeout> | undefined;
   #healing: ReturnType<typeof setTimeout> | undefined;
-  #tending: ReturnType<typeof setTimeout> | undefined;
+  readonly #tending: Tending | undefined;
 
   /** @param parts What it works with; it listens at once. */
   constructor(parts: CoreParts) {
@@ -114,7 +106,16 @@ export class Core {
       this.#quotas.drop(edge);
       this.#watchPresence();
     });
-    if (parts.retention !== undefined) this.#tendIn(0);
+    const { log, retention, clock = Date.now } = parts;
+    if (retention !== undefined) {
+      this.#tending = new Tending({
+        ...{ log, retention, clock },
+        accounts: () => this.#quotas.accounts,
+        writable: () => this.#writable,
+        commit: (proposals, done) => this.#propose(proposals, done),
+        refused: (error) => this.#refuseWrites(error, 0),
+      });
+    }
     try {
       parts.log.heal();
     } catch (error) {
@@ -136,6 +137,7 @@ export class Core {
   renew(settings: Pick<CoreParts, "limits" | "retention">): void {
     this.#parts = { ...this.#parts, ...settings };
     this.#quotas.renew(settings.limits);
+    if (settings.retention !== undefined) this.#tending?.renew(settings.retention);
   }
 
   /**
@@ -150,7 +152,8 @@ export class Core {
   /** Stops its timers; it takes nothing more in, and tells nothing more. */
   close(): void {
     this.#closed = true;
-    for (const timer of [this.#telling, this.#healing, this.#tending]) clearTimeout(timer);
+    for (const timer of [this.#telling, this.#healing]) clearTimeout(timer);
+    this.#tending?.close();
     this.#parts.bus.listen(({ answer }) => answer({ refusal: LEAVING }), () => {});
   }
 
@@ -425,7 +428,6 @@ export class Core {
         messages = applied.messages;
         answers = applied.outcomes.map((outcome) => ({ outcome }));
         this.#healPause = HEAL_PAUSE;
-        this.#untended += messages.reduce((sum, { data }) => sum + data.length, 0);
       }
     } catch (error) {
       this.#refuseWrites(error, batch.length);
@@ -459,7 +461,7 @@ export class Core {
     for (const told of asked) told();
     batch.forEach(({ answer }, i) => answer(answers[i] ?? null));
     this.#turn = undefined;
-    if (this.#untended > TEND_CHARS && this.#tending !== undefined) this.#tendIn(0);
+    this.#tending?.wrote(messages.reduce((sum, { data }) => sum + data.length, 0));
     if (this.#waiting.length > 0 || this.#asked.length > 0) this.#schedule();
   }
 
@@ -487,45 +489,14 @@ export class Core {
     this.#schedule();
   }
 
-  // Retention is a record like any other; keys and free pages are no one's business but this log's. A full disk stops
-  // neither: it is what they may make room on.
-  #tend(): void {
-    const { log, retention, clock = Date.now } = this.#parts;
-    let busy = false;
-    try {
-      const proposals = this.#writable ? this.#roll.next(log, this.#quotas.accounts, clock()) : [];
-      const trim = retention && nextTrim(log, retention, clock());
-      if (trim !== undefined) proposals.push(trim);
-      if (proposals.length > 0) {
-        // Looked at again once it is done.
-        this.#tending = undefined;
-        for (const [i, proposal] of proposals.entries()) {
-          const last = i === proposals.length - 1;
-          this.#wait({ proposal, answer: (answer) => last && this.#trimmed(answer) });
-        }
-        return this.#schedule();
-      }
-      busy = log.tidy() || this.#roll.calling;
-    } catch (error) {
-      this.#refuseWrites(error, 0);
+  // What the server itself has to say: nobody is asked for it, and no limit holds for it.
+  #propose(proposals: readonly Proposal[], done: (written: boolean) => void): void {
+    for (const [i, proposal] of proposals.entries()) {
+      const last = i === proposals.length - 1;
+      const told = (answer: Answer) => done(answer !== null && "outcome" in answer);
+      this.#wait({ proposal, answer: last ? told : () => {} });
     }
-    this.#tendIn(busy ? TEND_STEP : TEND_PAUSE);
-  }
-
-  #tendIn(ms: number): void {
-    this.#untended = 0;
-    clearTimeout(this.#tending);
-    this.#tending = setTimeout(() => this.#tend(), ms);
-  }
-
-  #trimmed(answer: Answer): void {
-    const done = answer !== null && "outcome" in answer;
-    this.#tendIn(done ? TEND_STEP : TEND_PAUSE);
-    try {
-      if (done) this.#parts.log.tidy();
-    } catch (error) {
-      this.#refuseWrites(error, 0);
-    }
+    this.#schedule();
   }
 
   // One timer for all that presence waits for: who goes, and deltas of channels that were told of a moment ago.
