@@ -286,3 +286,18 @@ export async function readText(request: Request, limit: number): Promise<string>
     throw new HttpRefused(400, "bad_request", "The body isn't UTF-8");
   }
 }
+
+/**
+ * Finds the token that a request shows.
+ *
+ * @param headers The request's.
+ * @returns The token; undefined where it shows none.
+ */
+export function bearerIn(headers: Headers): string | undefined {
+  return /^bearer\b(.*)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+}
+
+/** Says that there is nothing at an address. */
+export function notFound(): Response {
+  return problem(refuse("not_found", "There is nothing at this address"));
+}

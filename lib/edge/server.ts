@@ -9,31 +9,35 @@ import { MOST_MUTES } from "../limits.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { apiPoints } from "./api.ts";
 import { showToken, UNANSWERED } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
-import { firstChat } from "./first_chat.ts";
-import { firstPush } from "./first_push.ts";
-import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
-import { BodyBroken, harden, HttpRefused, json, problem, unauthorized } from "./http.ts";
+import { socketPoints } from "./handshakes.ts";
+import {
+  bearerIn,
+  BodyBroken,
+  harden,
+  HttpRefused,
+  json,
+  notFound,
+  problem,
+  unauthorized,
+} from "./http.ts";
 import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
-import { PAGES, type Pages } from "./pages.ts";
-import type { Handle, Point } from "./point.ts";
-import { type EdgeParts, NativeSession } from "./session.ts";
+import type { Pages } from "./pages.ts";
+import type { Point } from "./point.ts";
+import type { EdgeParts } from "./session.ts";
 import { pushPoints } from "./push.ts";
+import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
 import { ending } from "./sse.ts";
-
-/** The native subprotocol. */
-export const SUBPROTOCOL = "fanfare.v1";
 
 /** How an edge serves. */
 export interface ServeOptions extends DoorSettings {
@@ -71,7 +75,6 @@ export class EdgeServer {
   // The same for requests: what they begin is refused once this leaves.
   readonly #requests: EdgeParts;
   readonly #options: ServeOptions;
-  readonly #online: OnlineList;
   readonly #server: Listener;
   readonly #sockets: Sockets;
   readonly #door: Door;
@@ -96,11 +99,10 @@ export class EdgeServer {
     this.#edge = edge;
     this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
-    this.#online = new OnlineList(edge);
     this.#sockets = new Sockets(this.#requests);
     this.#door = new Door(options);
     this.#gate = new Gate(edge.limits.handshakes);
-    const routed = route(this.#routes(), () => this.#notFound());
+    const routed = route(this.#routes(), notFound);
     const { unix, host: hostname, port, reusePort, tls } = options;
     const both = {
       signal: this.#abort.signal,
@@ -274,31 +276,9 @@ export class EdgeServer {
 
   #routes(): Route[] {
     const read = ["GET", "HEAD"];
-    const pages = Object.entries(PAGES).map(([path, shell]): Point => ({
-      path: path === "" ? "/" : `${path}{/}?`,
-      methods: read,
-      handle: (request, who, caller) =>
-        this.#page(who, caller, () => this.#options.pages.page(request, shell)),
-    }));
-    const asset: Handle = async (request) =>
-      await this.#options.pages.asset(request, new URL(request.url).pathname) ?? this.#notFound();
     const points: Point[] = [
-      ...pages,
-      {
-        path: "/ws{/}?",
-        methods: ["GET"],
-        handle: (request, who, caller) => this.#native(request, who, caller),
-      },
-      {
-        path: "/link{/}?",
-        methods: ["GET"],
-        handle: (request, who, caller) => this.#link(request, who, caller),
-      },
-      {
-        path: "/chat{/}?",
-        methods: ["GET"],
-        handle: (request, who, caller) => this.#chat(request, who, caller),
-      },
+      ...sitePoints(this.#edge, this.#options.pages),
+      ...socketPoints(this.#edge, this.#sockets),
       {
         path: "/send{/}?",
         methods: ["POST"],
@@ -313,29 +293,6 @@ export class EdgeServer {
         path: "/token{/}?",
         methods: ["POST"],
         handle: (request, _, caller) => takeToken(request, caller, this.#edge),
-      },
-      { path: "/static/*", methods: read, handle: asset },
-      { path: "/lib/*", methods: read, handle: asset },
-      { path: "/sw.js", methods: read, handle: () => this.#options.pages.worker() },
-      { path: "/fanfare.js", methods: read, handle: asset },
-      { path: "/docs/:guide", methods: read, handle: asset },
-      { path: "/openapi.yaml", methods: read, handle: asset },
-      { path: "/asyncapi.yaml", methods: read, handle: asset },
-      { path: "/fanfare/*", methods: read, handle: asset },
-      {
-        path: "/pages/*",
-        methods: read,
-        handle: (request, who, caller) =>
-          this.#page(
-            who,
-            caller,
-            async () =>
-              await this.#options.pages.own(
-                request,
-                new URL(request.url).pathname.slice("/pages/".length),
-              ) ??
-                this.#notFound(),
-          ),
       },
       ...apiPoints(this.#requests),
       ...moderationPoints(this.#requests),
@@ -416,90 +373,6 @@ export class EdgeServer {
     const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
     return new Response(await this.#options.metrics(), { headers });
   }
-
-  #notFound(): Response {
-    return problem(refuse("not_found", "There is nothing at this address"));
-  }
-
-  // A page gives its browser an account, so that its sockets and forms have one.
-  async #page(
-    who: Who,
-    { secure }: Caller,
-    serve: () => Promise<Response>,
-  ): Promise<Response> {
-    const response = await serve();
-    const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-    if (html && response.ok && (who.account === null || who.renew)) {
-      const account = who.account ?? this.#newAccount();
-      await this.#edge.access.give(response.headers, account, secure);
-    }
-    return response;
-  }
-
-  #newAccount(): string {
-    for (;;) {
-      const account = crypto.getRandomValues(new Uint8Array(4)).toHex();
-      if (this.#edge.hub.reader.account(account) === undefined) return account;
-    }
-  }
-
-  async #native(request: Request, who: Who, caller: Caller): Promise<Response> {
-    const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) =>
-      name.trim()
-    );
-    if (offered !== undefined && !offered.includes(SUBPROTOCOL)) {
-      return problem(
-        refuse("bad_request", `Of the subprotocols only ${SUBPROTOCOL} is spoken here`),
-      );
-    }
-    const headers = new Headers();
-    // A program that shows a token has no account but what the token says.
-    const given = bearerIn(request.headers) !== undefined
-      ? who
-      : await this.#given(who, caller, headers);
-    return await this.#sockets.upgrade(request, caller, {
-      codec: native,
-      who: given,
-      ...(offered === undefined ? {} : { protocol: SUBPROTOCOL }),
-      headers,
-      begin: (connection) => new NativeSession(connection, given, this.#edge),
-    });
-  }
-
-  async #chat(request: Request, who: Who, caller: Caller): Promise<Response> {
-    const headers = new Headers();
-    const given = await this.#given(who, caller, headers);
-    const { account } = given;
-    if (account === null || !this.#edge.access.may(given, "read", DEMO_ROOM)) {
-      return problem(refuse("forbidden", `You may not read ${DEMO_ROOM}`));
-    }
-    return await this.#sockets.upgrade(request, caller, {
-      codec: firstChat,
-      who: given,
-      headers,
-      begin: (connection) => new FirstChatSession(connection, account, this.#edge, this.#online),
-    });
-  }
-
-  async #link(request: Request, who: Who, caller: Caller): Promise<Response> {
-    if (!this.#edge.access.may(who, "read", DEMO_PUSH)) {
-      return problem(refuse("forbidden", `You may not read ${DEMO_PUSH}`));
-    }
-    return await this.#sockets.upgrade(request, caller, {
-      codec: firstPush,
-      who,
-      headers: new Headers(),
-      begin: (connection) => firstPushSession(connection, this.#edge),
-    });
-  }
-
-  // A browser without an account is given one with the handshake.
-  async #given(who: Who, { secure }: Caller, headers: Headers): Promise<Who> {
-    if (who.account !== null) return who;
-    const account = this.#newAccount();
-    await this.#edge.access.give(headers, account, secure);
-    return { ...who, account };
-  }
 }
 
 function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string> {
@@ -554,10 +427,6 @@ function failed(error: unknown): Response {
 
 function hasToken(query: URLSearchParams): boolean {
   return [...query.keys()].some((name) => TOKENS_IN_QUERY.includes(name.toLowerCase()));
-}
-
-function bearerIn(headers: Headers): string | undefined {
-  return /^bearer\b(.*)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
 }
 
 function requestId(): string {

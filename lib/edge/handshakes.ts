@@ -1,0 +1,113 @@
+/** Where sockets are: the native protocol's, and the two of the first one. */
+import type { Who } from "../access.ts";
+import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
+import { refuse } from "../protocol/codes.ts";
+import type { Caller } from "./door.ts";
+import { firstChat } from "./first_chat.ts";
+import { firstPush } from "./first_push.ts";
+import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
+import { bearerIn, problem } from "./http.ts";
+import { native } from "./native.ts";
+import { newAccount } from "./newcomers.ts";
+import type { Point } from "./point.ts";
+import { type EdgeParts, NativeSession } from "./session.ts";
+import type { Sockets } from "./sockets.ts";
+
+/** The native subprotocol. */
+export const SUBPROTOCOL = "fanfare.v1";
+
+/**
+ * Tells where sockets are.
+ *
+ * @param edge The edge's parts.
+ * @param sockets What upgrades.
+ * @returns The points.
+ */
+export function socketPoints(edge: EdgeParts, sockets: Sockets): Point[] {
+  const online = new OnlineList(edge);
+  const methods = ["GET"];
+  return [
+    {
+      path: "/ws{/}?",
+      methods,
+      handle: (request, who, caller) => upgradeNative(edge, sockets, request, who, caller),
+    },
+    {
+      path: "/link{/}?",
+      methods,
+      async handle(request, who, caller) {
+        if (!edge.access.may(who, "read", DEMO_PUSH)) return mayNot(DEMO_PUSH);
+        return await sockets.upgrade(request, caller, {
+          codec: firstPush,
+          who,
+          headers: new Headers(),
+          begin: (connection) => firstPushSession(connection, edge),
+        });
+      },
+    },
+    {
+      path: "/chat{/}?",
+      methods,
+      async handle(request, who, caller) {
+        const headers = new Headers();
+        const given = await withAccount(edge, who, caller, headers);
+        const { account } = given;
+        if (account === null || !edge.access.may(given, "read", DEMO_ROOM)) {
+          return mayNot(DEMO_ROOM);
+        }
+        return await sockets.upgrade(request, caller, {
+          codec: firstChat,
+          who: given,
+          headers,
+          begin: (connection) => new FirstChatSession(connection, account, edge, online),
+        });
+      },
+    },
+  ];
+}
+
+async function upgradeNative(
+  edge: EdgeParts,
+  sockets: Sockets,
+  request: Request,
+  who: Who,
+  caller: Caller,
+): Promise<Response> {
+  const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) =>
+    name.trim()
+  );
+  if (offered !== undefined && !offered.includes(SUBPROTOCOL)) {
+    return problem(
+      refuse("bad_request", `Of the subprotocols only ${SUBPROTOCOL} is spoken here`),
+    );
+  }
+  const headers = new Headers();
+  // A program that shows a token has no account but what the token says.
+  const given = bearerIn(request.headers) !== undefined
+    ? who
+    : await withAccount(edge, who, caller, headers);
+  return await sockets.upgrade(request, caller, {
+    codec: native,
+    who: given,
+    ...(offered === undefined ? {} : { protocol: SUBPROTOCOL }),
+    headers,
+    begin: (connection) => new NativeSession(connection, given, edge),
+  });
+}
+
+// A browser without an account is given one with the handshake.
+async function withAccount(
+  { access, hub }: EdgeParts,
+  who: Who,
+  { secure }: Caller,
+  headers: Headers,
+): Promise<Who> {
+  if (who.account !== null) return who;
+  const account = newAccount(hub.reader);
+  await access.give(headers, account, secure);
+  return { ...who, account };
+}
+
+function mayNot(channel: string): Response {
+  return problem(refuse("forbidden", `You may not read ${channel}`));
+}

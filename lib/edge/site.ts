@@ -1,0 +1,59 @@
+/** Where the pages are, and all that they load. */
+import type { Who } from "../access.ts";
+import type { Caller } from "./door.ts";
+import { notFound } from "./http.ts";
+import { newAccount } from "./newcomers.ts";
+import { PAGES, type Pages } from "./pages.ts";
+import type { Handle, Point } from "./point.ts";
+import type { EdgeParts } from "./session.ts";
+
+const READ = ["GET", "HEAD"];
+
+/**
+ * Tells where the pages are.
+ *
+ * @param edge The edge's parts.
+ * @param pages What is served.
+ * @returns The points.
+ */
+export function sitePoints(edge: EdgeParts, pages: Pages): Point[] {
+  const asset: Handle = async (request) =>
+    await pages.asset(request, new URL(request.url).pathname) ?? notFound();
+  const assets = [
+    ...["/static/*", "/lib/*", "/fanfare.js", "/fanfare/*"],
+    ...["/docs/:guide", "/openapi.yaml", "/asyncapi.yaml"],
+  ];
+  const shells = Object.entries(PAGES).map(([path, shell]): Point => ({
+    path: path === "" ? "/" : `${path}{/}?`,
+    methods: READ,
+    handle: (request, who, caller) => page(edge, who, caller, () => pages.page(request, shell)),
+  }));
+  return [
+    ...shells,
+    ...assets.map((path): Point => ({ path, methods: READ, handle: asset })),
+    { path: "/sw.js", methods: READ, handle: () => pages.worker() },
+    {
+      path: "/pages/*",
+      methods: READ,
+      handle: (request, who, caller) => {
+        const name = new URL(request.url).pathname.slice("/pages/".length);
+        return page(edge, who, caller, async () => await pages.own(request, name) ?? notFound());
+      },
+    },
+  ];
+}
+
+// A page gives its browser an account, so that its sockets and forms have one.
+async function page(
+  { access, hub }: EdgeParts,
+  who: Who,
+  { secure }: Caller,
+  serve: () => Promise<Response>,
+): Promise<Response> {
+  const response = await serve();
+  const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
+  if (html && response.ok && (who.account === null || who.renew)) {
+    await access.give(response.headers, who.account ?? newAccount(hub.reader), secure);
+  }
+  return response;
+}
