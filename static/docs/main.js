@@ -1,6 +1,6 @@
 // @ts-check
 /** The reference: what can be asked, by sections, each with a line to copy, and both descriptions as they are served. */
-import { html, render } from "../ui.js";
+import { html, render, useEffect, useRef, useState } from "../ui.js";
 import { outline } from "./outline.js";
 
 /** @typedef {import("./outline.js").Offer} Offer */
@@ -36,19 +36,36 @@ function sectionsOf(offers) {
   });
 }
 
-/** @param {MouseEvent} event */
-async function copy({ currentTarget }) {
-  if (!(currentTarget instanceof HTMLElement)) return;
-  const code = currentTarget.parentElement?.querySelector("code");
-  if (code === null || code === undefined) return;
-  try {
-    await navigator.clipboard.writeText(code.textContent ?? "");
-    currentTarget.textContent = "Copied";
-    setTimeout((button) => button.textContent = "Copy", 1500, currentTarget);
-  } catch {
-    // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
-    getSelection()?.selectAllChildren(code);
-  }
+/** How long it says that a line was copied, in milliseconds. */
+const COPIED_FOR = 1500;
+
+/** @param {{name: string, line: string}} props What the line asks, and the line. */
+function Line({ name, line }) {
+  const [copied, setCopied] = useState(0);
+  const code = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (copied === 0) return;
+    const timer = setTimeout(() => setCopied(0), COPIED_FOR);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(line);
+      setCopied((times) => times + 1);
+    } catch {
+      // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
+      if (code.current !== null) getSelection()?.selectAllChildren(code.current);
+    }
+  };
+  const word = copied > 0 ? "Copied" : "Copy";
+  return html`
+    <div class="line">
+      <pre tabindex="0" aria-label="A line for a shell"><code ref=${code}>${line}</code></pre>
+      <button class="quiet" type="button" onClick=${copy} aria-label=${`${word} the line of ${name}`}>
+        ${word}
+      </button>
+    </div>
+  `;
 }
 
 /** @param {Offer} props */
@@ -61,17 +78,7 @@ function Operation({ name, summary, curl }) {
         <code>${path}</code>
       </h3>
       <p>${summary}</p>
-      ${curl && html`
-        <div class="line">
-          <pre tabindex="0" aria-label="A line for a shell"><code>${curl.replaceAll(
-            "$URL",
-            location.origin,
-          )}</code></pre>
-          <button class="quiet" type="button" onClick=${copy} aria-label=${`Copy the line of ${name}`}>
-            Copy
-          </button>
-        </div>
-      `}
+      ${curl && html`<${Line} name=${name} line=${curl.replaceAll("$URL", location.origin)} />`}
     </article>
   `;
 }
@@ -80,8 +87,9 @@ function Operation({ name, summary, curl }) {
 function Whole({ file, text }) {
   return html`
     <details>
-      <summary>The whole of <a href=${file}>${file.slice(1)}</a></summary>
-      <pre tabindex="0"><code>${text}</code></pre>
+      <summary>The whole of ${file.slice(1)}</summary>
+      <p><a href=${file}>${file.slice(1)}</a> as a file, for programs that read it</p>
+      <pre tabindex="0" aria-label=${file.slice(1)}><code>${text}</code></pre>
     </details>
   `;
 }
