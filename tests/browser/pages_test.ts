@@ -195,3 +195,33 @@ Deno.test("axe finds nothing on any page, in both languages, light and dark, wid
     }
   }
 });
+
+Deno.test("a browser that refuses storage, channels between tabs and workers still shows every page and sends", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page, errors } = await visitor(browser, server, "/");
+  await page.context().addInitScript(() => {
+    const refuse = () => {
+      throw new DOMException("Not here", "SecurityError");
+    };
+    for (const name of ["localStorage", "sessionStorage", "indexedDB", "caches"]) {
+      Object.defineProperty(globalThis, name, { get: refuse });
+    }
+    Object.defineProperty(navigator, "serviceWorker", { get: refuse });
+    navigator.locks.request = () => Promise.reject(new DOMException("Not here", "SecurityError"));
+    Object.defineProperty(globalThis, "BroadcastChannel", { value: refuse });
+  });
+  await page.goto(`${server.url}/to_chat/`);
+  await page.locator(".composer textarea").fill("said all the same");
+  await page.locator(".composer textarea").press("Enter");
+  await page.locator("article[data-seq]", { hasText: "said all the same" }).waitFor();
+  await page.goto(`${server.url}/to_sendmsg/`);
+  await page.locator("#msg").fill("pushed all the same");
+  await page.locator("#msg").press("Enter");
+  await page.locator(".toast", { hasText: "Pushed" }).waitFor();
+  await page.goto(`${server.url}/to_recmsg/`);
+  await page.locator(".push", { hasText: "pushed all the same" }).waitFor();
+  // The worker is asked for once the page has rested.
+  await page.waitForLoadState("networkidle");
+  assertEquals(errors, []);
+});
