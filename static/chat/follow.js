@@ -58,6 +58,11 @@ export function follow(client, store, drafts, act) {
     // A direct conversation can be opened once it is known who we are.
     address();
   });
+  client.on("state", () => {
+    // What a draft replies to is a place in a log.
+    const { epoch = state.value.epoch } = client;
+    if (epoch !== (state.value.epoch ?? epoch)) drafts.dispatch({ type: "forget" });
+  });
   followClient(client, store, act, taker);
   address();
   followWorker((hash) => {

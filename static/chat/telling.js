@@ -4,7 +4,7 @@ import { effect, signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { alertOf, settle } from "./alerts.js";
 import { hashOf, partner } from "./channels.js";
-import { isForMe, nameOf, talkOf } from "./known.js";
+import { authorOf, isForMe, talkOf } from "./known.js";
 import { excerpt } from "./line.js";
 
 /** How often something is read out, in milliseconds: what comes meanwhile is counted. */
@@ -48,9 +48,7 @@ export function makeTelling(state, act) {
     const { account, open, looking } = state.value;
     const others = messages.filter(({ from }) => from !== null && from !== account);
     const here = looking ? others.filter(({ channel }) => channel === open) : [];
-    for (const { name, from, text } of here) {
-      announce(name ?? nameOf(state.value, from ?? ""), excerpt(text));
-    }
+    for (const message of here) announce(authorOf(state.value, message), excerpt(message.text));
     const mine = others.filter((message) =>
       !here.includes(message) && (talkOf(state.value, message.channel).read ?? 0) < message.seq &&
       isForMe(state.value, message)
@@ -61,7 +59,9 @@ export function makeTelling(state, act) {
 }
 
 /** @param {ChatState} state The state. @param {Said} message For oneself. @returns {string} Who wrote, and where. */
-function titleOf(state, { channel, from, name = nameOf(state, from ?? "") }) {
+function titleOf(state, message) {
+  const { channel } = message;
+  const name = authorOf(state, message);
   return partner(channel, state.account) === undefined
     ? t("mentioned", { name, room: channel.slice(5) })
     : t("wrote", { name });

@@ -256,3 +256,34 @@ Deno.test("where pages may show no notifications a worker does; a click leads to
   await room(ada, "lobby").click();
   await shown(0);
 });
+
+Deno.test("a server that comes back without its data keeps nobody's reply, and their text stays; a name goes to all tabs", async () => {
+  await using browser = await launchBrowser();
+  const ada = await context(browser);
+  const before = await startServer();
+  const port = Number(new URL(before.url).port);
+  const page = await open(ada, before);
+  try {
+    const other = await open(ada, before);
+    await page.getByRole("button", { name: /name/ }).click();
+    await page.getByLabel("Your name").fill("Ada");
+    await page.getByLabel("Your name").press("Enter");
+    await other.locator(".me .name", { hasText: "Ada" }).waitFor();
+    await other.close();
+    await say(page, "of the old log");
+    await heard(page, "of the old log");
+    await page.locator(".message[data-seq]").hover();
+    await page.getByRole("button", { name: /^Reply to/ }).click();
+    await page.locator(".composer textarea").fill("about that");
+    await page.locator(".replying").waitFor();
+  } finally {
+    await before[Symbol.asyncDispose]();
+  }
+  await using after = await startServer({ port });
+  await page.locator(".empty").waitFor({ timeout: 20_000 });
+  await page.locator(".replying").waitFor({ state: "detached" });
+  assertEquals(await page.locator(".composer textarea").inputValue(), "about that");
+  await page.locator(".composer textarea").press("Enter");
+  await page.locator(".message[data-seq]", { hasText: "about that" }).waitFor();
+  assertEquals(after.url, before.url);
+});

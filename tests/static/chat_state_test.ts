@@ -1,7 +1,7 @@
 /** The chat's state as a pure reducer. */
 import { assertEquals } from "@std/assert";
 import { rememberedOf, toRemember } from "../../static/chat/remember.js";
-import { directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
+import { authorOf, directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
 import { reduce } from "../../static/chat/state.js";
 import { KEPT, KEPT_ASIDE } from "../../static/chat/talk.js";
 
@@ -412,4 +412,35 @@ Deno.test("accounts may be words that every object knows", () => {
     count: 1,
   });
   assertEquals(nameOf(named, "__proto__"), "P");
+});
+
+Deno.test("a name that is changed in another tab is one's own here too", () => {
+  const here = (name?: string, account = "ada") => ({
+    type: "roster" as const,
+    channel: LOBBY,
+    members: [{ account, ...(name === undefined ? {} : { name }) }],
+    count: 1,
+  });
+  const renamed = run(me, here("Ada"), here("Countess"));
+  assertEquals(renamed.name, "Countess");
+  assertEquals(counts(run(renamed, told([said(1, { data: { text: "@Countess" } })]))), [1, 1]);
+  assertEquals(run(renamed, here()).name, undefined, "or given up");
+  const late = run(me, here("Ada"), { type: "me", account: "ada", name: "New" }, here("Ada"));
+  assertEquals(late.name, "New", "what was told before isn't news");
+  assertEquals(run(me, here("Ada"), here("Bob", "bob")).name, "Ada");
+});
+
+Deno.test("who wrote before having a name is called by the one of now, in a quote as in a line", () => {
+  const named = run(me, {
+    ...{ type: "roster", channel: LOBBY, count: 1 },
+    members: [{ account: "bob", name: "Bob" }],
+  });
+  const of = (from: string | null, name?: string) =>
+    authorOf(named, { from, ...(name === undefined ? {} : { name }) });
+  assertEquals([of("bob"), of("bob", "Robert"), of("eve"), of(null)], [
+    "Bob",
+    "Robert",
+    "eve",
+    "–",
+  ]);
 });
