@@ -287,3 +287,30 @@ Deno.test("a server that comes back without its data keeps nobody's reply, and t
   await page.locator(".message[data-seq]", { hasText: "about that" }).waitFor();
   assertEquals(after.url, before.url);
 });
+
+Deno.test("with fifty rooms a phone's list still ends with oneself and who is there, one below the other", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const phone = await context(browser);
+  await phone.addInitScript(() => {
+    const rooms = Array.from({ length: 50 }, (_, i) => `room:r${i}`);
+    localStorage.setItem("fanfare.chat", JSON.stringify({ rooms }));
+  });
+  const page = await open(phone, server);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("link", { name: "All conversations" }).click();
+  await page.getByRole("button", { name: "Choose a name" }).click();
+  await page.getByLabel("Your name").fill("Ada");
+  await page.getByLabel("Your name").press("Enter");
+  await page.locator(".people .name", { hasText: "Ada" }).waitFor();
+  const places = await page.evaluate(() =>
+    [".talk:last-of-type", ".join", ".me", ".people"].map((selector) => {
+      const { top, bottom } = [...document.querySelectorAll(selector)].at(-1)!
+        .getBoundingClientRect();
+      return [top, bottom] as const;
+    })
+  );
+  for (const [i, [top]] of places.entries()) {
+    assertEquals(i === 0 || top >= (places[i - 1]?.[1] ?? 0), true, JSON.stringify(places));
+  }
+});
