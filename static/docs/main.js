@@ -13,6 +13,12 @@ const SECTIONS = /** @type {const} */ ([
   ["health", "Health", ""],
 ]);
 
+const PAGES = /** @type {const} */ ([
+  ["/to_chat/", "Chat"],
+  ["/to_recmsg/", "Receive"],
+  ["/to_sendmsg/", "Send"],
+]);
+
 /** What is told of the rest, in Markdown, each with what it is about. */
 const GUIDES = /** @type {const} */ ([
   ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
@@ -99,7 +105,11 @@ function Reference({ openapi, asyncapi }) {
   const sections = sectionsOf(outline(openapi));
   return html`
     <header class="top">
-      <a class="brand" href="/"><img src="/static/icon.svg" alt="" width="24" height="24" /> Fanfare</a>
+      <a class="brand" href="/"
+        aria-label="Fanfare, Home"><img src="/static/icon.svg" alt="" width="26" height="26" /><span>Fanfare</span></a>
+      <nav aria-label="Pages">
+        ${PAGES.map(([href, title]) => html`<a key=${href} href=${href}>${title}</a>`)}
+      </nav>
     </header>
     <main class="narrow docs">
       <h1>Fanfare for programs</h1>
@@ -107,17 +117,22 @@ function Reference({ openapi, asyncapi }) {
         Publish with one line, read any channel from anywhere, and lose nothing. Put the admin token or a JWT of
         your own users into <code>TOKEN</code>; a server that runs open takes pushes without one.
       </p>
-      <nav aria-label="Sections">
+      <nav class="sections" aria-label="Sections">
         ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${title}</a>`)}
         <a href="#socket">WebSocket</a>
       </nav>
-      <ul>
-        ${GUIDES.map(([file, about]) =>
-          html`
-            <li key=${file}><a href="/docs/${file}">${about}</a></li>
-          `
-        )}
-      </ul>
+      <section>
+        <h2>Guides</h2>
+        <ul class="guides">
+          ${GUIDES.map(([file, about]) => {
+            const chinese = file.includes("zh-CN") ? "zh-CN" : undefined;
+            return html`
+              <li
+                key=${file}><a href="/docs/${file}" lang=${chinese} hreflang=${chinese}>${about}</a></li>
+            `;
+          })}
+        </ul>
+      </section>
       ${sections.map(({ id, title, offers }) =>
         html`
           <section key=${id} id=${id}>

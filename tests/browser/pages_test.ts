@@ -225,3 +225,23 @@ Deno.test("a browser that refuses storage, channels between tabs and workers sti
   await page.waitForLoadState("networkidle");
   assertEquals(errors, []);
 });
+
+Deno.test("who is new is led from the first page to a push of their own, and to what programs can ask", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  for (const locale of ["en-US", "zh-CN"]) {
+    const { page, errors } = await visitor(browser, server, "/", { locale });
+    const line = await page.locator("pre code").innerText();
+    const [, word, url] = /^curl -d "([^"]+)" (http:\S+)$/.exec(line) ?? [];
+    await page.locator("main a[href='/docs']").click();
+    await page.locator("dt", { hasText: "subscribe" }).first().waitFor();
+    await page.locator("header nav a[href='/to_recmsg/']").click();
+    await page.locator("h1").waitFor();
+    // As curl sends it: the body is the text, whatever type it names.
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(url ?? "", { method: "POST", headers, body: `${word} ${locale}` });
+    assertEquals(answer.status, 201, await answer.text());
+    await page.locator(".push", { hasText: `${word} ${locale}` }).waitFor();
+    assertEquals(errors, []);
+  }
+});
