@@ -322,20 +322,24 @@ Deno.test("what isn't open keeps a bounded number of messages, the newest", () =
 
 Deno.test("however far one goes back there is room: what lies between and the newest are a hole apart", () => {
   const from = (first: number, n: number) => Array.from({ length: n }, (_, i) => said(first + i));
-  const page = (messages: ReturnType<typeof said>[]) =>
-    ({ type: "page", channel: LOBBY, messages, older: true, newer: false }) as const;
   const top = 100_000;
+  const start = top - KEPT + 100;
+  const page = (messages: ReturnType<typeof said>[]) => {
+    const older = messages[0]?.seq !== start;
+    return { type: "page", channel: LOBBY, messages, older, newer: false } as const;
+  };
   let state = run(me, told(from(top, KEPT)), page(from(top - 100, 100)));
   const talk = talkOf(state, LOBBY);
   assertEquals(talk.said.length, KEPT / 2 + KEPT_ASIDE);
   assertEquals([talk.said[0]?.seq, talk.said.at(-1)?.seq], [top - 100, top + KEPT - 1]);
   const [hole = 0, ...none] = talk.holes;
   assertEquals([hole, none], [top - 100 + KEPT / 2 - 1, []]);
-  for (let first = top - 200; first > top - KEPT; first -= 100) {
+  for (let first = top - 200; first >= start; first -= 100) {
     state = reduce(state, page(from(first, 100)));
     const { said: all, holes } = talkOf(state, LOBBY);
     assertEquals([all[0]?.seq, all.length <= KEPT, holes.length], [first, true, 1]);
   }
+  assertEquals(talkOf(state, LOBBY).more, false, "the beginning");
   // Down again: what is loaded there is what stays, and what is left behind above is older.
   for (let steps = 0; talkOf(state, LOBBY).holes.length > 0 && steps < 1000; steps++) {
     const [after = 0] = talkOf(state, LOBBY).holes;
