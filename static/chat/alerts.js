@@ -137,11 +137,16 @@ function chosen() {
 
 /** @type {AudioContext | undefined} */
 let audio;
+/** By the context's clock. */
+let silentUntil = 0;
 
 // Two soft notes, made here: no file to load.
 function chime() {
   if (globalThis.AudioContext === undefined) return;
   const context = audio ??= new AudioContext();
+  // Several at once sound as one.
+  if (context.currentTime < silentUntil) return;
+  silentUntil = context.currentTime + 1;
   for (const [i, pitch] of [660, 880].entries()) {
     const start = context.currentTime + i * 0.12;
     const note = new OscillatorNode(context, { frequency: pitch });

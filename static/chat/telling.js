@@ -11,6 +11,8 @@ import { excerpt } from "./line.js";
 const ANNOUNCE_EVERY = 2000;
 /** How long an alert waits, in milliseconds: another tab may be showing the message just now. */
 const ALERT_AFTER = 700;
+/** Of how many conversations at once one is alerted. */
+const MOST_ALERTS = 5;
 
 /** @typedef {import("./content.js").Said} Said */
 /** @typedef {import("./known.js").ChatState} ChatState */
@@ -52,8 +54,10 @@ export function makeTelling(state, act) {
     const mine = others.filter((message) =>
       !here.includes(message) && (talkOf(state.value, message.channel).read ?? 0) < message.seq &&
       isForMe(state.value, message)
-    ).at(-1);
-    if (mine !== undefined) alert(mine);
+    );
+    // The newest of each conversation; one who was long away isn't told of all.
+    const newest = new Map(mine.map((message) => [message.channel, message]));
+    for (const message of [...newest.values()].slice(-MOST_ALERTS)) alert(message);
   };
   return { tell, announced };
 }

@@ -314,3 +314,48 @@ Deno.test("with fifty rooms a phone's list still ends with oneself and who is th
     assertEquals(i === 0 || top >= (places[i - 1]?.[1] ?? 0), true, JSON.stringify(places));
   }
 });
+
+Deno.test("of those who write at the same moment each is told of, and who floods is told of once", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const ada = await context(browser);
+  await ada.addInitScript(() => {
+    const seen: string[] = [];
+    class Recorded {
+      constructor(title: string, { body }: { body: string }) {
+        seen.push(`${title.replace(/[\u2068\u2069]/g, "")}: ${body}`);
+      }
+      close() {}
+      static permission = "granted";
+    }
+    // Nobody draws a page that is hidden: what comes is taken in by its timer.
+    Object.assign(globalThis, { Notification: Recorded, seen, requestAnimationFrame: () => 0 });
+    localStorage.setItem("fanfare.alerts", `{"notify":true,"sound":false}`);
+  });
+  const page = await open(ada, server);
+  await lookAway(page);
+  const own = await account(page);
+  const friends = await Promise.all(
+    [1, 2].map(async () => await open(await context(browser), server)),
+  );
+  const names = await Promise.all(friends.map(account));
+  // All are there before one is taken in.
+  await ada.setOffline(true);
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  for (const [i, friend] of friends.entries()) {
+    const [a, b] = [own, names[i] ?? ""].toSorted();
+    for (const text of ["one", "two"]) {
+      const channel = encodeURIComponent(`dm:${a}.${b}`);
+      const data = { data: { text: `${text} of ${names[i]}` } };
+      const url = `${server.url}/api/channels/${channel}/messages`;
+      assertEquals((await friend.request.post(url, { data })).status(), 201);
+    }
+  }
+  await ada.setOffline(false);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await until(async () => await page.evaluate<number>("seen.length") >= 2);
+  assertEquals(
+    (await page.evaluate<string[]>("seen")).toSorted(),
+    names.map((name) => `${name} wrote to you: two of ${name}`).toSorted(),
+  );
+});
