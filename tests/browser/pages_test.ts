@@ -245,3 +245,20 @@ Deno.test("who is new is led from the first page to a push of their own, and to 
     assertEquals(errors, []);
   }
 });
+
+Deno.test("on the narrowest phone the header of every page is one row, whatever is marked in it", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  for (const locale of ["en-US", "zh-CN"]) {
+    const { page } = await visitor(browser, server, "/", { locale, width: 320 });
+    for (const path of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/", "/docs"]) {
+      await page.goto(server.url + path);
+      await page.locator("header.top nav a").first().waitFor();
+      const rows = await page.locator("header.top > *").evaluateAll((parts) =>
+        parts.map((part) => part.getBoundingClientRect())
+          .filter(({ top }, _, all) => top >= Math.min(...all.map(({ bottom }) => bottom))).length
+      );
+      assertEquals([locale, path, rows], [locale, path, 0]);
+    }
+  }
+});
