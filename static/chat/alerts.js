@@ -3,7 +3,7 @@
 import { signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { toast } from "../parts/frame.js";
-import { fieldsOf, keep, recall } from "../parts/stored.js";
+import { fieldsOf, granted, keep, recall } from "../parts/stored.js";
 
 const STORED = "fanfare.alerts";
 const CHAT = "/to_chat/";
@@ -55,6 +55,10 @@ export async function alertOf({ title, body, channel, seq, hash, open }) {
     await tell();
     // As long as another tab may still come to it.
     await new Promise((done) => setTimeout(done, ALONE_FOR));
+  }).catch((error) => {
+    // Where storage is blocked there are locks, but none is given.
+    if (!(error instanceof DOMException)) throw error;
+    return tell();
   });
 }
 
@@ -77,7 +81,7 @@ export function settle(isRead) {
  * @param {(hash: string) => void} open What opens a conversation.
  */
 export function followWorker(open) {
-  globalThis.navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+  granted(() => globalThis.navigator.serviceWorker)?.addEventListener("message", ({ data }) => {
     const { hash } = fieldsOf(data);
     if (typeof hash === "string") open(hash);
   });
@@ -92,7 +96,7 @@ export function followWorker(open) {
  * @returns {Promise<(() => void) | undefined>} What takes it away; nothing where there is no worker.
  */
 async function byWorker({ title, options }) {
-  const worker = await globalThis.navigator.serviceWorker?.getRegistration();
+  const worker = await granted(() => globalThis.navigator.serviceWorker)?.getRegistration();
   if (!worker?.active) return undefined;
   await worker.showNotification(title, options);
   return () => {
@@ -133,11 +137,16 @@ function chosen() {
 
 /** @type {AudioContext | undefined} */
 let audio;
+/** By the context's clock. */
+let silentUntil = 0;
 
 // Two soft notes, made here: no file to load.
 function chime() {
   if (globalThis.AudioContext === undefined) return;
   const context = audio ??= new AudioContext();
+  // Several at once sound as one.
+  if (context.currentTime < silentUntil) return;
+  silentUntil = context.currentTime + 1;
   for (const [i, pitch] of [660, 880].entries()) {
     const start = context.currentTime + i * 0.12;
     const note = new OscillatorNode(context, { frequency: pitch });

@@ -153,7 +153,7 @@ function toOutgoing({ id, key, channel, data, time, status, error }) {
  */
 export function setRoster(state, { channel, members, count }) {
   const next = {
-    ...state,
+    ...{ ...state, ...renamed(state, channel, members) },
     rosters: { ...state.rosters, [channel]: { members, count } },
     names: named(state.names, members),
   };
@@ -161,4 +161,17 @@ export function setRoster(state, { channel, members, count }) {
   return talkOf(state, channel).read === undefined
     ? changed(next, channel, (talk) => ({ ...talk, read: talk.said.at(-1)?.seq ?? 0 }))
     : next;
+}
+
+/**
+ * One's own name as another tab has changed it; what the list said before says nothing new.
+ *
+ * @param {ChatState} state The state. @param {string} channel Where. @param {readonly Member[]} members Who is there now.
+ * @returns {{name?: string}} What is to be changed.
+ */
+function renamed({ account, rosters }, channel, members) {
+  const isOwn = (/** @type {Member} */ member) => member.account === account;
+  const [before, now] = [rosters[channel]?.members.find(isOwn), members.find(isOwn)];
+  const same = before === undefined || now === undefined || before.name === now.name;
+  return same ? {} : { name: now.name };
 }

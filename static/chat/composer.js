@@ -8,7 +8,7 @@ import { begun, completed, Completions, matching } from "./complete.js";
 import { draftOf } from "./drafts.js";
 import { excerpt } from "./line.js";
 import { titleOf } from "./side.js";
-import { nameOf } from "./known.js";
+import { authorOf, nameOf } from "./known.js";
 
 /** @typedef {import("./known.js").ChatState} ChatState */
 
@@ -148,7 +148,7 @@ function mentionable({ rosters, open, names, account }) {
  * @returns {unknown} The part.
  */
 function Replying({ to, state, cancel }) {
-  const name = to.name ?? (to.from === null ? "–" : nameOf(state, to.from));
+  const name = authorOf(state, to);
   return html`
     <p
       class="replying"><${Icon} name="reply" /><span class="what"><strong>${t("replying", {

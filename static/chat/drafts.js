@@ -15,7 +15,7 @@ const MOST_TEXT = 500_000;
  * @typedef {Readonly<Record<string, Draft>>} Drafts By conversation, the one that was changed last at the end.
  * @typedef {{type: "typed", channel: string, text: string} | {type: "reply", channel: string, to: Said | undefined}
  *   | {type: "sent", channel: string} | {type: "back", channel: string, draft: Draft}
- *   | {type: "account", account: string} | {type: "remembered", kept: unknown}} DraftAction
+ *   | {type: "account", account: string} | {type: "forget"} | {type: "remembered", kept: unknown}} DraftAction
  */
 
 const NONE = Object.freeze({ text: "" });
@@ -65,6 +65,11 @@ export function reduceDrafts(drafts, action) {
         !channel.startsWith("dm:") || channel.slice(3).split(".").includes(account)
       );
       return entries.length === Object.keys(drafts).length ? drafts : Object.fromEntries(entries);
+    }
+    case "forget": {
+      // Another log: the message that was meant isn't there, and its seq is another's.
+      const texts = Object.entries(drafts).filter(([, { text }]) => text !== "");
+      return Object.fromEntries(texts.map(([channel, { text }]) => [channel, { text }]));
     }
     case "remembered":
       return { ...draftsOf(action.kept), ...drafts };

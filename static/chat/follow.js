@@ -3,6 +3,7 @@
 import { effect, signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { toast } from "../parts/frame.js";
+import { perFrame } from "../parts/frames.js";
 import { reasonOf } from "../parts/message.js";
 import { fieldsOf } from "../parts/stored.js";
 import { followWorker } from "./alerts.js";
@@ -13,8 +14,6 @@ import { makeTelling } from "./telling.js";
 import { TYPING_LASTS } from "./state.js";
 
 const HISTORY = 50;
-/** A page that isn't drawn gets no frames: what came is taken in after this many milliseconds. */
-const UNSEEN = 250;
 
 /** @typedef {import("../fanfare.js").Client} Client */
 /** @typedef {import("../fanfare.js").Message} Message */
@@ -57,6 +56,11 @@ export function follow(client, store, drafts, act) {
     drafts.dispatch({ type: "account", account });
     // A direct conversation can be opened once it is known who we are.
     address();
+  });
+  client.on("state", () => {
+    // What a draft replies to is a place in a log.
+    const { epoch = state.value.epoch } = client;
+    if (epoch !== (state.value.epoch ?? epoch)) drafts.dispatch({ type: "forget" });
   });
   followClient(client, store, act, taker);
   address();
@@ -149,28 +153,16 @@ function followRooms(state, subscribe) {
  * @returns What takes an action, with messages in it that are told; what takes the outbox; and what doesn't wait for the frame.
  */
 function makeTaker(dispatch, tell) {
-  /** @type {{action: ChatAction, live: readonly Message[]}[]} */
-  let queue = [];
-  let due = false;
-  const flush = () => {
-    if (!due) return;
-    due = false;
-    const taken = queue;
-    queue = [];
+  /** @type {ReturnType<typeof perFrame<{action: ChatAction, live: readonly Message[]}>>} */
+  const { add, drop, flush } = perFrame((taken) => {
     dispatch(...taken.map(({ action }) => action));
     tell(taken.flatMap(({ live }) => live).map(saidOf));
-  };
+  });
   /** @param {ChatAction} action What changes the state. @param {readonly Message[]} live What of it is told. */
-  const take = (action, live) => {
-    queue.push({ action, live });
-    if (due) return;
-    due = true;
-    requestAnimationFrame(flush);
-    setTimeout(flush, UNSEEN);
-  };
+  const take = (action, live) => add({ action, live });
   /** @param {readonly import("../fanfare.js").Item[]} items All that is on its way: the newest list is the one that counts. */
   const takeOutbox = (items) => {
-    queue = queue.filter(({ action }) => action.type !== "outbox");
+    drop(({ action }) => action.type === "outbox");
     take({ type: "outbox", items }, []);
   };
   return { take, takeOutbox, flush };

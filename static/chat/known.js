@@ -114,6 +114,17 @@ export function nameOf({ names }, account) {
 }
 
 /**
+ * Who wrote a message: as they were called then, else as they are now.
+ *
+ * @param {Pick<ChatState, "names">} state The state.
+ * @param {{from: string | null, name?: string}} message The message.
+ * @returns {string} The name.
+ */
+export function authorOf(state, { from, name }) {
+  return name ?? (from === null ? "–" : nameOf(state, from));
+}
+
+/**
  * Changes one conversation.
  *
  * @param {ChatState} state The state.

@@ -15,12 +15,12 @@ import { Avatar } from "./person.js";
  * A message.
  *
  * @param {{message: Shown, head: boolean, own: boolean, mentions?: import("../parts/segments.js").Mentions, connection: string, act: Actions,
- *   quote?: Said | null, called?: string}} props The message; whether its author stands above it and it is one's own; what it replies to, where it
- *   does (null: it isn't there), and how its author is called now.
+ *   author: string, quote?: Said | null, quoted?: string}} props The message; whether its author stands above it and it is one's own; what its author is
+ *   called; what it replies to, where it does (null: it isn't there), and who said that.
  * @returns {unknown} The part.
  */
-export function Line({ message, head, own, mentions, connection, act, quote, called }) {
-  const { channel, from, name, time, text, reply } = message;
+export function Line({ message, head, own, mentions, connection, act, author, quote, quoted }) {
+  const { channel, from, time, text, reply } = message;
   const status = "status" in message ? message.status : undefined;
   const me = !own && callsMe(text, mentions);
   const kind = [
@@ -28,7 +28,6 @@ export function Line({ message, head, own, mentions, connection, act, quote, cal
     channel.startsWith("dm:") && "private",
     isEmoji(text) && "emoji",
   ].filter((word) => word).join(" ");
-  const author = name ?? called ?? from ?? "–";
   return html`<article class=${kind} tabindex="-1" data-seq=${message.seq}>
     ${head && html`<${Avatar} account=${from ?? "–"} name=${author} />`}
     <header><bdi class=${
@@ -37,7 +36,10 @@ export function Line({ message, head, own, mentions, connection, act, quote, cal
       connection=${connection} /></header>
     ${
     reply !== undefined &&
-    html`<${Quote} channel=${channel} seq=${reply} quote=${quote} act=${act} />`
+    html`
+      <${Quote} channel=${channel} seq=${reply} quote=${quote} author=${quoted}
+        act=${act} />
+    `
   }
     <${Text} text=${text} mentions=${mentions} />
     ${
@@ -59,10 +61,10 @@ export function Line({ message, head, own, mentions, connection, act, quote, cal
 /**
  * What a message replies to, as it stands in the log.
  *
- * @param {{channel: string, seq: number, quote?: Said | null, act: Actions}} props Where it is; undefined until it is found.
+ * @param {{channel: string, seq: number, quote?: Said | null, author?: string, act: Actions}} props Where it is; undefined until it is found; and who said it.
  * @returns {unknown} The part.
  */
-function Quote({ channel, seq, quote, act }) {
+function Quote({ channel, seq, quote, author, act }) {
   useEffect(() => {
     if (quote !== undefined) return;
     return act.quote(channel, seq);
@@ -70,7 +72,7 @@ function Quote({ channel, seq, quote, act }) {
   if (quote === undefined) return html`<p class="quote gone">${t("quoteLoading")}</p>`;
   if (quote === null) return html`<p class="quote gone">${t("quoteGone")}</p>`;
   return html`<button type="button" class="quote" onClick=${() => act.jump(channel, seq)}>
-    <${Icon} name="reply" /><bdi class="name">${quote.name ?? quote.from ?? "–"}</bdi>
+    <${Icon} name="reply" /><bdi class="name">${author}</bdi>
     <span class="excerpt" dir="auto">${excerpt(quote.text)}</span>
   </button>`;
 }

@@ -19,15 +19,15 @@ const GONE = ["not_found", "forbidden", "bad_request"];
  * @returns What asks, and what goes on once there is a connection.
  */
 export function makeQuotes(client, dispatch, after = (ms, run) => setTimeout(run, ms)) {
-  /** What rows that are drawn want to know of. @type {Map<string, {channel: string, seq: number}>} */
+  /** What rows that are drawn want to know of, and how many of them. @type {Map<string, {channel: string, seq: number, rows: number}>} */
   const wanted = new Map();
   let asking = false;
   let wait = FIRST_WAIT;
   /** @param {string} id Which. @param {{channel: string, seq: number}} which The same. @param {import("../fanfare.js").Message} [message] What was found. */
-  const found = (id, which, message) => {
+  const found = (id, { channel, seq }, message) => {
     wait = FIRST_WAIT;
     wanted.delete(id);
-    dispatch({ type: "quote", ...which, message });
+    dispatch({ type: "quote", channel, seq, message });
   };
   const ask = async () => {
     const [id, next] = [...wanted].at(-1) ?? [];
@@ -65,9 +65,19 @@ export function makeQuotes(client, dispatch, after = (ms, run) => setTimeout(run
      */
     quote(channel, seq) {
       const id = `${channel} ${seq}`;
-      wanted.set(id, { channel, seq });
+      const one = wanted.get(id) ?? { channel, seq, rows: 0 };
+      one.rows += 1;
+      // The newest wish comes first, whoever had it before.
+      wanted.delete(id);
+      wanted.set(id, one);
       ask();
-      return () => void wanted.delete(id);
+      let gone = false;
+      return () => {
+        if (gone) return;
+        gone = true;
+        one.rows -= 1;
+        if (one.rows === 0 && wanted.get(id) === one) wanted.delete(id);
+      };
     },
   };
 }

@@ -13,8 +13,9 @@ export const STEP = 50;
  * @typedef {import("./content.js").Said} Said
  * @typedef {import("./known.js").Outgoing} Outgoing
  * @typedef {Said | (Outgoing & {from: string, name?: string, seq: undefined})} Shown
+ * @typedef {{kind: "message", key: string, message: Shown, head: boolean}} MessageRow
  * @typedef {{kind: "day", key: string, time: number} | {kind: "line", key: string} | {kind: "gap", key: string, after: number}
- *   | {kind: "message", key: string, message: Shown, head: boolean}} Row
+ *   | MessageRow} Row
  * @typedef {{first: number, last: number}} View Seqs: which part is looked at; `last` Infinity goes on with what comes.
  */
 

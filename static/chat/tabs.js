@@ -1,7 +1,7 @@
 // @ts-check
 /** What the tabs of a browser share: the rooms one is in, what was read; and what one tab alone keeps over a reload: drafts. */
 import { effect } from "../ui.js";
-import { keep, recall } from "../parts/stored.js";
+import { granted, keep, recall } from "../parts/stored.js";
 import { draftsToKeep } from "./drafts.js";
 import { talkOf } from "./known.js";
 import { rememberedOf, toRemember } from "./remember.js";
@@ -58,8 +58,8 @@ export function followStorage({ state, dispatch }, drafts, moved) {
  * @param {Store} store The state.
  */
 function shareReads({ state, dispatch }) {
-  if (globalThis.BroadcastChannel === undefined) return;
-  const others = new BroadcastChannel(STORED);
+  const others = granted(() => new BroadcastChannel(STORED));
+  if (others === undefined) return;
   /** What was told last. */
   let told = "";
   effect(() => {

@@ -4,13 +4,15 @@ import { effect, signal } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { alertOf, settle } from "./alerts.js";
 import { hashOf, partner } from "./channels.js";
-import { isForMe, nameOf, talkOf } from "./known.js";
+import { authorOf, isForMe, talkOf } from "./known.js";
 import { excerpt } from "./line.js";
 
 /** How often something is read out, in milliseconds: what comes meanwhile is counted. */
 const ANNOUNCE_EVERY = 2000;
 /** How long an alert waits, in milliseconds: another tab may be showing the message just now. */
 const ALERT_AFTER = 700;
+/** Of how many conversations at once one is alerted. */
+const MOST_ALERTS = 5;
 
 /** @typedef {import("./content.js").Said} Said */
 /** @typedef {import("./known.js").ChatState} ChatState */
@@ -48,20 +50,22 @@ export function makeTelling(state, act) {
     const { account, open, looking } = state.value;
     const others = messages.filter(({ from }) => from !== null && from !== account);
     const here = looking ? others.filter(({ channel }) => channel === open) : [];
-    for (const { name, from, text } of here) {
-      announce(name ?? nameOf(state.value, from ?? ""), excerpt(text));
-    }
+    for (const message of here) announce(authorOf(state.value, message), excerpt(message.text));
     const mine = others.filter((message) =>
       !here.includes(message) && (talkOf(state.value, message.channel).read ?? 0) < message.seq &&
       isForMe(state.value, message)
-    ).at(-1);
-    if (mine !== undefined) alert(mine);
+    );
+    // The newest of each conversation; one who was long away isn't told of all.
+    const newest = new Map(mine.map((message) => [message.channel, message]));
+    for (const message of [...newest.values()].slice(-MOST_ALERTS)) alert(message);
   };
   return { tell, announced };
 }
 
 /** @param {ChatState} state The state. @param {Said} message For oneself. @returns {string} Who wrote, and where. */
-function titleOf(state, { channel, from, name = nameOf(state, from ?? "") }) {
+function titleOf(state, message) {
+  const { channel } = message;
+  const name = authorOf(state, message);
   return partner(channel, state.account) === undefined
     ? t("mentioned", { name, room: channel.slice(5) })
     : t("wrote", { name });

@@ -6,7 +6,7 @@ import { Icon } from "../parts/icons.js";
 import { anchorsOf, below, restore } from "./keeper.js";
 import { Between, Line } from "./line.js";
 import { MOST_ROWS, move, rowsOf, sliceOf, viewOf } from "./rows.js";
-import { nameOf, quoteOf, talkOf } from "./known.js";
+import { authorOf, quoteOf, talkOf } from "./known.js";
 import { indexOf } from "./talk.js";
 
 const AT_END = 60;
@@ -110,18 +110,7 @@ export function Timeline({ state, act }) {
         ${empty && html`<p class="empty">${t("chatEmpty")}</p>`}
         ${rows.map((row) =>
           row.kind === "message"
-            ? html`
-              <${Line} key=${row.key} message=${row.message} head=${row.head}
-                own=${row.message.from === account} mentions=${state
-                  .mentions} connection=${row.message.seq === undefined
-                  ? connection
-                  : ""} act=${act} called=${row.message.from === null
-                  ? undefined
-                  : nameOf(state, row.message.from)}
-                quote=${row.message.reply === undefined
-                  ? undefined
-                  : quoteOf(state, channel, row.message.reply)} />
-            `
+            ? lineOf(state, row, act)
             : html`<${Between} key=${row.key} row=${row} load=${(/** @type {number} */ after) =>
               act.load(channel, after)} loading=${
               row.kind === "gap" && talk.loading === row.after
@@ -134,6 +123,22 @@ export function Timeline({ state, act }) {
         box.current?.focus({ preventScroll: true });
       }} />`}
     </div>
+  `;
+}
+
+/**
+ * @param {import("./known.js").ChatState} state The state. @param {import("./rows.js").MessageRow} row A message's.
+ * @param {import("./actions.js").Actions} act What can be done.
+ * @returns {unknown} Its line.
+ */
+function lineOf(state, { key, message, head }, act) {
+  const { account, connection, mentions, open } = state;
+  const quote = message.reply === undefined ? undefined : quoteOf(state, open, message.reply);
+  return html`
+    <${Line} key=${key} message=${message} head=${head} own=${message.from === account}
+      mentions=${mentions} connection=${message.seq === undefined ? connection : ""} act=${act}
+      author=${authorOf(state, message)} quote=${quote}
+      quoted=${quote ? authorOf(state, quote) : undefined} />
   `;
 }
 

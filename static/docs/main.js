@@ -1,6 +1,6 @@
 // @ts-check
 /** The reference: what can be asked, by sections, each with a line to copy, and both descriptions as they are served. */
-import { html, render } from "../ui.js";
+import { html, render, useEffect, useRef, useState } from "../ui.js";
 import { outline } from "./outline.js";
 
 /** @typedef {import("./outline.js").Offer} Offer */
@@ -11,6 +11,12 @@ const SECTIONS = /** @type {const} */ ([
   ["events", "Event streams", " /events"],
   ["push", "Pushes in one line, and ntfy", " /push"],
   ["health", "Health", ""],
+]);
+
+const PAGES = /** @type {const} */ ([
+  ["/to_chat/", "Chat"],
+  ["/to_recmsg/", "Receive"],
+  ["/to_sendmsg/", "Send"],
 ]);
 
 /** What is told of the rest, in Markdown, each with what it is about. */
@@ -36,31 +42,36 @@ function sectionsOf(offers) {
   });
 }
 
-/** @param {MouseEvent} event */
-async function copy({ currentTarget }) {
-  if (!(currentTarget instanceof HTMLElement)) return;
-  const code = currentTarget.parentElement?.querySelector("code");
-  if (code === null || code === undefined) return;
-  try {
-    await navigator.clipboard.writeText(code.textContent ?? "");
-    label(currentTarget, "Copied");
-    setTimeout(label, 1500, currentTarget, "Copy");
-  } catch {
-    // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
-    getSelection()?.selectAllChildren(code);
-  }
-}
+/** How long it says that a line was copied, in milliseconds. */
+const COPIED_FOR = 1500;
 
-/**
- * What is seen and what is heard say the same.
- *
- * @param {HTMLElement} button
- * @param {string} word
- */
-function label(button, word) {
-  const [, ...rest] = (button.ariaLabel ?? "").split(" ");
-  button.textContent = word;
-  button.ariaLabel = [word, ...rest].join(" ");
+/** @param {{name: string, line: string}} props What the line asks, and the line. */
+function Line({ name, line }) {
+  const [copied, setCopied] = useState(0);
+  const code = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (copied === 0) return;
+    const timer = setTimeout(() => setCopied(0), COPIED_FOR);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(line);
+      setCopied((times) => times + 1);
+    } catch {
+      // Without TLS there is no clipboard: it is marked, and the keyboard copies it.
+      if (code.current !== null) getSelection()?.selectAllChildren(code.current);
+    }
+  };
+  const word = copied > 0 ? "Copied" : "Copy";
+  return html`
+    <div class="line">
+      <pre tabindex="0" aria-label="A line for a shell"><code ref=${code}>${line}</code></pre>
+      <button class="quiet" type="button" onClick=${copy} aria-label=${`${word} the line of ${name}`}>
+        ${word}
+      </button>
+    </div>
+  `;
 }
 
 /** @param {Offer} props */
@@ -73,17 +84,7 @@ function Operation({ name, summary, curl }) {
         <code>${path}</code>
       </h3>
       <p>${summary}</p>
-      ${curl && html`
-        <div class="line">
-          <pre tabindex="0" aria-label="A line for a shell"><code>${curl.replaceAll(
-            "$URL",
-            location.origin,
-          )}</code></pre>
-          <button class="quiet" type="button" onClick=${copy} aria-label=${`Copy the line of ${name}`}>
-            Copy
-          </button>
-        </div>
-      `}
+      ${curl && html`<${Line} name=${name} line=${curl.replaceAll("$URL", location.origin)} />`}
     </article>
   `;
 }
@@ -93,8 +94,8 @@ function Whole({ file, text }) {
   return html`
     <details>
       <summary>The whole of ${file.slice(1)}</summary>
-      <p><a href=${file}>As a file</a></p>
-      <pre tabindex="0"><code>${text}</code></pre>
+      <p><a href=${file}>${file.slice(1)}</a> as a file, for programs that read it</p>
+      <pre tabindex="0" aria-label=${file.slice(1)}><code>${text}</code></pre>
     </details>
   `;
 }
@@ -104,7 +105,11 @@ function Reference({ openapi, asyncapi }) {
   const sections = sectionsOf(outline(openapi));
   return html`
     <header class="top">
-      <a class="brand" href="/"><img src="/static/icon.svg" alt="" width="24" height="24" /> Fanfare</a>
+      <a class="brand" href="/"
+        aria-label="Fanfare, Home"><img src="/static/icon.svg" alt="" width="26" height="26" /><span>Fanfare</span></a>
+      <nav aria-label="Pages">
+        ${PAGES.map(([href, title]) => html`<a key=${href} href=${href}>${title}</a>`)}
+      </nav>
     </header>
     <main class="narrow docs">
       <h1>Fanfare for programs</h1>
@@ -112,17 +117,22 @@ function Reference({ openapi, asyncapi }) {
         Publish with one line, read any channel from anywhere, and lose nothing. Put the admin token or a JWT of
         your own users into <code>TOKEN</code>; a server that runs open takes pushes without one.
       </p>
-      <nav aria-label="Sections">
+      <nav class="sections" aria-label="Sections">
         ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${title}</a>`)}
         <a href="#socket">WebSocket</a>
       </nav>
-      <ul>
-        ${GUIDES.map(([file, about]) =>
-          html`
-            <li key=${file}><a href="/docs/${file}">${about}</a></li>
-          `
-        )}
-      </ul>
+      <section>
+        <h2>Guides</h2>
+        <ul class="guides">
+          ${GUIDES.map(([file, about]) => {
+            const chinese = file.includes("zh-CN") ? "zh-CN" : undefined;
+            return html`
+              <li
+                key=${file}><a href="/docs/${file}" lang=${chinese} hreflang=${chinese}>${about}</a></li>
+            `;
+          })}
+        </ul>
+      </section>
       ${sections.map(({ id, title, offers }) =>
         html`
           <section key=${id} id=${id}>

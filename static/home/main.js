@@ -28,7 +28,11 @@ function Home() {
             )}
           </ul>
       <h2>${t("curlTitle")}</h2>
-      <pre tabindex="0"><code>curl -d msg="Backup done" ${location.origin}/send/</code></pre>
+      <p>${t("curlText")}</p>
+      <pre tabindex="0"
+        aria-label=${t("curlTitle")}><code>curl -d "Backup done" ${location
+          .origin}/push/all</code></pre>
+      <p><a href="/docs">${t("docs")}</a></p>
     </main>
     <${Toasts} />
   `;

@@ -1,5 +1,6 @@
 // @ts-check
 /** Keeps the shell of the pages, so that one can be opened without a network. */
+import { granted } from "./stored.js";
 
 const WORKER = "/sw.js";
 /** How long a page that was loaded has for itself, in milliseconds. */
@@ -7,7 +8,9 @@ const LOADED = 1000;
 
 /** Registers the service worker, where the browser allows one: on https and on this machine. */
 export function keepShell() {
-  const workers = globalThis.isSecureContext ? globalThis.navigator?.serviceWorker : undefined;
+  const workers = globalThis.isSecureContext
+    ? granted(() => globalThis.navigator?.serviceWorker)
+    : undefined;
   // Safari doesn't say when a page is idle.
   const idle = globalThis.requestIdleCallback ?? setTimeout;
   // Refused in some private windows; the pages do without.

@@ -32,6 +32,21 @@ export function keep(name, value, where = "localStorage") {
 }
 
 /**
+ * Something of the browser that it may refuse to hand out, where storage is blocked or the page stands in a sandbox: asking is an error then.
+ *
+ * @template T
+ * @param {() => T} get Asks.
+ * @returns {T | undefined} It, or nothing.
+ */
+export function granted(get) {
+  try {
+    return get();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Anything as an object whose fields may be looked at.
  *
  * @param {unknown} value Anything.

@@ -49,7 +49,7 @@ export function Card({ push: { title, text, priority, tags, click }, children })
           ${(title !== undefined || priority !== 3 || pictures !== "") &&
             html`<p class="title">${
               pictures !== "" && html`<span class="pictures" aria-hidden="true">${pictures} </span>`
-            }${title !== undefined && html`<bdi class="name">${title}</bdi>`}${
+            }${title !== undefined && html`<bdi class="name">${title}</bdi>${"\u2002"}`}${
               priority !== 3 && html`
                 <span class="priority">${t(priorityKey(priority))}</span>
               `

@@ -1,6 +1,6 @@
 // @ts-check
 /** What is being typed on the send page: it outlives a reload of its tab, and nothing else. */
-import { fieldsOf } from "../parts/stored.js";
+import { fieldsOf, keep, recall } from "../parts/stored.js";
 import { empty } from "./fields.js";
 
 const STORED = "fanfare.push.draft";
@@ -9,7 +9,7 @@ const LONGEST = 200_000;
 
 /** @returns {typeof empty} What was typed before the reload. */
 export function recallDraft() {
-  const kept = fieldsOf(read());
+  const kept = fieldsOf(recall(STORED, "sessionStorage"));
   const text = (/** @type {"text" | "title" | "tags" | "click"} */ name) => {
     const value = kept[name];
     return typeof value === "string" ? value : empty[name];
@@ -25,19 +25,6 @@ export function recallDraft() {
 
 /** @param {typeof empty} typed What is typed now. */
 export function keepDraft(typed) {
-  const text = JSON.stringify(typed);
-  try {
-    if (text.length <= LONGEST) sessionStorage.setItem(STORED, text);
-  } catch {
-    // Storage may be forbidden or full: it lasts as long as the page then.
-  }
-}
-
-/** @returns {unknown} What was kept. */
-function read() {
-  try {
-    return JSON.parse(sessionStorage.getItem(STORED) ?? "null");
-  } catch {
-    return undefined;
-  }
+  const { length } = Object.values(typed).join("");
+  if (length <= LONGEST) keep(STORED, typed, "sessionStorage");
 }

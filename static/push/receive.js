@@ -1,9 +1,10 @@
 // @ts-check
 /** The receiver: every push of a topic, the newest on top. */
-import { html, render, store } from "../ui.js";
+import { html, render, store, useMemo } from "../ui.js";
 import { connect, FanfareError } from "../fanfare.js";
 import { Connection, Header, toast, Toasts } from "../parts/frame.js";
-import { dayText, t } from "../parts/i18n.js";
+import { perFrame } from "../parts/frames.js";
+import { dayText, language, t } from "../parts/i18n.js";
 import { reasonOf, Time } from "../parts/message.js";
 import { keepShell } from "../parts/shell.js";
 import { Card } from "./card.js";
@@ -19,11 +20,14 @@ const channel = `push:${topic}`;
 
 // What couldn't be sent is for a page that shows it.
 const client = topic === undefined ? undefined : connect({ adopts: () => false });
+/** @type {ReturnType<typeof perFrame<import("./state.js").ReceiveAction>>} */
+const arrivals = perFrame((actions) => dispatch(...actions));
 client?.on("state", () => dispatch({ type: "connection", state: client.state }));
 client?.subscribe(channel, {
   history: PAGE,
-  onMessages: (messages, gap, reset) => dispatch({ type: "messages", messages, gap, reset }),
+  onMessages: (messages, gap, reset) => arrivals.add({ type: "messages", messages, gap, reset }),
   onReady: () => {
+    arrivals.flush();
     dispatch({ type: "ready" });
     // A page of large pushes is full before it has as many as were asked for.
     const { messages, more } = state.value;
@@ -82,12 +86,17 @@ function Received({ received, above }) {
   const { time, push, gap } = received;
   const day = dayText(time, Date.now());
   const first = above === undefined ? day !== t("today") : dayText(above.time, Date.now()) !== day;
-  return html`
-    ${first && html`<li class="day">${day}</li>`}
-    <li class="push">
-      <${Card} push=${push}><${Time} time=${time} /><//></li>
-    ${gap && html`<li class="gap">${t("gap")}</li>`}
-  `;
+  // A thousand stand here: one that comes draws none of them anew.
+  return useMemo(
+    () =>
+      html`
+        ${first && html`<li class="day">${day}</li>`}
+        <li class="push">
+          <${Card} push=${push}><${Time} time=${time} /><//></li>
+        ${gap && html`<li class="gap">${t("gap")}</li>`}
+      `,
+    [received, first, day, language.value],
+  );
 }
 
 keepShell();

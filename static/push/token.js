@@ -3,6 +3,7 @@
 import { html, useState } from "../ui.js";
 import { toast } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
+import { keep, recall } from "../parts/stored.js";
 
 const TAKEN = "fanfare-token-taken";
 
@@ -24,7 +25,7 @@ export function Token({ leave }) {
     if (status !== 200) {
       return toast(t(status === 401 ? "tokenWrong" : status === 429 ? "tokenOften" : "lost"), true);
     }
-    sessionStorage.setItem(TAKEN, "yes");
+    keep(TAKEN, true, "sessionStorage");
     leave();
     // The connection that stands was made without it.
     location.reload();
@@ -46,8 +47,8 @@ export function Token({ leave }) {
  * @returns {boolean} Whether it was.
  */
 export function wasTaken() {
-  const taken = sessionStorage.getItem(TAKEN) !== null;
-  sessionStorage.removeItem(TAKEN);
+  const taken = recall(TAKEN, "sessionStorage") === true;
+  if (taken) keep(TAKEN, false, "sessionStorage");
   return taken;
 }
 

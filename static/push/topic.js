@@ -13,7 +13,8 @@ import { topicName } from "./content.js";
 export function TopicField({ typed, change, done, enter }) {
   const wrong = topicName(typed) === undefined;
   const keys = (/** @type {KeyboardEvent} */ event) => {
-    if (enter === undefined || event.key !== "Enter" || event.isComposing) return;
+    if (event.isComposing || event.keyCode === 229) return;
+    if (enter === undefined || event.key !== "Enter") return;
     event.preventDefault();
     done?.();
     enter();

@@ -188,6 +188,16 @@ Deno.test("a mention is completed only where the caret is, and Shift+Tab goes ba
   await heard(ada, `hi @${bob.slice(0, 4)}`);
   await box.pressSequentially(`@${bob.slice(0, 3)}`);
   await offered.waitFor();
+  // A key may come before the page is told that the caret has moved.
+  const taken = await box.evaluate((box: HTMLTextAreaElement) => {
+    box.setSelectionRange(0, 0);
+    const event = new KeyboardEvent("keydown", { key: "Tab", bubbles: true, cancelable: true });
+    return !box.dispatchEvent(event);
+  });
+  assertEquals([taken, await box.inputValue()], [false, `@${bob.slice(0, 3)}`]);
+  await box.press("End");
+  await box.pressSequentially(bob.slice(3, 4));
+  await offered.waitFor();
   await box.press("Tab");
   assertEquals(await box.inputValue(), `@${bob} `);
 });
@@ -255,4 +265,107 @@ Deno.test("where pages may show no notifications a worker does; a click leads to
   await shown(1);
   await room(ada, "lobby").click();
   await shown(0);
+});
+
+Deno.test("a server that comes back without its data keeps nobody's reply, and their text stays; a name goes to all tabs", async () => {
+  await using browser = await launchBrowser();
+  const ada = await context(browser);
+  const before = await startServer();
+  const port = Number(new URL(before.url).port);
+  const page = await open(ada, before);
+  try {
+    const other = await open(ada, before);
+    await page.getByRole("button", { name: /name/ }).click();
+    await page.getByLabel("Your name").fill("Ada");
+    await page.getByLabel("Your name").press("Enter");
+    await other.locator(".me .name", { hasText: "Ada" }).waitFor();
+    await other.close();
+    await say(page, "of the old log");
+    await heard(page, "of the old log");
+    await page.locator(".message[data-seq]").hover();
+    await page.getByRole("button", { name: /^Reply to/ }).click();
+    await page.locator(".composer textarea").fill("about that");
+    await page.locator(".replying").waitFor();
+  } finally {
+    await before[Symbol.asyncDispose]();
+  }
+  await using after = await startServer({ port });
+  await page.locator(".empty").waitFor({ timeout: 20_000 });
+  await page.locator(".replying").waitFor({ state: "detached" });
+  assertEquals(await page.locator(".composer textarea").inputValue(), "about that");
+  await page.locator(".composer textarea").press("Enter");
+  await page.locator(".message[data-seq]", { hasText: "about that" }).waitFor();
+  assertEquals(after.url, before.url);
+});
+
+Deno.test("with fifty rooms a phone's list still ends with oneself and who is there, one below the other", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const phone = await context(browser);
+  await phone.addInitScript(() => {
+    const rooms = Array.from({ length: 50 }, (_, i) => `room:r${i}`);
+    localStorage.setItem("fanfare.chat", JSON.stringify({ rooms }));
+  });
+  const page = await open(phone, server);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("link", { name: "All conversations" }).click();
+  await page.getByRole("button", { name: "Choose a name" }).click();
+  await page.getByLabel("Your name").fill("Ada");
+  await page.getByLabel("Your name").press("Enter");
+  await page.locator(".people .name", { hasText: "Ada" }).waitFor();
+  const places = await page.evaluate(() =>
+    [".talk:last-of-type", ".join", ".me", ".people"].map((selector) => {
+      const { top, bottom } = [...document.querySelectorAll(selector)].at(-1)!
+        .getBoundingClientRect();
+      return [top, bottom] as const;
+    })
+  );
+  for (const [i, [top]] of places.entries()) {
+    assertEquals(i === 0 || top >= (places[i - 1]?.[1] ?? 0), true, JSON.stringify(places));
+  }
+});
+
+Deno.test("of those who write at the same moment each is told of, and who floods is told of once", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const ada = await context(browser);
+  await ada.addInitScript(() => {
+    const seen: string[] = [];
+    class Recorded {
+      constructor(title: string, { body }: { body: string }) {
+        seen.push(`${title.replace(/[\u2068\u2069]/g, "")}: ${body}`);
+      }
+      close() {}
+      static permission = "granted";
+    }
+    // Nobody draws a page that is hidden: what comes is taken in by its timer.
+    Object.assign(globalThis, { Notification: Recorded, seen, requestAnimationFrame: () => 0 });
+    localStorage.setItem("fanfare.alerts", `{"notify":true,"sound":false}`);
+  });
+  const page = await open(ada, server);
+  await lookAway(page);
+  const own = await account(page);
+  const friends = await Promise.all(
+    [1, 2].map(async () => await open(await context(browser), server)),
+  );
+  const names = await Promise.all(friends.map(account));
+  // All are there before one is taken in.
+  await ada.setOffline(true);
+  await page.evaluate(() => dispatchEvent(new Event("offline")));
+  for (const [i, friend] of friends.entries()) {
+    const [a, b] = [own, names[i] ?? ""].toSorted();
+    for (const text of ["one", "two"]) {
+      const channel = encodeURIComponent(`dm:${a}.${b}`);
+      const data = { data: { text: `${text} of ${names[i]}` } };
+      const url = `${server.url}/api/channels/${channel}/messages`;
+      assertEquals((await friend.request.post(url, { data })).status(), 201);
+    }
+  }
+  await ada.setOffline(false);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await until(async () => await page.evaluate<number>("seen.length") >= 2);
+  assertEquals(
+    (await page.evaluate<string[]>("seen")).toSorted(),
+    names.map((name) => `${name} wrote to you: two of ${name}`).toSorted(),
+  );
 });

@@ -195,3 +195,70 @@ Deno.test("axe finds nothing on any page, in both languages, light and dark, wid
     }
   }
 });
+
+Deno.test("a browser that refuses storage, channels between tabs and workers still shows every page and sends", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page, errors } = await visitor(browser, server, "/");
+  await page.context().addInitScript(() => {
+    const refuse = () => {
+      throw new DOMException("Not here", "SecurityError");
+    };
+    for (const name of ["localStorage", "sessionStorage", "indexedDB", "caches"]) {
+      Object.defineProperty(globalThis, name, { get: refuse });
+    }
+    Object.defineProperty(navigator, "serviceWorker", { get: refuse });
+    navigator.locks.request = () => Promise.reject(new DOMException("Not here", "SecurityError"));
+    Object.defineProperty(globalThis, "BroadcastChannel", { value: refuse });
+  });
+  await page.goto(`${server.url}/to_chat/`);
+  await page.locator(".composer textarea").fill("said all the same");
+  await page.locator(".composer textarea").press("Enter");
+  await page.locator("article[data-seq]", { hasText: "said all the same" }).waitFor();
+  await page.goto(`${server.url}/to_sendmsg/`);
+  await page.locator("#msg").fill("pushed all the same");
+  await page.locator("#msg").press("Enter");
+  await page.locator(".toast", { hasText: "Pushed" }).waitFor();
+  await page.goto(`${server.url}/to_recmsg/`);
+  await page.locator(".push", { hasText: "pushed all the same" }).waitFor();
+  // The worker is asked for once the page has rested.
+  await page.waitForLoadState("networkidle");
+  assertEquals(errors, []);
+});
+
+Deno.test("who is new is led from the first page to a push of their own, and to what programs can ask", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  for (const locale of ["en-US", "zh-CN"]) {
+    const { page, errors } = await visitor(browser, server, "/", { locale });
+    const line = await page.locator("pre code").innerText();
+    const [, word, url] = /^curl -d "([^"]+)" (http:\S+)$/.exec(line) ?? [];
+    await page.locator("main a[href='/docs']").click();
+    await page.locator("dt", { hasText: "subscribe" }).first().waitFor();
+    await page.locator("header nav a[href='/to_recmsg/']").click();
+    await page.locator("h1").waitFor();
+    // As curl sends it: the body is the text, whatever type it names.
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(url ?? "", { method: "POST", headers, body: `${word} ${locale}` });
+    assertEquals(answer.status, 201, await answer.text());
+    await page.locator(".push", { hasText: `${word} ${locale}` }).waitFor();
+    assertEquals(errors, []);
+  }
+});
+
+Deno.test("on the narrowest phone the header of every page is one row, whatever is marked in it", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  for (const locale of ["en-US", "zh-CN"]) {
+    const { page } = await visitor(browser, server, "/", { locale, width: 320 });
+    for (const path of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/", "/docs"]) {
+      await page.goto(server.url + path);
+      await page.locator("header.top nav a").first().waitFor();
+      const rows = await page.locator("header.top > *").evaluateAll((parts) =>
+        parts.map((part) => part.getBoundingClientRect())
+          .filter(({ top }, _, all) => top >= Math.min(...all.map(({ bottom }) => bottom))).length
+      );
+      assertEquals([locale, path, rows], [locale, path, 0]);
+    }
+  }
+});

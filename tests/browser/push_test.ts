@@ -225,3 +225,24 @@ Deno.test("axe finds nothing on the push pages with content, in both languages, 
   }
   await Deno.remove(adminTokenFile);
 });
+
+Deno.test("Enter that picks a word of an input method neither leaves the topic nor sends", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await (await browser.newContext({ locale: "zh-CN" })).newPage();
+  await page.goto(`${server.url}/to_sendmsg/`);
+  await page.locator("#msg").fill("还在写");
+  for (const id of ["topic", "msg"]) {
+    // Browsers tell it by the one or the other.
+    for (const picks of [{ isComposing: true }, { keyCode: 229 }]) {
+      await page.locator(`#${id}`).focus();
+      const left = await page.evaluate((picks) => {
+        const event = { key: "Enter", bubbles: true, cancelable: true, ...picks };
+        const taken = !document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", event));
+        return [taken, document.activeElement?.id];
+      }, picks);
+      assertEquals([id, picks, left], [id, picks, [false, id]]);
+    }
+  }
+  assertEquals(await page.locator("#msg").inputValue(), "还在写");
+});

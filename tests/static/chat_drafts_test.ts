@@ -73,3 +73,11 @@ Deno.test("another account doesn't find what was begun to be said in private", (
   assertEquals(run(drafts, { type: "account", account: "ada" }), drafts);
   assertEquals(Object.keys(run(drafts, { type: "account", account: "eve" })), [LOBBY]);
 });
+
+Deno.test("of another log a reply is none: its message is another one there, and the text stays", () => {
+  const drafts = run({}, typed("this"), reply(), reply(DM), typed("that", "room:b"));
+  assertEquals(run(drafts, { type: "forget" }), {
+    [LOBBY]: { text: "this" },
+    "room:b": { text: "that" },
+  });
+});

@@ -69,3 +69,16 @@ Deno.test("without a connection it waits for the next one; a row that is gone as
   await turn();
   assertEquals([found, asked.length], [[[5, { text: "m5" }]], 2]);
 });
+
+Deno.test("of two rows that reply to the same one may go, and the other still learns what that said", async () => {
+  const { client, quotes, found } = set([message]);
+  client.state = State.waiting;
+  const forget = quotes.quote("room:a", 5);
+  quotes.quote("room:a", 5);
+  forget();
+  forget();
+  client.state = State.open;
+  quotes.connected();
+  await turn();
+  assertEquals(found, [[5, { text: "m5" }]]);
+});

@@ -1,7 +1,7 @@
 /** The chat's state as a pure reducer. */
 import { assertEquals } from "@std/assert";
 import { rememberedOf, toRemember } from "../../static/chat/remember.js";
-import { directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
+import { authorOf, directs, initial, nameOf, quoteOf, talkOf } from "../../static/chat/known.js";
 import { reduce } from "../../static/chat/state.js";
 import { KEPT, KEPT_ASIDE } from "../../static/chat/talk.js";
 
@@ -322,20 +322,24 @@ Deno.test("what isn't open keeps a bounded number of messages, the newest", () =
 
 Deno.test("however far one goes back there is room: what lies between and the newest are a hole apart", () => {
   const from = (first: number, n: number) => Array.from({ length: n }, (_, i) => said(first + i));
-  const page = (messages: ReturnType<typeof said>[]) =>
-    ({ type: "page", channel: LOBBY, messages, older: true, newer: false }) as const;
   const top = 100_000;
+  const start = top - KEPT + 100;
+  const page = (messages: ReturnType<typeof said>[]) => {
+    const older = messages[0]?.seq !== start;
+    return { type: "page", channel: LOBBY, messages, older, newer: false } as const;
+  };
   let state = run(me, told(from(top, KEPT)), page(from(top - 100, 100)));
   const talk = talkOf(state, LOBBY);
   assertEquals(talk.said.length, KEPT / 2 + KEPT_ASIDE);
   assertEquals([talk.said[0]?.seq, talk.said.at(-1)?.seq], [top - 100, top + KEPT - 1]);
   const [hole = 0, ...none] = talk.holes;
   assertEquals([hole, none], [top - 100 + KEPT / 2 - 1, []]);
-  for (let first = top - 200; first > top - KEPT; first -= 100) {
+  for (let first = top - 200; first >= start; first -= 100) {
     state = reduce(state, page(from(first, 100)));
     const { said: all, holes } = talkOf(state, LOBBY);
     assertEquals([all[0]?.seq, all.length <= KEPT, holes.length], [first, true, 1]);
   }
+  assertEquals(talkOf(state, LOBBY).more, false, "the beginning");
   // Down again: what is loaded there is what stays, and what is left behind above is older.
   for (let steps = 0; talkOf(state, LOBBY).holes.length > 0 && steps < 1000; steps++) {
     const [after = 0] = talkOf(state, LOBBY).holes;
@@ -412,4 +416,35 @@ Deno.test("accounts may be words that every object knows", () => {
     count: 1,
   });
   assertEquals(nameOf(named, "__proto__"), "P");
+});
+
+Deno.test("a name that is changed in another tab is one's own here too", () => {
+  const here = (name?: string, account = "ada") => ({
+    type: "roster" as const,
+    channel: LOBBY,
+    members: [{ account, ...(name === undefined ? {} : { name }) }],
+    count: 1,
+  });
+  const renamed = run(me, here("Ada"), here("Countess"));
+  assertEquals(renamed.name, "Countess");
+  assertEquals(counts(run(renamed, told([said(1, { data: { text: "@Countess" } })]))), [1, 1]);
+  assertEquals(run(renamed, here()).name, undefined, "or given up");
+  const late = run(me, here("Ada"), { type: "me", account: "ada", name: "New" }, here("Ada"));
+  assertEquals(late.name, "New", "what was told before isn't news");
+  assertEquals(run(me, here("Ada"), here("Bob", "bob")).name, "Ada");
+});
+
+Deno.test("who wrote before having a name is called by the one of now, in a quote as in a line", () => {
+  const named = run(me, {
+    ...{ type: "roster", channel: LOBBY, count: 1 },
+    members: [{ account: "bob", name: "Bob" }],
+  });
+  const of = (from: string | null, name?: string) =>
+    authorOf(named, { from, ...(name === undefined ? {} : { name }) });
+  assertEquals([of("bob"), of("bob", "Robert"), of("eve"), of(null)], [
+    "Bob",
+    "Robert",
+    "eve",
+    "–",
+  ]);
 });

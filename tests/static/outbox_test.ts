@@ -466,21 +466,33 @@ Deno.test("a clock that is set back holds nothing up: not what was refused for n
 });
 
 Deno.test("whether the server still knows a key is told by the server's clock, not by the one here", async () => {
-  for (const [set, gone, expected] of [[0, 25, "expired"], [-48, 25, "expired"], [48, 1, "sent"]]) {
-    const server = new FakeServer();
-    const { tab } = browser(server);
-    const first = tab();
-    await server.run();
-    ignore(first.publish(ROOM, "tried"));
-    await settle();
-    first.close();
-    server.time.set(Number(set) * HOUR);
-    await server.time.advance(Number(gone) * HOUR);
-    const second = tab();
-    await server.run();
-    const state = second.outbox[0]?.error?.code ?? "sent";
-    assertEquals([set, gone, state], [set, gone, expected]);
-    second.close();
+  const cases = [[0, 25, "expired"], [-48, 25, "expired"], [48, 1, "sent"]] as const;
+  // Written before there is a connection, and while there is one.
+  for (const early of [true, false]) {
+    for (const [set, gone, expected] of cases) {
+      const server = new FakeServer();
+      const { tab } = browser(server);
+      // The clock here was wrong before, and is wrong in another way later.
+      server.time.set(-set * HOUR);
+      const first = tab();
+      if (early) ignore(first.publish(ROOM, "tried"));
+      await settle();
+      server.socket.open();
+      await settle();
+      server.take(server.socket, 1);
+      server.socket.deliver();
+      if (!early) ignore(first.publish(ROOM, "tried"));
+      await settle();
+      assertEquals(server.socket.sent.length, 1, "under way");
+      first.close();
+      server.time.set(2 * set * HOUR);
+      await server.time.advance(gone * HOUR);
+      const second = tab();
+      await server.run();
+      const state = second.outbox[0]?.error?.code ?? "sent";
+      assertEquals([early, set, gone, state], [early, set, gone, expected]);
+      second.close();
+    }
   }
 });
 

@@ -49,6 +49,8 @@ Deno.test("a gap is marked at the next push that is new, if none came with it", 
     for (const action of [told(without, true), told([5]), told([6])]) state = reduce(state, action);
     assertEquals(state.messages.flatMap(({ seq, gap }) => gap ? seq : []), [5]);
   }
+  const first = [told([], true), told([5])].reduce(reduce, initial);
+  assertEquals(first.messages.map(({ gap }) => gap), [undefined], "nothing stood before it");
 });
 
 Deno.test("older pushes go below what is there, each once", () => {

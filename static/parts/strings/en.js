@@ -14,6 +14,8 @@ export const en = {
   chatTitle: "Chat",
   chatText: "Talk in rooms, or to one person alone.",
   curlTitle: "From a script",
+  curlText: "Leave “Receive” open in another window, and run this in a shell:",
+  docs: "For programs: everything that can be asked, with lines to copy",
   receiveHeading: "Pushed to you",
   receiveEmpty: "Nothing was pushed to “{topic}” yet. This page shows it as soon as it is.",
   sendHeading: "Push a message",

@@ -14,6 +14,8 @@ export const zh = {
   chatTitle: "聊天",
   chatText: "在聊天室里和大家聊天，或者只和一个人私聊。",
   curlTitle: "用脚本推送",
+  curlText: "在另一个窗口打开“接收”页面，然后在终端里运行：",
+  docs: "面向程序：全部接口，附可直接复制的命令（英文）",
   receiveHeading: "推送给你的消息",
   receiveEmpty: "“{topic}”还没有推送。一有消息，这里立刻显示。",
   sendHeading: "推送一条消息",
