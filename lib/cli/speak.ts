@@ -1,5 +1,6 @@
 /** The commands that speak to a server, by the client library of the pages. */
 import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
+import { readNamed } from "../files.ts";
 import type { Range, Reading, Request, Sending, Server } from "./options.ts";
 import { plain, type Terminal } from "./terminal.ts";
 
@@ -236,7 +237,9 @@ async function open(
   timeout: number,
   tell: (sentence: string) => void = () => {},
 ): Promise<Client> {
-  const token = tokenFile === undefined ? undefined : (await Deno.readTextFile(tokenFile)).trim();
+  const token = tokenFile === undefined
+    ? undefined
+    : (await readNamed(tokenFile, "token-file")).trim();
   const deadline = performance.now() + timeout;
   const headers = token === undefined ? await cookieFrom(url, deadline, tell) : {};
   const client = connect({
