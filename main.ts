@@ -13,6 +13,7 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config.ts";
+import { readNamed } from "./lib/files.ts";
 import { log, startLogging } from "./lib/logger.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
 
@@ -54,7 +55,7 @@ async function configOf(
   const file = settingsFile(Deno.args, env);
   const settings = file === undefined
     ? new Map<string, string>()
-    : readSettings(await Deno.readTextFile(file), file);
+    : readSettings(await readNamed(file, "settings"), file);
   return readConfig(Deno.args, (name) => env(name) || settings.get(name));
 }
 

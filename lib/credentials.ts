@@ -4,6 +4,7 @@ import type { JSONWebKeySet } from "jose";
 import type { AccessSettings, OlderKey } from "./access.ts";
 import { isLoopback } from "./address.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { readNamed } from "./files.ts";
 import { log } from "./logger.ts";
 import { type Refusal, refuse } from "./protocol/codes.ts";
 import type { Withdrawal } from "./tokens.ts";
@@ -80,7 +81,7 @@ export class Credentials {
     }
     if (jwks !== undefined && !isUrl(jwks)) {
       files.set(jwks, async () => {
-        this.#setTokens({ jwks: readKeys(await Deno.readTextFile(jwks), jwks) });
+        this.#setTokens({ jwks: readKeys(await readNamed(jwks, "jwks"), jwks) });
       });
     }
     this.#files = files;
@@ -239,7 +240,7 @@ export class Credentials {
  * @throws {ConfigError} If it is too short.
  */
 export async function readSecret(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const secret = new TextEncoder().encode((await Deno.readTextFile(path)).trim());
+  const secret = new TextEncoder().encode((await readNamed(path, "jwt-secret-file")).trim());
   if (secret.length >= LEAST_SECRET) return secret;
   throw new ConfigError(`The secret in "${path}" must have at least ${LEAST_SECRET} characters`);
 }
@@ -264,7 +265,7 @@ async function stampOf(path: string): Promise<string> {
 }
 
 async function readToken(path: string): Promise<string> {
-  const token = (await Deno.readTextFile(path)).trim();
+  const token = (await readNamed(path, "admin-token-file")).trim();
   if (token.length >= LEAST_TOKEN) return token;
   throw new ConfigError(`The token in "${path}" must have at least ${LEAST_TOKEN} characters`);
 }

@@ -11,6 +11,7 @@ import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./credentials.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
+import { naming, readNamed } from "./files.ts";
 import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel, startLogging } from "./logger.ts";
@@ -65,10 +66,12 @@ const LAST_WRITES = 1000;
  */
 export async function serve(config: Config, parts: ServeParts = {}): Promise<Running> {
   const { clock = Date.now, exit = Deno.exit } = parts;
-  await Deno.mkdir(config.data, { recursive: true, mode: 0o700 });
-  // First of all, so that a second process is told at once and touches nothing.
   await using stack = new AsyncDisposableStack();
-  const lock = stack.use(FolderLock.take(config.data));
+  // First of all, so that a second process is told at once and touches nothing.
+  const lock = await naming(`Cannot use the data folder "${config.data}" (--data)`, async () => {
+    await Deno.mkdir(config.data, { recursive: true, mode: 0o700 });
+    return stack.use(FolderLock.take(config.data));
+  });
   const path = logPath(config.data);
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
   let credentials = await Credentials.open(config, clock());
@@ -99,12 +102,16 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
     });
     return stack.adopt(core, (core) => core.close());
   };
-  const edges = config.workers === 0
-    ? await openOne(settings, openCore, { log, clock, stack, metrics, exit })
-    : await openMany(settings, openCore, {
-      ...{ log, stack, config, metrics },
-      parts: { ...parts, exit },
-    });
+  const edges = await naming(
+    listening(config),
+    () =>
+      config.workers === 0
+        ? openOne(settings, openCore, { log, clock, stack, metrics, exit })
+        : openMany(settings, openCore, {
+          ...{ log, stack, config, metrics },
+          parts: { ...parts, exit },
+        }),
+  );
   readers = () => edges.readers();
   const guard = stack.use(
     new Guard({
@@ -166,6 +173,12 @@ function boundsOf({ maxMemory, limits }: Config): { limit: number; stuck: number
 
 async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeSettings> {
   const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
+  if (pages !== undefined) {
+    await naming(
+      `Cannot serve the folder of --pages, "${pages}"`,
+      () => Array.fromAsync(Deno.readDir(pages)),
+    );
+  }
   return {
     log: logPath(data),
     access,
@@ -370,9 +383,16 @@ function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
   }:${port}/`;
 }
 
+// The beginning of the sentence for a start that fails there.
+function listening({ host, port, unix }: Config): string {
+  return unix === undefined
+    ? `Cannot listen on ${host}:${port} (--host and --port)`
+    : `Cannot listen on "${unix}" (--unix)`;
+}
+
 async function certificate({ tls, host }: Config): Promise<EdgeSettings["tls"]> {
   if (tls === undefined) return undefined;
-  const [cert, key] = await Promise.all([Deno.readTextFile(tls.cert), Deno.readTextFile(tls.key)]);
+  const [cert, key] = [await readNamed(tls.cert, "cert"), await readNamed(tls.key, "key")];
   try {
     // Whether they can be used is told before a listener is given up for them.
     Deno.listenTls({ hostname: host, port: 0, cert, key }).close();

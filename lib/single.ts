@@ -52,7 +52,7 @@ export class SingleEdge {
    * @throws {Error} If the log, the pages or the port can't be used.
    */
   static async start(settings: EdgeSettings, parts: SingleParts): Promise<SingleEdge> {
-    const edge = await startEdge(settings, parts.place());
+    const edge = await begin(settings, parts.place());
     const { address } = edge.server;
     const port = "port" in address ? address.port : settings.port;
     return new SingleEdge({ ...settings, port }, edge, parts);
@@ -113,7 +113,7 @@ export class SingleEdge {
       async () => {
         try {
           const { access } = this.#settings;
-          this.#edge = await startEdge({ ...next, access }, this.#parts.place());
+          this.#edge = await begin({ ...next, access }, this.#parts.place());
           this.#settings = { ...next, access: this.#settings.access };
         } catch (error) {
           this.#edge = await this.#begin(this.#settings);
@@ -185,7 +185,7 @@ export class SingleEdge {
   async #begin(settings: EdgeSettings): Promise<Edge> {
     for (const end = performance.now() + NO_EDGE;;) {
       try {
-        return await startEdge(settings, this.#parts.place());
+        return await begin(settings, this.#parts.place());
       } catch (error) {
         log.error("edge.none", { error: String(error) });
         if (performance.now() > end) {
@@ -196,4 +196,15 @@ export class SingleEdge {
       }
     }
   }
+}
+
+// To connect one has to be able to write there, and a proxy is another user: who may is up to the folder that it stands in.
+const ANYONE = 0o666;
+
+async function begin(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
+  const edge = await startEdge(settings, place);
+  if (settings.unix !== undefined && Deno.build.os !== "windows") {
+    await Deno.chmod(settings.unix, ANYONE);
+  }
+  return edge;
 }

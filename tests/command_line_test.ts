@@ -1,5 +1,6 @@
 /** The commands that speak to a server: what they write, what they end with, and how they come through a restart. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { helpOf } from "../lib/cli/options.ts";
 import { helpOfLocal } from "../lib/cli/local.ts";
 import { TOKEN_HELP } from "../lib/cli/token.ts";
@@ -18,13 +19,16 @@ interface Told {
 }
 
 /** Runs a command with something on its standard input. */
-async function run(args: readonly string[], input = ""): Promise<Told> {
+async function run(args: readonly string[], input: string | Uint8Array = ""): Promise<Told> {
   const child = (await programCommand(args, { stdin: "piped", stdout: "piped", stderr: "piped" }))
     .spawn();
+  // Read while it is written to: with both pipes full each would wait for the other.
+  const output = child.output();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
+  await writer.write(bytes).catch(() => {});
   await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await within(child.output(), 20_000, args.join(" "));
+  const { code, stdout, stderr } = await within(output, 20_000, args.join(" "));
   const text = new TextDecoder();
   const lines = text.decode(stdout).split("\n").filter((line) => line !== "");
   return { code, lines, stderr: text.decode(stderr) };
@@ -105,6 +109,55 @@ Deno.test("each end has its code and its sentence", async () => {
     assertEquals([told.code, told.lines], [code, []], args.join(" "));
     assertMatch(told.stderr, sentence);
     assertMatch(told.stderr, /^fanfare: [^\n]+\n$/);
+  }
+});
+
+Deno.test("standard input that is no text, or has no end, is refused; what went before it is told", async () => {
+  await using server = await startServer();
+  const to = ["--url", server.url];
+  const bytes = Uint8Array.of(0x6f, 0x6b, 0x0a, 0xff, 0xfe, 0x0a);
+  const binary = await run(["publish", "push:all", ...to], bytes);
+  assertEquals([binary.code, binary.lines], [1, []]);
+  assertStringIncludes(binary.stderr, "isn't text in UTF-8");
+  const lines = await run(["publish", "push:all", "--lines", ...to], bytes);
+  assertEquals([lines.code, lines.lines.length], [1, 1]);
+  assertStringIncludes(lines.stderr, "isn't text in UTF-8");
+  const endless = "x".repeat(1_048_577);
+  for (const flags of [[], ["--lines"]]) {
+    const { code, stderr } = await run(["publish", "push:all", ...flags, ...to], endless);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "more than 1048576 bytes");
+  }
+  const { lines: kept } = await run(["history", "push:all", ...to]);
+  assertEquals(kept.map(textOf), ["ok"]);
+});
+
+Deno.test("why no server answers is said: nobody listens, its certificate, what another program answers", async () => {
+  using folder = tempFolder("disk");
+  const fixture = (name: string) =>
+    fileURLToPath(new URL(`fixtures/tls/${name}.pem`, import.meta.url));
+  const tls = { cert: fixture("cert"), key: fixture("key") };
+  await using server = await startServer({ tls });
+  await using other = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () => new Response(null, { status: 404 }),
+  );
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const closed = listener.addr.port;
+  listener.close();
+  await Deno.writeTextFile(`${folder.path}/token`, "a token of someone's");
+  const cases: [string, RegExp][] = [
+    [`http://127.0.0.1:${closed}`, /refused/i],
+    [server.url.replace(/^http:/, "https:"), /certificate/],
+    [`http://127.0.0.1:${other.addr.port}`, /404/],
+  ];
+  for (const [url, why] of cases) {
+    for (const flags of [[], ["--token-file", `${folder.path}/token`]]) {
+      const told = await run(["publish", "push:a", "x", "--url", url, "--timeout", "1s", ...flags]);
+      assertEquals([told.code, told.lines], [69, []]);
+      assertMatch(told.stderr, /^fanfare: No server answers at [^\n]+\n$/);
+      assertMatch(told.stderr, why);
+    }
   }
 });
 

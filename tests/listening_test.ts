@@ -65,6 +65,8 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   const second = await start("b");
   assertEquals((await within(second.ended, 5000, "the second's end")).code, 1);
   assertMatch(second.troubles.join(), /another process does/);
+  // A proxy is another user, and connecting is writing.
+  assertEquals((Deno.lstatSync(unix).mode ?? 0) & 0o777, 0o666);
   await second[Symbol.asyncDispose]();
   await first[Symbol.asyncDispose]();
   assertEquals(Deno.lstatSync(unix).isSocket, true);

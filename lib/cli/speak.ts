@@ -1,5 +1,7 @@
 /** The commands that speak to a server, by the client library of the pages. */
 import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
+import { readNamed } from "../files.ts";
+import { linesOf, wholeText } from "./input.ts";
 import type { Range, Reading, Request, Sending, Server } from "./options.ts";
 import { plain, type Terminal } from "./terminal.ts";
 
@@ -53,7 +55,9 @@ type Publish = Extract<Request, { name: "publish" }>;
 
 async function publish(request: Publish, terminal: Terminal): Promise<number> {
   const { channel, key, timeout } = request;
-  const texts = request.lines ? linesOf(Deno.stdin.readable) : [await wholeText(request.text)];
+  const texts = request.lines
+    ? linesOf(Deno.stdin.readable)
+    : [request.text === "-" ? await wholeText(Deno.stdin.readable) : request.text];
   const client = await open(request, timeout);
   let sent = 0;
   let failed: unknown;
@@ -74,29 +78,17 @@ async function publish(request: Publish, terminal: Terminal): Promise<number> {
       going.add(one);
       if (going.size >= ON_THE_WAY) await Promise.race(going);
     }
+  } catch (error) {
+    failed ??= error;
+  }
+  // What went before a line that can't be read is told all the same.
+  try {
     await Promise.all(going);
   } finally {
     client.close();
   }
   if (failed !== undefined) throw failed;
   return 0;
-}
-
-async function wholeText(text: string): Promise<string> {
-  if (text !== "-") return text;
-  const whole = await new Response(Deno.stdin.readable).text();
-  // The end of a line ends the line, not the message.
-  return whole.replace(/\r?\n$/, "");
-}
-
-async function* linesOf(input: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
-  let rest = "";
-  for await (const chunk of input.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split(/\r?\n/);
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
 }
 
 function dataOf(text: string, { data }: Sending): unknown {
@@ -236,9 +228,12 @@ async function open(
   timeout: number,
   tell: (sentence: string) => void = () => {},
 ): Promise<Client> {
-  const token = tokenFile === undefined ? undefined : (await Deno.readTextFile(tokenFile)).trim();
+  const token = tokenFile === undefined
+    ? undefined
+    : (await readNamed(tokenFile, "token-file")).trim();
   const deadline = performance.now() + timeout;
-  const headers = token === undefined ? await cookieFrom(url, deadline, tell) : {};
+  const page = token === undefined ? "/to_chat/" : "/healthz";
+  const headers = await reach(new URL(page, url), { url, deadline, tell });
   const client = connect({
     url,
     store: memoryStore(),
@@ -275,28 +270,37 @@ async function open(
 const RETRY = 500;
 const LONGEST_TRY = 10_000;
 
-async function cookieFrom(
-  url: string,
-  deadline: number,
-  tell: (sentence: string) => void,
+// A socket says nothing of why it can't be opened, an answer or its absence does. Pages give out the account's cookie.
+async function reach(
+  page: URL,
+  { url, deadline, tell }: { url: string; deadline: number; tell: (sentence: string) => void },
 ): Promise<Record<string, string>> {
-  const page = new URL("/to_chat/", url);
   page.protocol = page.protocol.replace("ws", "http");
+  let why = "";
   for (let told = false;; told = true) {
     const left = Math.min(deadline - performance.now(), LONGEST_TRY);
-    if (left <= 0) throw new Unreached(`No server answers at ${url}`);
+    if (left <= 0) throw new Unreached(`No server answers at ${url}${why}`);
     try {
       const response = await fetch(page, { signal: AbortSignal.timeout(left) });
       await response.body?.cancel();
       const [cookie] = response.headers.getSetCookie();
       if (cookie !== undefined) return { cookie: cookie.split(";", 1)[0] ?? "" };
       if (response.ok) return {};
+      why = ` as it should: it is told ${response.status} ${response.statusText}`.trimEnd();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
+      // The last try may be cut short: what it was before says more.
+      if (why === "" || error.name !== "TimeoutError") why = `: ${reasonOf(error)}`;
     }
-    if (!told) tell(`No server answers at ${url}, it is tried again`);
+    if (!told) tell(`No server answers at ${url}${why}; it is tried again`);
     await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY, left)));
   }
+}
+
+// What is innermost says what it was: a certificate, a name, a refused connection.
+function reasonOf(error: Error): string {
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  return error.message.replace(/^.*?client error \(\w+\): /, "");
 }
 
 async function within<T>(promise: Promise<T>, timeout: number, url: string): Promise<T> {

@@ -49,12 +49,13 @@ export async function backup(
   examineBeside(path);
   const unfinished = `${file}.${crypto.randomUUID().slice(0, 8)}`;
   try {
+    // Its owner's alone from the first byte on.
+    Deno.openSync(unfinished, { createNew: true, write: true, mode: 0o600 }).close();
     await copy({ from: path, to: unfinished }, progress);
     const { seq, epoch } = seal(unfinished);
     if (mark?.epoch === epoch && seq < mark.seq) {
       throw new LogDamaged(path, `it ends with seq ${seq}, but ${mark.seq} was acknowledged`);
     }
-    Deno.chmodSync(unfinished, 0o600);
     sync(unfinished);
     if (exists(file)) throw new Error(`Cannot write "${file}": it exists`);
     Deno.renameSync(unfinished, file);

@@ -129,6 +129,8 @@ export const SIDES = ["", "-journal", "-wal", "-shm"];
 export function create(path: string, newEpoch: () => string): void {
   const unfinished = `${path}-new`;
   for (const end of SIDES) removeIfThere(unfinished + end);
+  // Direct messages are in it: its owner's alone, whatever the folder is, and so is what SQLite puts beside it.
+  Deno.openSync(unfinished, { createNew: true, write: true, mode: 0o600 }).close();
   const db = new DatabaseSync(unfinished);
   try {
     // auto_vacuum only takes before the first table; VACUUM needs all permissions.
