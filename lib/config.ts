@@ -312,6 +312,7 @@ function readArguments(args: string[]): { flags: Map<string, string[]>; words: s
     ) => [name, {
       type: value === undefined ? "boolean" as const : "string" as const,
       multiple: true as const,
+      ...(name === "help" ? { short: "h" } : {}),
     }]),
   );
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });

@@ -79,7 +79,12 @@ Deno.test("a wrong flag ends the program with 2 and one line", async () => {
 });
 
 Deno.test("--help and --version go to standard output and end with 0", async () => {
-  for (const [flag, text] of [["--help", /--port N/], ["--version", /^fanfare \d/]] as const) {
+  for (
+    const [flag, text] of [["--help", /--port N/], ["-h", /--port N/], [
+      "--version",
+      /^fanfare \d/,
+    ]] as const
+  ) {
     const { code, stdout } = await run([flag]).output();
     assertEquals(code, 0);
     assertMatch(new TextDecoder().decode(stdout), text);

@@ -208,7 +208,10 @@ function parse(
   const options = Object.fromEntries(
     Object.entries(known).map((
       [name, { value }],
-    ) => [name, { type: value === undefined ? "boolean" as const : "string" as const }]),
+    ) => [name, {
+      type: value === undefined ? "boolean" as const : "string" as const,
+      ...(name === "help" ? { short: "h" } : {}),
+    }]),
   );
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
   const flags = new Map<string, string>();

@@ -79,7 +79,7 @@ function read(args: string[]) {
         "jwt-secret-file": text,
         "account-claim": text,
         "jwt-audience": text,
-        help: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
       },
     }).values;
   } catch (error) {
