@@ -567,6 +567,7 @@ Deno.test("whatever a program puts into a message, a name or a push is shown as 
   await page.goto(`${server.url}/to_recmsg/`);
   await page.locator(".card").nth(1).waitFor();
   assertEquals(await page.locator("main img, main script, .card a").count(), 0);
-  assertEquals(await page.locator(".card .title").allInnerTexts(), [run]);
+  const titles = await page.locator(".card .title").allInnerTexts();
+  assertEquals(titles.map((title) => title.trim()), [run]);
   assertEquals(errors, []);
 });
