@@ -75,16 +75,19 @@ async function renew(running: Running): Promise<void> {
 async function runServer(config: Config): Promise<void> {
   // Beyond a limit on the size of files a write shall fail like one on a full disk, not end the process.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
-  const running = await serve(config);
-  // Before the line is out: whoever reads it may send a signal at once.
+  const starting = serve(config);
+  // From the start on: whoever finds that it listens may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => void end(running, signal));
+    Deno.addSignalListener(signal, () => void end(starting, signal));
   }
   if (Deno.build.os !== "windows") {
-    // One after the other: each may replace edges.
-    let last = Promise.resolve();
-    Deno.addSignalListener("SIGHUP", () => void (last = last.then(() => renew(running))));
+    // One after the other: each may replace edges. Where it doesn't start at all that is told below.
+    let last: Promise<unknown> = starting;
+    Deno.addSignalListener("SIGHUP", () => {
+      last = last.then(async () => await renew(await starting)).catch(() => {});
+    });
   }
+  const running = await starting;
   console.log(`Fanfare listens on ${running.url}`);
 }
 
@@ -92,7 +95,7 @@ async function runServer(config: Config): Promise<void> {
 const ECHO = 500;
 let endingSince: number | undefined;
 
-async function end(running: Running, signal: string): Promise<void> {
+async function end(starting: Promise<Running>, signal: string): Promise<void> {
   if (endingSince !== undefined) {
     // A second signal is somebody who doesn't want to wait.
     if (performance.now() - endingSince > ECHO) Deno.exit(1);
@@ -102,6 +105,7 @@ async function end(running: Running, signal: string): Promise<void> {
   log.info("server.leaving", { signal });
   setTimeout(() => Deno.exit(0), END_DEADLINE);
   try {
+    const running = await starting;
     await running.stop();
   } catch (error) {
     log.error("server.end", { error: String(error) });
