@@ -1,37 +1,32 @@
 // @ts-check
 /** The reference: what can be asked, by sections, each with a line to copy, and both descriptions as they are served. */
 import { html, render, useEffect, useRef, useState } from "../ui.js";
+import { Header } from "../parts/frame.js";
+import { t } from "../parts/i18n.js";
 import { outline } from "./outline.js";
 
 /** @typedef {import("./outline.js").Offer} Offer */
 
 // Each has the addresses that begin so; the last has the rest.
 const SECTIONS = /** @type {const} */ ([
-  ["api", "Messages and channels", " /api/"],
-  ["events", "Event streams", " /events"],
-  ["push", "Pushes in one line, and ntfy", " /push"],
-  ["health", "Health", ""],
-]);
-
-const PAGES = /** @type {const} */ ([
-  ["/to_chat/", "Chat"],
-  ["/to_recmsg/", "Receive"],
-  ["/to_sendmsg/", "Send"],
+  ["api", "docsApi", " /api/"],
+  ["events", "docsEvents", " /events"],
+  ["push", "docsPush", " /push"],
+  ["health", "docsHealth", ""],
 ]);
 
 /** What is told of the rest, in Markdown, each with what it is about. */
 const GUIDES = /** @type {const} */ ([
-  ["recipes.md", "Recipes for the shell, Python, Django, Node, and other origins"],
-  ["protocols.md", "Channels, protocols, the client library, tokens"],
-  ["operations.md", "To run it: flags, systemd, proxies, the data folder, metrics, the log"],
-  ["events.md", "What the log tells"],
-  ["security.md", "What is promised, and what is yours to see to"],
-  ["README.zh-CN.md", "简体中文说明"],
+  ["recipes.md", "guideRecipes"],
+  ["protocols.md", "guideProtocols"],
+  ["operations.md", "guideOperations"],
+  ["events.md", "guideEvents"],
+  ["security.md", "guideSecurity"],
 ]);
 
 /**
  * @param {Offer[]} offers
- * @returns {{id: string, title: string, offers: Offer[]}[]}
+ * @returns {{id: string, title: (typeof SECTIONS)[number][1], offers: Offer[]}[]}
  */
 function sectionsOf(offers) {
   let left = offers;
@@ -63,11 +58,11 @@ function Line({ name, line }) {
       if (code.current !== null) getSelection()?.selectAllChildren(code.current);
     }
   };
-  const word = copied > 0 ? "Copied" : "Copy";
+  const word = t(copied > 0 ? "copied" : "copy");
   return html`
     <div class="line">
-      <pre tabindex="0" aria-label="A line for a shell"><code ref=${code}>${line}</code></pre>
-      <button class="quiet" type="button" onClick=${copy} aria-label=${`${word} the line of ${name}`}>
+      <pre tabindex="0" aria-label=${t("docsLine")}><code ref=${code}>${line}</code></pre>
+      <button class="quiet" type="button" onClick=${copy} aria-label=${`${word}: ${name}`}>
         ${word}
       </button>
     </div>
@@ -83,7 +78,7 @@ function Operation({ name, summary, curl }) {
         <span class="method" data-method=${method}>${method}</span>${" "}
         <code>${path}</code>
       </h3>
-      <p>${summary}</p>
+      <p lang="en">${summary}</p>
       ${curl && html`<${Line} name=${name} line=${curl.replaceAll("$URL", location.origin)} />`}
     </article>
   `;
@@ -93,8 +88,8 @@ function Operation({ name, summary, curl }) {
 function Whole({ file, text }) {
   return html`
     <details>
-      <summary>The whole of ${file.slice(1)}</summary>
-      <p><a href=${file}>${file.slice(1)}</a> as a file, for programs that read it</p>
+      <summary>${t("docsWhole", { file: file.slice(1) })}</summary>
+      <p><a href=${file}>${t("docsFile", { file: file.slice(1) })}</a></p>
       <pre tabindex="0" aria-label=${file.slice(1)}><code>${text}</code></pre>
     </details>
   `;
@@ -104,51 +99,43 @@ function Whole({ file, text }) {
 function Reference({ openapi, asyncapi }) {
   const sections = sectionsOf(outline(openapi));
   return html`
-    <header class="top">
-      <a class="brand" href="/"
-        aria-label="Fanfare, Home"><img src="/static/icon.svg" alt="" width="26" height="26" /><span>Fanfare</span></a>
-      <nav aria-label="Pages">
-        ${PAGES.map(([href, title]) => html`<a key=${href} href=${href}>${title}</a>`)}
-      </nav>
-    </header>
+    <${Header} page="docs" />
     <main class="narrow docs">
-      <h1>Fanfare for programs</h1>
+      <h1>${t("docsHeading")}</h1>
       <p class="lead">
-        Publish with one line, read any channel from anywhere, and lose nothing. Put the admin token or a JWT of
-        your own users into <code>TOKEN</code>; a server that runs open takes pushes without one.
+        ${t("docsLead")}
       </p>
-      <nav class="sections" aria-label="Sections">
-        ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${title}</a>`)}
+      <nav class="sections" aria-label=${t("docsSections")}>
+        ${sections.map(({ id, title }) => html`<a key=${id} href=${`#${id}`}>${t(title)}</a>`)}
         <a href="#socket">WebSocket</a>
       </nav>
       <section>
-        <h2>Guides</h2>
+        <h2>${t("docsGuides")}</h2>
         <ul class="guides">
-          ${GUIDES.map(([file, about]) => {
-            const chinese = file.includes("zh-CN") ? "zh-CN" : undefined;
-            return html`
-              <li
-                key=${file}><a href="/docs/${file}" lang=${chinese} hreflang=${chinese}>${about}</a></li>
-            `;
-          })}
+          ${GUIDES.map(([file, about]) =>
+            html`
+              <li key=${file}><a href="/docs/${file}">${t(about)}</a></li>
+            `
+          )}
+          <li><a href="/docs/README.zh-CN.md" lang="zh-CN" hreflang="zh-CN">简体中文说明</a></li>
         </ul>
       </section>
       ${sections.map(({ id, title, offers }) =>
         html`
           <section key=${id} id=${id}>
-            <h2>${title}</h2>
+            <h2>${t(title)}</h2>
             ${offers.map((offer) => html`<${Operation} key=${offer.name} ...${offer} />`)}
           </section>
         `
       )}
       <${Whole} file="/openapi.yaml" text=${openapi} />
       <section id="socket">
-        <h2>WebSocket: GET /ws, subprotocol fanfare.v1</h2>
+        <h2>${t("docsSocket", { name: "fanfare.v1" })}</h2>
         <dl>
           ${outline(asyncapi).map(({ name, summary }) =>
             html`
               <dt key=${name}><code>${name}</code></dt>
-              <dd>${summary}</dd>
+              <dd lang="en">${summary}</dd>
             `
           )}
         </dl>
@@ -165,9 +152,9 @@ function Reference({ openapi, asyncapi }) {
 async function textOf(file) {
   try {
     const response = await fetch(file);
-    return response.ok ? await response.text() : `It is answered with ${response.status}`;
+    return response.ok ? await response.text() : t("docsStatus", { status: response.status });
   } catch {
-    return "It can't be reached now";
+    return t("docsUnreachable");
   }
 }
 

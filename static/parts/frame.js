@@ -37,7 +37,7 @@ export function Toasts() {
 /**
  * The header.
  *
- * @param {{page: "home" | "chat" | "receive" | "send", unread?: number}} props The page, for marking it, and how much was missed there.
+ * @param {{page: "home" | "chat" | "receive" | "send" | "docs", unread?: number}} props The page, for marking it, and how much was missed there.
  * @returns {unknown} The part.
  */
 export function Header({ page, unread = 0 }) {
@@ -46,6 +46,7 @@ export function Header({ page, unread = 0 }) {
     chat: "chatTitle",
     receive: "receiveTitle",
     send: "sendTitle",
+    docs: "docsTitle",
   })[page];
   const name = heading === undefined ? "Fanfare" : `${t(heading)} · Fanfare`;
   const title = unread === 0 ? name : `(${unread > 99 ? "99+" : unread}) ${name}`;

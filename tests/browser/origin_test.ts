@@ -90,9 +90,13 @@ Deno.test("the reference is shown with all that can be asked", async () => {
     assertEquals([shown.length > 0, shown[0]?.includes(`${server.url}/`)], [true, true], name);
   }
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-  await page.getByRole("button", { name: "Copy the line of GET /healthz" }).click();
+  await page.getByRole("button", { name: "Copy: GET /healthz" }).click();
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   assertEquals(copied, `curl ${server.url}/healthz`);
-  assertEquals(errors, []);
   assertEquals(await findBarriers(page), []);
+  await page.getByRole("button", { name: "切换到简体中文" }).click();
+  await page.getByRole("heading", { name: "面向程序的 Fanfare" }).waitFor();
+  await page.getByRole("button", { name: "复制: GET /healthz" }).waitFor();
+  assertEquals(await findBarriers(page), []);
+  assertEquals(errors, []);
 });
