@@ -71,8 +71,10 @@ export class Credentials {
     const files = new Map<string, () => Promise<void>>();
     const tokenFile = adminTokenFile ?? join(data, "admin.token");
     files.set(tokenFile, async () => this.#set({ adminToken: await readToken(tokenFile) }));
-    files.set(this.#withdrawals, async () => {
-      this.#setTokens({ withdrawn: await readWithdrawals(this.#withdrawals) });
+    // At once: what is withdrawn while the file is being read would be taken back by what stood there before.
+    files.set(this.#withdrawals, () => {
+      this.#setTokens({ withdrawn: readWithdrawals(this.#withdrawals) });
+      return Promise.resolve();
     });
     if (jwtSecretFile !== undefined) {
       files.set(jwtSecretFile, async () => {
@@ -270,10 +272,10 @@ async function readToken(path: string): Promise<string> {
   throw new ConfigError(`The token in "${path}" must have at least ${LEAST_TOKEN} characters`);
 }
 
-async function readWithdrawals(path: string): Promise<readonly Withdrawal[]> {
+function readWithdrawals(path: string): readonly Withdrawal[] {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;

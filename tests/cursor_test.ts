@@ -80,10 +80,10 @@ const dataOf = (socket: FakeSocket): unknown[] =>
   );
 
 async function until(done: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 20_000;
   while (!done()) {
     if (Date.now() > deadline) throw new Error("It didn't come");
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
