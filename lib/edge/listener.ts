@@ -23,8 +23,6 @@ export interface ListenerParts {
 // What else goes on may need so many while nothing is accepted: files, an isolate that takes the place of another.
 const HELD = 16;
 
-const NONE_LEFT = "No file descriptors are left";
-
 // How soon it is looked again whether there is room, in milliseconds.
 const AGAIN = 500;
 
@@ -37,19 +35,19 @@ class Reserve {
     this.#folder = folder;
   }
 
-  /** Takes what it holds, and looks whether there are as many besides; holds nothing where there aren't. */
-  take(): boolean {
-    if (Deno.build.os === "windows") return true;
+  /** Takes what it holds, and looks whether there are as many besides; tells why not, and holds nothing then. */
+  take(): string | undefined {
+    if (Deno.build.os === "windows") return undefined;
     try {
       while (this.#held.length < 2 * HELD) {
         this.#held.push(Deno.openSync(this.#folder, { read: true }));
       }
-    } catch {
+    } catch (error) {
       this.free();
-      return false;
+      return `No file descriptors to spare: ${error}`;
     }
     for (const file of this.#held.splice(HELD)) file.close();
-    return true;
+    return undefined;
   }
 
   free(): void {
@@ -125,7 +123,8 @@ export class Listener {
   }
 
   #again(): void {
-    if (!this.#reserve.take()) return this.#wait(NONE_LEFT);
+    const none = this.#reserve.take();
+    if (none !== undefined) return this.#wait(none);
     try {
       const { addr } = this;
       if ("path" in addr) removeIfThere(addr.path);
