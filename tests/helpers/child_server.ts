@@ -29,6 +29,7 @@ export interface ChildServer extends AsyncDisposable {
   readonly pid: number;
   /** Ends with the port once the server has said where it listens; fails when it ends before, or takes too long. */
   readonly listening: Promise<number>;
+  /** Ends once the process has, and all that it wrote was read: a status alone may come before its last words. */
   readonly ended: Promise<Deno.CommandStatus>;
   /** The lines of its log at level error, and those that aren't JSON. */
   readonly troubles: readonly string[];
@@ -65,10 +66,12 @@ export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
   });
   const process = command.spawn();
   const troubles: string[] = [];
+  const reading = readLog(process.stderr, (line) => child.onLog?.(line), troubles);
+  const ended = Promise.all([process.status, reading]).then(([status]) => status);
   const child: ChildServer = {
     pid: process.pid,
-    listening: portOf(process, troubles),
-    ended: process.status,
+    listening: portOf(process.stdout, ended, troubles),
+    ended,
     troubles,
     signal(name) {
       try {
@@ -79,12 +82,11 @@ export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
     },
     async [Symbol.asyncDispose]() {
       child.signal("SIGKILL");
-      await Promise.all([process.status, reading]);
+      await ended;
     },
   };
   // Whoever kills it before it listens needs no answer.
   child.listening.catch(() => {});
-  const reading = readLog(process.stderr, (line) => child.onLog?.(line), troubles);
   return child;
 }
 
@@ -180,15 +182,19 @@ async function startArguments(program = "main.ts"): Promise<string[]> {
   throw new Error("Cannot start the server: its start task isn't `deno … main.ts`");
 }
 
-async function portOf(process: Deno.ChildProcess, troubles: string[]): Promise<number> {
+async function portOf(
+  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
+  ended: Promise<Deno.CommandStatus>,
+  troubles: readonly string[],
+): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const read = async () => {
     // To the end, so that the server never writes into a closed pipe.
-    for await (const line of lines(process.stdout)) {
+    for await (const line of lines(stdout)) {
       const port = /https?:\/\/\S+:(\d+)\//.exec(line)?.[1];
       if (port !== undefined) resolve(Number(port));
     }
-    const { code, signal } = await process.status;
+    const { code, signal } = await ended;
     reject(
       new Error(`The server ended (${signal ?? code}) before it listened: ${troubles.join("\n")}`),
     );
