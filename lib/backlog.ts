@@ -7,12 +7,14 @@ const MAX_WAITING = 50_000;
 const MAX_WAITING_CHARS = 64 * 1_048_576;
 
 const FULL_PAUSE = 1000;
+const FULL = refuse("unavailable", "Too much is waiting to be written, try again");
 
 /** Counts proposals that wait. */
 export class Backlog {
   #count = 0;
   #chars = 0;
   #refusedUntil = -Infinity;
+  #why: Refusal = FULL;
 
   /**
    * Tells whether one more may wait.
@@ -22,11 +24,10 @@ export class Backlog {
    */
   refusal(now: number): Refusal | undefined {
     if (this.#count >= MAX_WAITING || this.#chars >= MAX_WAITING_CHARS) {
-      this.refuseFor(now, FULL_PAUSE);
+      this.refuseFor(now, FULL_PAUSE, FULL);
     }
     if (now >= this.#refusedUntil) return undefined;
-    const retry = Math.ceil(this.#refusedUntil - now);
-    return { ...refuse("unavailable", "Too much is waiting to be written, try again"), retry };
+    return { ...this.#why, retry: Math.ceil(this.#refusedUntil - now) };
   }
 
   /**
@@ -34,9 +35,11 @@ export class Backlog {
    *
    * @param now Milliseconds that never go back.
    * @param ms For how long.
+   * @param why What they are told until then.
    */
-  refuseFor(now: number, ms: number): void {
+  refuseFor(now: number, ms: number, why: Refusal): void {
     this.#refusedUntil = now + ms;
+    this.#why = why;
   }
 
   /**

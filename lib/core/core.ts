@@ -271,7 +271,7 @@ export class Core {
     const now = this.#parts.now();
     // Nobody gets ahead of who was refused: that one comes back after `retry`.
     if (!this.#writable) {
-      this.#backlog.refuseFor(now, HEAL_PAUSE);
+      this.#backlog.refuseFor(now, HEAL_PAUSE, UNWRITABLE);
       return UNWRITABLE;
     }
     const full = this.#backlog.refusal(now);

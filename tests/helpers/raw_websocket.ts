@@ -102,7 +102,7 @@ export class RawWebSocket implements Disposable {
       const payload = this.#bytes.subarray(frame.start, frame.end);
       at = frame.end;
       if (frame.opcode === TEXT) onText(payload);
-      else if (frame.opcode === PING) await this.#write(maskedFrame(PONG, payload));
+      else if (frame.opcode === PING) await this.#pong(payload);
       else if (frame.opcode === CLOSE) {
         this.#closeCode = payload.length < 2 ? 1005 : (payload[0] ?? 0) * 256 + (payload[1] ?? 0);
         return false;
@@ -132,11 +132,17 @@ export class RawWebSocket implements Disposable {
       this.#length += count ?? 0;
       return count !== null;
     } catch (error) {
-      if (error instanceof Deno.errors.ConnectionReset) return false;
-      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
-        return false;
-      }
+      if (isEnd(error)) return false;
       throw error;
+    }
+  }
+
+  // Where it can't be sent any more, the next read tells how the connection ended.
+  async #pong(payload: Uint8Array): Promise<void> {
+    try {
+      await this.#write(maskedFrame(PONG, payload));
+    } catch (error) {
+      if (!isEnd(error)) throw error;
     }
   }
 
@@ -152,6 +158,13 @@ export class RawWebSocket implements Disposable {
     });
     return this.#writing;
   }
+}
+
+function isEnd(error: unknown): boolean {
+  const { BadResource, BrokenPipe, ConnectionReset, Interrupted } = Deno.errors;
+  return [BadResource, BrokenPipe, ConnectionReset, Interrupted].some((end) =>
+    error instanceof end
+  );
 }
 
 function frameAt(
