@@ -94,7 +94,8 @@ Deno.test("an account's limit holds tenfold for its address, whatever accounts i
   await using server = await startServer({ limits: { rate: 1, burst: 2 }, trustProxy: true });
   const header = { "x-forwarded-for": "2001:db8::1" };
   let taken = 0;
-  for (let i = 0; i < 12; i++) {
+  const began = performance.now();
+  for (let i = 0; i < 25; i++) {
     await using client = await NativeClient.open(server, header);
     for (const data of [1, 2]) {
       if ("publish" in await client.ask("publish", { channel: "room:a", data })) taken += 1;
@@ -102,7 +103,7 @@ Deno.test("an account's limit holds tenfold for its address, whatever accounts i
   }
   assertGreater(taken, 19);
   // Ten a second come back while this runs.
-  assertLess(taken, 24);
+  assertLess(taken, 21 + 10 * (performance.now() - began) / 1000);
 });
 
 Deno.test("H7: connections in all, of an address and of an account are refused before the upgrade, and come in once there is room", async () => {

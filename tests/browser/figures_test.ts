@@ -1,4 +1,4 @@
-/** What the pages cost: bytes, the first paint, caches, and frames under a flood. `deno task bench:page` measures more, alone. */
+/** What the pages cost: bytes, caches, and whether a flood is drawn. Times and frames are figures of `deno task bench:page`, alone. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { launchBrowser } from "../helpers/browser.ts";
 import { countFrames, flood, openAnew } from "../helpers/page_figures.ts";
@@ -11,19 +11,12 @@ const PAGES = [
   ["/to_sendmsg/", "form.one"],
 ] as const;
 
-Deno.test("each page opens from empty caches in under 120 kB, and is painted in under 300 ms", async () => {
+Deno.test("each page opens from empty caches in under 120 kB", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
   for (const [path, ready] of PAGES) {
-    const tries = [];
-    for (let i = 0; i < 3; i++) tries.push(await openAnew(browser, server.url + path, ready));
-    const bytes = Math.max(...tries.map(({ bytes }) => bytes));
+    const { bytes } = await openAnew(browser, server.url + path, ready);
     assert(bytes > 10_000 && bytes < 120_000, `${path} has ${bytes} bytes`);
-    // Others use this machine too: the best of three is the page's own.
-    const paint = Math.min(...tries.map(({ paint }) => paint));
-    assert(paint < 300, `${path} is painted after ${paint} ms`);
-    const drawn = Math.min(...tries.map(({ drawn }) => drawn));
-    assert(drawn < 600, `${path} can be used after ${drawn} ms`);
   }
 });
 
