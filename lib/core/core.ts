@@ -2,15 +2,14 @@
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Origin, Post, Readers, Sent, Up } from "../bus.ts";
-import { type Limits, MOST_MUTES, type RetentionPolicy } from "../limits.ts";
+import type { Limits, RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
-import { parseChannel } from "../protocol/channel.ts";
-import type { Message, Outcome, Proposal, Publication } from "../protocol/message.ts";
+import type { Message, Outcome, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Presence } from "./presence.ts";
+import { Proposals } from "./proposals.ts";
 import { Quotas } from "./quotas.ts";
-import { stampOf } from "./retention.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { Tending } from "./tending.ts";
 import { log as logger } from "../logger.ts";
@@ -48,9 +47,6 @@ const BATCH_CHARS = 4 * 1_048_576;
 const HEAL_PAUSE = 1000;
 const LONGEST_HEAL_PAUSE = 10_000;
 
-// Accounts that are known to exist, so that not every message asks the log.
-const KNOWN_ACCOUNTS = 10_000;
-
 interface Waiting {
   readonly proposal: Proposal;
   readonly answer: Sent["answer"];
@@ -66,13 +62,7 @@ export class Core {
   readonly #presence = new Presence();
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
-  // Accounts whose day is about to be written.
-  readonly #stamping = new Set<string>();
-  // Accounts that are about to be muted, and weren't.
-  readonly #muting = new Set<string>();
-  readonly #known = new Set<string>();
-  // Keys that were taken and aren't in the log yet.
-  readonly #keys = new Set<string>();
+  readonly #proposals: Proposals;
   #waiting: Waiting[] = [];
   // Deltas that show a hole: to someone posts were lost that nobody has any more.
   #restated: PresenceDelta[] = [];
@@ -93,6 +83,7 @@ export class Core {
   constructor(parts: CoreParts) {
     this.#parts = parts;
     this.#quotas = new Quotas(parts.limits);
+    this.#proposals = new Proposals(parts, this.#quotas);
     parts.bus.listen((sent) => {
       try {
         this.#take(sent);
@@ -137,6 +128,7 @@ export class Core {
   renew(settings: Pick<CoreParts, "limits" | "retention">): void {
     this.#parts = { ...this.#parts, ...settings };
     this.#quotas.renew(settings.limits);
+    this.#proposals.renew(settings.limits);
     if (settings.retention !== undefined) this.#tending?.renew(settings.retention);
   }
 
@@ -160,10 +152,11 @@ export class Core {
   #take({ edge, up, answer }: Sent): void {
     switch (up.op) {
       case "propose": {
-        this.#identify(edge, up.proposal, up.origin);
-        const refusal = this.#check(up.proposal) ?? this.#count(edge, up.proposal, up.origin);
+        const { proposal, origin } = up;
+        this.#identify(edge, proposal, origin);
+        const refusal = this.#crowded() ?? this.#proposals.refusal(edge, [proposal], origin);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
-        else if (this.#needed(up.proposal)) this.#wait({ proposal: up.proposal, answer });
+        else if (this.#proposals.needed(proposal)) this.#wait({ proposal, answer });
         else this.#asked.push(() => answer(null));
         break;
       }
@@ -237,8 +230,7 @@ export class Core {
   #publish(edge: number, { proposals, origin }: Publish, answer: Sent["answer"]): void {
     const now = this.#parts.now();
     const account = proposals[0]?.from ?? null;
-    const refusal = proposals.map((proposal) => this.#check(proposal)).find(Boolean) ??
-      this.#countAll(edge, proposals, origin);
+    const refusal = this.#crowded() ?? this.#proposals.refusal(edge, proposals, origin);
     const left = this.#quotas.left(origin.address, account, now);
     if (refusal !== undefined) return void this.#asked.push(() => answer({ refusal }));
     const outcomes: Outcome[] = [];
@@ -252,76 +244,12 @@ export class Core {
     }
   }
 
-  #countAll(edge: number, proposals: readonly Publication[], origin: Origin): Refusal | undefined {
+  // Nobody gets ahead of who was refused: that one comes back after `retry`.
+  #crowded(): Refusal | undefined {
     const now = this.#parts.now();
-    const account = proposals[0]?.from ?? null;
-    const keys = new Set<string>();
-    const fresh = proposals.filter((proposal) => {
-      const key = keyOf(proposal);
-      const again = this.#repeats(proposal) || (key !== undefined && keys.has(key));
-      if (key !== undefined) keys.add(key);
-      return !again;
-    });
-    if (fresh.length === 0) return undefined;
-    return this.#quotas.publish(edge, origin, account, now, fresh.length) ??
-      this.#meet(account, origin);
-  }
-
-  #check(proposal: Proposal): Refusal | undefined {
-    const now = this.#parts.now();
-    // Nobody gets ahead of who was refused: that one comes back after `retry`.
-    if (!this.#writable) {
-      this.#backlog.refuseFor(now, HEAL_PAUSE, UNWRITABLE);
-      return UNWRITABLE;
-    }
-    const full = this.#backlog.refusal(now);
-    if (full !== undefined) return full;
-    if (proposal.kind === "mute" || proposal.kind === "unmute") return this.#checkMute(proposal);
-    if (proposal.kind !== "message") return undefined;
-    const parties = parseChannel(proposal.channel)?.parties ?? [];
-    const stranger = parties.find((party) =>
-      party !== proposal.from && this.#parts.log.account(party) === undefined
-    );
-    return stranger === undefined
-      ? undefined
-      : refuse("not_found", `There is no account "${stranger}"`);
-  }
-
-  #checkMute({ kind, account }: Proposal & { kind: "mute" | "unmute" }): Refusal | undefined {
-    const { log: { mutes }, clock = Date.now } = this.#parts;
-    const now = clock();
-    const muted = this.#isMuted(account);
-    if (kind === "unmute") {
-      return muted ? undefined : refuse("not_found", `The account "${account}" isn't muted`);
-    }
-    // Those that wait to be written count too: all that are decided at once would find the same room.
-    return muted || this.#muting.has(account) || mutes.count(now) + this.#muting.size < MOST_MUTES
-      ? undefined
-      : refuse("unavailable", `At most ${MOST_MUTES} accounts are muted at once`);
-  }
-
-  #isMuted(account: string): boolean {
-    const { log, clock = Date.now } = this.#parts;
-    return log.mutes.has(account, clock());
-  }
-
-  // Of what is found right: repeats of a key don't count, and neither does what is said for an account by the server itself.
-  #count(edge: number, proposal: Proposal, origin?: Origin): Refusal | undefined {
-    if (origin === undefined) return undefined;
-    switch (proposal.kind) {
-      case "message": {
-        const { from } = proposal;
-        const refusal = this.#repeats(proposal)
-          ? undefined
-          : this.#quotas.publish(edge, origin, from, this.#parts.now());
-        return refusal ?? this.#meet(from, origin);
-      }
-      case "account":
-      case "rename":
-        return this.#meet(proposal.account, origin);
-      default:
-        return undefined;
-    }
+    if (this.#writable) return this.#backlog.refusal(now);
+    this.#backlog.refuseFor(now, HEAL_PAUSE, UNWRITABLE);
+    return UNWRITABLE;
   }
 
   // Who a connection is may be known only from its greeting on.
@@ -335,7 +263,7 @@ export class Core {
   // The first connection of a day is written down, for accounts that would be forgotten else.
   #welcome(account: string): void {
     try {
-      const proposal = this.#writable ? this.#stamp(account) : undefined;
+      const proposal = this.#writable ? this.#proposals.stamp(account) : undefined;
       if (proposal !== undefined) this.#wait({ proposal, answer: () => {} });
     } catch (error) {
       // It is let in, and counted, whatever the log says.
@@ -343,57 +271,10 @@ export class Core {
     }
   }
 
-  // Once, however many of its connections come before it is written.
-  #stamp(account: string): Proposal | undefined {
-    const { log, clock = Date.now } = this.#parts;
-    if (this.#stamping.has(account)) return undefined;
-    const proposal = stampOf(log, account, clock());
-    if (proposal !== undefined) this.#stamping.add(account);
-    return proposal;
-  }
-
-  #meet(account: string | null, { address }: Origin): Refusal | undefined {
-    if (account === null || this.#exists(account)) return undefined;
-    const refusal = this.#quotas.create(address, this.#parts.now());
-    if (refusal === undefined) this.#known.add(account);
-    return refusal;
-  }
-
-  #repeats(proposal: Proposal & { kind: "message" }): boolean {
-    const { channel, from, key } = proposal;
-    const { log, limits, clock = Date.now } = this.#parts;
-    if (key === undefined || limits.rate === 0) return false;
-    return this.#keys.has(keyOf(proposal) ?? "") || log.knows(channel, from, key, clock());
-  }
-
-  #exists(account: string): boolean {
-    if (this.#known.has(account)) return true;
-    if (this.#parts.log.account(account) === undefined) return false;
-    if (this.#known.size >= KNOWN_ACCOUNTS) this.#known.clear();
-    this.#known.add(account);
-    return true;
-  }
-
-  // An account that is known to be here isn't made again, and a place that says nothing new isn't written.
-  #needed(proposal: Proposal): boolean {
-    if (proposal.kind === "account") {
-      const { account } = proposal;
-      return this.#parts.log.account(account) === undefined || this.#stamp(account) !== undefined;
-    }
-    if (proposal.kind !== "seen") return true;
-    const known = this.#parts.log.account(proposal.account);
-    return known !== undefined && known.seen < proposal.upTo;
-  }
-
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting);
-    const { proposal } = waiting;
-    const key = keyOf(proposal);
-    if (key !== undefined) this.#keys.add(key);
-    if (proposal.kind === "mute" && !this.#isMuted(proposal.account)) {
-      this.#muting.add(proposal.account);
-    }
-    this.#backlog.add(proposal);
+    this.#proposals.begin(waiting.proposal);
+    this.#backlog.add(waiting.proposal);
   }
 
   // Batches form by themselves: what came while the last one was being written is the next one.
@@ -438,13 +319,7 @@ export class Core {
       answers = batch.map(() => ({ refusal: UNWRITABLE }));
     }
     for (const [i, { proposal }] of batch.entries()) {
-      const key = keyOf(proposal);
-      if (key !== undefined) this.#keys.delete(key);
-      if (proposal.kind === "account") this.#stamping.delete(proposal.account);
-      if (proposal.kind === "mute") this.#muting.delete(proposal.account);
-      if (proposal.kind === "forget") {
-        for (const account of proposal.accounts) this.#known.delete(account);
-      }
+      this.#proposals.end(proposal);
       if (proposal.kind === "rename" && "outcome" in (answers[i] ?? {})) {
         this.#presence.rename(proposal.account, proposal.name);
       }
@@ -507,11 +382,6 @@ export class Core {
     const wait = Math.max(1, next - this.#parts.now());
     this.#telling = setTimeout(() => this.#schedule(), wait);
   }
-}
-
-function keyOf(proposal: Proposal): string | undefined {
-  if (proposal.kind !== "message" || proposal.key === undefined) return undefined;
-  return `${proposal.channel} ${proposal.from ?? ""} ${proposal.key}`;
 }
 
 const UNWRITABLE = {
