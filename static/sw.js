@@ -16,13 +16,15 @@ const PATIENCE = 3000;
 const MOST_PAGES = 100;
 /** How many files are asked for at a time: the page that is open comes first. */
 const AT_ONCE = 4;
+/** Where a set has a note of each page that was opened from it: the next worker may be asked for the rest of such a page. */
+const NOTES = "/opened/";
 
 /**
  * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} LifeEvent
- * @typedef {Event & {request: Request, clientId: string, resultingClientId: string, respondWith: (response: Promise<Response>) => void}} FetchEvent
+ * @typedef {LifeEvent & {request: Request, clientId: string, resultingClientId: string, respondWith: (response: Promise<Response>) => void}} FetchEvent
  * @typedef {LifeEvent & {notification: {data: unknown, close: () => void}}} ClickEvent
  * @typedef {{url: string, postMessage: (message: unknown) => void, focus: () => Promise<unknown>}} Page
- * @typedef {{matchAll: (which: object) => Promise<Page[]>, openWindow: (url: string) => Promise<unknown>}} Pages
+ * @typedef {{matchAll: (which: object) => Promise<Page[]>, get: (id: string) => Promise<unknown>, openWindow: (url: string) => Promise<unknown>}} Pages
  * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>, clients: Pages}} Worker
  */
 const worker = /** @type {Worker} */ (/** @type {unknown} */ (globalThis));
@@ -91,9 +93,42 @@ async function get(url, integrity) {
 }
 
 async function dropOthers() {
-  const names = await caches.keys();
-  const others = names.filter((name) => name.startsWith("fanfare-shell-") && name !== CACHE);
-  await Promise.all(others.map((name) => caches.delete(name)));
+  const others = (await sets()).filter((name) => name !== CACHE);
+  await Promise.all(others.map(async (name) => {
+    const pages = await noted(await caches.open(name));
+    if (pages.every(({ stands }) => !stands)) await caches.delete(name);
+  }));
+}
+
+/** @returns {Promise<string[]>} The names of all sets that are kept. */
+async function sets() {
+  return (await caches.keys()).filter((name) => name.startsWith("fanfare-shell-"));
+}
+
+/** @param {Cache} set A set. @returns {Promise<{note: Request, stands: boolean}[]>} Which pages were opened from it, and whether they still stand. */
+async function noted(set) {
+  const notes = (await set.keys()).filter(({ url }) => new URL(url).pathname.startsWith(NOTES));
+  return await Promise.all(notes.map(async (note) => {
+    const id = new URL(note.url).pathname.slice(NOTES.length);
+    return { note, stands: await worker.clients.get(id) !== undefined };
+  }));
+}
+
+/** @param {string} id Of a page that was opened from the set; notes of pages that are gone go too. */
+async function note(id) {
+  const set = await caches.open(CACHE);
+  const gone = (await noted(set)).filter(({ stands }) => !stands);
+  await Promise.all(gone.map(({ note }) => set.delete(note)));
+  await set.put(NOTES + id, new Response());
+}
+
+/** @param {string} id Of a page that this worker didn't open. @returns {Promise<Cache | undefined>} The set that it was opened from. */
+async function setOf(id) {
+  for (const name of await sets()) {
+    const set = await caches.open(name);
+    if (await set.match(NOTES + id) !== undefined) return set;
+  }
+  return undefined;
 }
 
 /** @param {FetchEvent} event A navigation. @param {string} page The page's URL here. @returns {Promise<Response>} The page. */
@@ -102,6 +137,9 @@ async function openPage(event, page) {
   const version = kept ? VERSION : response.headers.get("fanfare-shell");
   opened.set(event.resultingClientId, { kept, version });
   if (opened.size > MOST_PAGES) opened.delete([...opened.keys()][0] ?? "");
+  // Where there is no room for a note the page opens all the same.
+  if (kept) await note(event.resultingClientId).catch(() => {});
+  else if (version === VERSION) event.waitUntil(dropOthers());
   return response;
 }
 
@@ -111,6 +149,8 @@ async function load({ request, clientId }, path) {
   const page = opened.get(clientId);
   if (page?.kept) return await find(path) ?? fetch(request);
   if (page !== undefined && page.version !== VERSION) return fetch(request);
+  const set = page === undefined ? await setOf(clientId) : undefined;
+  if (set !== undefined) return await set.match(path, { ignoreVary: true }) ?? fetch(request);
   return (await networkFirst(request, path)).response;
 }
 

@@ -180,11 +180,11 @@ for (const workers of [2, 0]) {
       writing.abort();
       const seqs = await within(published, 10_000, "the publisher's end");
       // One whose isolate went while it was asking must not be left hanging.
-      const answers = await within(knocked, 5000, "the last answer at the door");
+      const answers = await within(knocked, 20_000, "the last answer at the door");
       const whole = async () => {
         while (follower.seqs.length < seqs.length) await pause(10);
       };
-      await within(whole(), 5000, "the reader to have all");
+      await within(whole(), 20_000, "the reader to have all");
       await pause(100);
       reading.abort();
       await followed;
@@ -230,7 +230,7 @@ for (const workers of [2, 0]) {
     }
     assertGreater(performance.now() - begun, STUCK_TIME - 1500);
     // Whoever sat on them is cut; where another isolate has some too, those are fewer, or it isn't their turn yet.
-    await within(Promise.any(stays.map(ended)), 5000, "the stuck sockets to end");
+    await within(Promise.any(stays.map(ended)), 20_000, "the stuck sockets to end");
     await using again = await come(server);
     const { messages } = await again.do("history", { channel: "room:a" });
     assertEquals(Array.isArray(messages) && messages.map(({ key }) => key), ["before"]);
@@ -247,7 +247,7 @@ Deno.test("a limit below what the server takes by itself is said as what it is, 
   const { promise: told, resolve } = Promise.withResolvers<LogLine>();
   server.onLog = (line) => line.message === "memory.high" && "advice" in line && resolve(line);
   const host = `127.0.0.1:${await server.listening}`;
-  const { vain, limit, advice } = await within(told, 5000, "the guard to say so");
+  const { vain, limit, advice } = await within(told, 20_000, "the guard to say so");
   assertEquals([vain, limit], [1, 10 * 1024 ** 2]);
   assertMatch(String(advice), /raise --max-memory/);
   for (const path of ["/healthz", "/readyz", "/metrics"]) {

@@ -25,7 +25,7 @@ testIsolates("over TLS pages and sockets work, and cookies are for TLS alone", a
   socket.onopen = () => socket.send(`{"id":1,"ping":{}}`);
   socket.onmessage = ({ data }) => resolve(String(data));
   socket.onerror = () => reject(new Error("No socket over TLS"));
-  assertMatch(await within(promise, 5000, "an answer"), /"ping"/);
+  assertMatch(await within(promise, 20_000, "an answer"), /"ping"/);
   const closed = new Promise((resolve) => socket.onclose = resolve);
   socket.close();
   await closed;
@@ -61,9 +61,9 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   const there = async () => {
     while (!await statusOn(unix).then((text) => / 200 /.test(text), () => false)) await pause(10);
   };
-  await within(there(), 5000, "the first server");
+  await within(there(), 20_000, "the first server");
   const second = await start("b");
-  assertEquals((await within(second.ended, 5000, "the second's end")).code, 1);
+  assertEquals((await within(second.ended, 20_000, "the second's end")).code, 1);
   assertMatch(second.troubles.join(), /another process does/);
   // A proxy is another user, and connecting is writing.
   assertEquals((Deno.lstatSync(unix).mode ?? 0) & 0o777, 0o666);
@@ -71,7 +71,7 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   await first[Symbol.asyncDispose]();
   assertEquals(Deno.lstatSync(unix).isSocket, true);
   await using third = await start("a");
-  await within(there(), 5000, "the third server");
+  await within(there(), 20_000, "the third server");
   third.signal("SIGTERM");
   assertEquals((await within(third.ended, 10_000, "the end")).code, 0);
   await Deno.writeTextFile(`${folder.path}/file`, "");

@@ -9,7 +9,7 @@ async function context(browser: Browser): Promise<BrowserContext> {
     locale: "en-US",
     viewport: { width: 1280, height: 800 },
   });
-  made.setDefaultTimeout(10_000);
+  made.setDefaultTimeout(30_000);
   return made;
 }
 

@@ -119,7 +119,7 @@ Deno.test("M7: thirty injections in every field of every page are shown as text,
   await using server = await startServer();
   await using browser = await launchBrowser();
   const context = await browser.newContext({ locale: "en-US" });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const ran = await watched(page, server);
   const tried: Record<string, number> = {};

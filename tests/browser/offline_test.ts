@@ -12,7 +12,7 @@ async function open(
   path = "/to_chat/",
 ): Promise<Page> {
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   await page.goto(server.url + path);
   return page;
 }
@@ -275,7 +275,7 @@ for (const [what, spoil] of Object.entries(SPOILT)) {
     await before.evaluate(spoil);
     await context.addInitScript(spoil);
     const ada = await context.newPage();
-    ada.setDefaultTimeout(15_000);
+    ada.setDefaultTimeout(30_000);
     ada.on("pageerror", (error) => errors.push(error.message));
     await ada.goto(`${server.url}/to_chat/`);
     assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);

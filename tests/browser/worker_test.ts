@@ -1,5 +1,5 @@
 /** The service worker over updates: what is kept is one set, and pages are never put together from two. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import { makeShell } from "../../lib/edge/shell.ts";
 import { launchBrowser } from "../helpers/browser.ts";
@@ -78,7 +78,7 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
   await using site = new Site();
   await using browser = await launchBrowser();
   const page = await browser.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   await site.deploy("one");
   await page.goto(site.url);
   await page.evaluate(() =>
@@ -117,8 +117,21 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
   // A browser asks for a URL once at a time.
   await site.quiet();
 
+  // Whatever takes over meanwhile, that page is given the rest of what was kept with it.
+  await page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    await registration?.update();
+    const taken = () => registration?.installing === null && registration.waiting === null;
+    while (!taken() || registration?.active?.state !== "activated") {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
+  const rest = await page.evaluate(() => fetch("/static/a.js").then((file) => file.text()));
+  assertMatch(rest, /"one"/);
+
   await page.reload();
   assertEquals(await shown(page), "two two");
+  await page.reload();
   await page.waitForFunction(
     (name) => caches.keys().then((names) => names.length === 1 && names[0] === name),
     `fanfare-shell-${site.version}`,
@@ -157,7 +170,7 @@ Deno.test("a page of a version that isn't kept gets no file that is", async () =
   await using site = new Site();
   await using browser = await launchBrowser();
   const page = await browser.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   await site.deploy("one");
   await page.goto(site.url);
   await page.evaluate(() =>

@@ -54,7 +54,7 @@ export async function startNginx(options: NginxOptions): Promise<AsyncDisposable
     await nginx.status;
   };
   try {
-    await within(answers(port), 5000, "nginx");
+    await within(answers(port), 20_000, "nginx");
   } catch (error) {
     await end().catch(() => {});
     throw error;

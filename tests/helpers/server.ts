@@ -162,7 +162,7 @@ export class TestSocket implements AsyncDisposable {
    * @returns The frame.
    * @throws {Error} If none comes in time.
    */
-  async next(patience = 5000): Promise<string> {
+  async next(patience = 20_000): Promise<string> {
     const deadline = Date.now() + patience;
     while (this.frames.length <= this.#read) {
       const left = deadline - Date.now();
@@ -186,7 +186,7 @@ export class TestSocket implements AsyncDisposable {
    * @param patience Milliseconds for each frame.
    * @returns The frame.
    */
-  async until(fits: (frame: string) => boolean, patience = 5000): Promise<string> {
+  async until(fits: (frame: string) => boolean, patience = 20_000): Promise<string> {
     for (;;) {
       const frame = await this.next(patience);
       if (fits(frame)) return frame;
