@@ -335,6 +335,9 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    if (["GET", "HEAD"].includes(request.method) && announcesBody(request.headers)) {
+      return problem(refuse("too_large", `${request.method} takes no body`));
+    }
     // What comes while it leaves gets all other refusals first; what was taken before is answered.
     const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
     const response = await handle(request, found.who, caller, decoded(groups));
@@ -423,6 +426,11 @@ export function lastLine(
 function failed(error: unknown): Response {
   log.error("request.failed", { error: String(error) });
   return problem(UNANSWERED);
+}
+
+// Of a GET the runtime (Deno 2.9.6) gives nobody the body, and keeps what comes of it until the answer has ended: a stream's doesn't.
+function announcesBody(headers: Headers): boolean {
+  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
 }
 
 function hasToken(query: URLSearchParams): boolean {
