@@ -117,15 +117,6 @@ export class NativeSession implements Session {
 
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
-    const { frame: most } = this.#edge.limits;
-    // Nothing has more than three bytes a unit: most frames needn't be counted.
-    if (3 * frame.length > most && byteLength(frame) > most) {
-      this.#edge.counters.refused("command", "too_large");
-      return this.#connection.close(
-        CLOSE.tooLarge,
-        `A frame has at most ${this.#edge.limits.frame} bytes`,
-      );
-    }
     const held = this.#frames.reduce((sum, { size }) => sum + size, 0);
     if (held > this.#edge.limits.frame) return this.#ban("Too much came before the greeting");
     this.#frames.push({ commands: decode(frame), size: frame.length + 1 });
