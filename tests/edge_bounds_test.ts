@@ -1,6 +1,7 @@
 /** What one client does stays within bounds, and the answers of a connection and its live part fit together. */
 import { assertEquals, assertLess } from "@std/assert";
-import { NO_PROGRESS, UNSENT } from "../lib/edge/connection.ts";
+import { NO_PROGRESS } from "../lib/edge/connection.ts";
+import { UNSENT } from "../lib/edge/portions.ts";
 import { decode } from "../lib/edge/native.ts";
 import { Log } from "../lib/log/log.ts";
 import { PAGE_BYTES, Reader } from "../lib/log/reader.ts";

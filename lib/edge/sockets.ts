@@ -59,6 +59,7 @@ export class Sockets {
   /** @param edge The edge's parts. */
   constructor(edge: EdgeParts) {
     this.#edge = edge;
+    edge.hub.portions.watch(this.#connections);
     this.#host = {
       frame: edge.limits.frame,
       shaken: () => this.#handshakes -= 1,

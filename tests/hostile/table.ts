@@ -211,6 +211,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "readers that stop",
     shown: [
       ["tests/cursor_test.ts", "one whose socket is full is sent nothing"],
+      ["tests/cursor_test.ts", "where sockets hold too much each is sent little"],
+      ["tests/slow_readers_test.ts", "L1: what Deno keeps"],
       bounds("who reads slowly but steadily isn't closed"),
       bounds("signals to one who doesn't read are dropped"),
       ["tests/slow_readers_test.ts", "L1: a hundred of three hundred"],
