@@ -10,7 +10,7 @@ import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { apiPoints } from "./api.ts";
-import { showToken, UNANSWERED } from "./ask.ts";
+import { ask, showToken, UNANSWERED } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
@@ -361,11 +361,13 @@ export class EdgeServer {
     return await showToken(access, bus, bearer, address);
   }
 
-  #ready(): Response {
+  async #ready(): Promise<Response> {
     if (this.#leaving) return problem(refuse("unavailable", "The server is going away"));
-    return this.#edge.hub.writable
-      ? json({ status: "ready" })
-      : problem(refuse("unavailable", "The log can't be written now"));
+    // What it was told may be older than a refusal that another isolate has passed on.
+    const refusal = this.#edge.hub.writable
+      ? await ask(this.#edge.bus, { op: "ready" })
+      : refuse("unavailable", "The log can't be written now");
+    return refusal === undefined ? json({ status: "ready" }) : problem(refusal);
   }
 
   // What a proxy brings has its visitor's address: only who is on this machine needs no token.

@@ -228,7 +228,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
   L4: {
     about: "a full disk",
-    shown: [folder("a full disk refuses publications"), folder("on a full disk an end in order")],
+    shown: [
+      folder("a full disk refuses publications"),
+      folder("on a full disk an end in order"),
+      ["tests/batch_test.ts", "L4:"],
+    ],
   },
   L5: {
     about: "a damaged log",
