@@ -29,6 +29,8 @@ export type Up =
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
   | { readonly op: "readers" }
+  /** Refused while the log can't be written. */
+  | { readonly op: "ready" }
   | { readonly op: "withdraw"; tokens: Withdrawal }
   | { readonly op: "roster"; channel: string }
   | { readonly op: "restate"; channel: string }

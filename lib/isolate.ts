@@ -11,6 +11,8 @@ export interface EdgeSettings {
   readonly log: string;
   readonly access: AccessSettings;
   readonly limits: Limits;
+  /** What its sockets may hold before each is sent little at once, in bytes. */
+  readonly held: number;
   readonly host: string;
   readonly port: number;
   /** The certificate and its key, in PEM. */

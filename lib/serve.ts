@@ -9,6 +9,7 @@ import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./credentials.ts";
+import { heldAtMost } from "./edge/portions.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
 import { naming, readNamed } from "./files.ts";
@@ -76,7 +77,8 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const log = stack.adopt(new Log(path, newEpoch, { spare: true }), (log) => log.close());
   let credentials = await Credentials.open(config, clock());
   stack.defer(() => credentials.close());
-  const settings = await settingsOf(config, credentials.settings);
+  const bounds = boundsOf(config);
+  const settings = await settingsOf(config, credentials.settings, bounds.limit);
   if (config.unix !== undefined) await removeStale(config.unix);
   const counters = new Counters();
   const sequencer = counted(localSequencer(log, clock), counters);
@@ -115,7 +117,7 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   readers = () => edges.readers();
   const guard = stack.use(
     new Guard({
-      ...boundsOf(config),
+      ...bounds,
       measure: () => Deno.memoryUsage().rss,
       loads: () => edges.loads(),
       refuse: (refusing) => edges.core.refuseNew(refusing),
@@ -142,16 +144,17 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
       const { data, host, port, unix, pages } = config;
       const kept = { ...next, data, host, port, unix, pages };
       const fresh = await Credentials.open(kept, clock());
+      const bounds = boundsOf(next);
       let settings: EdgeSettings;
       try {
-        settings = await settingsOf(kept, fresh.settings);
+        settings = await settingsOf(kept, fresh.settings, bounds.limit);
       } catch (error) {
         fresh.close();
         throw error;
       }
       if (loggingLevel() !== undefined) startLogging(next.logLevel);
       edges.core.renew({ limits: next.limits, retention: next.retention });
-      guard.renew(boundsOf(next));
+      guard.renew(bounds);
       fresh.follow(credentials);
       credentials = fresh;
       await edges.renew({ ...settings, access: fresh.settings });
@@ -171,7 +174,11 @@ function boundsOf({ maxMemory, limits }: Config): { limit: number; stuck: number
   return { limit: maxMemory ?? defaultLimit(), stuck: limits.stuck };
 }
 
-async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeSettings> {
+async function settingsOf(
+  config: Config,
+  access: AccessSettings,
+  memory: number,
+): Promise<EdgeSettings> {
   const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
   if (pages !== undefined) {
     await naming(
@@ -183,6 +190,7 @@ async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeS
     log: logPath(data),
     access,
     tls: await certificate(config),
+    held: heldAtMost(memory, config.workers),
     ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
   };
 }
@@ -273,7 +281,11 @@ function isSame(one: EdgeSettings, other: EdgeSettings): boolean {
   const written = (settings: EdgeSettings) =>
     JSON.stringify(
       settings,
-      (_, value: unknown) => value instanceof Uint8Array ? value.toHex() : value,
+      (name, value: unknown) => {
+        // For what sockets may hold nobody is sent away: edges that come later go by it.
+        if (name === "held") return undefined;
+        return value instanceof Uint8Array ? value.toHex() : value;
+      },
     );
   return written(one) === written(other);
 }

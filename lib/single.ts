@@ -85,8 +85,8 @@ export class SingleEdge {
 
   /**
    * Ends all connections at once, and begins again. That frees what they half sent. What is unsent to those who stopped reading
-   * stays, with their descriptors, until they go (Deno 2.9.6, about 400 KB each): a write that waits can't be ended but with its
-   * isolate, so that whoever has to stand such clients gives edges isolates of their own.
+   * stays, with their descriptors, until they go (Deno 2.9.6): a write that waits can't be ended but with its isolate. It has a bound
+   * (edge/portions.ts); whoever has to stand many such clients gives edges isolates of their own.
    */
   replace(): Promise<void> {
     return this.#replacing ??= this.#again(

@@ -109,3 +109,17 @@ Deno.test("a batch counts as many as are new, whatever the burst; the debt is pa
     assertEquals(told, [0, 7500]);
   });
 });
+
+Deno.test("L4: from the first publication that the disk refuses on it isn't ready, whoever asks", async () => {
+  await withCore(() => () => Promise.reject(new Error("disk full")), async ({ bus, core }) => {
+    const told: (string | null)[] = [];
+    const tell = (answer: Answer) =>
+      told.push(answer !== null && "refusal" in answer ? answer.refusal.code : null);
+    bus.send({ op: "ready" }, tell);
+    await core.settle();
+    bus.send({ op: "propose", proposal: message(0) }, tell);
+    bus.send({ op: "ready" }, tell);
+    await core.settle();
+    assertEquals(told, [null, "unavailable", "unavailable"]);
+  });
+});

@@ -1,9 +1,10 @@
 /** A connection is a cursor: what a slow socket missed comes from the ring, or from the log, once and in order. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
-import { Connection, FRAME_CUT, type Socket, UNSENT } from "../lib/edge/connection.ts";
+import { Connection, type Socket } from "../lib/edge/connection.ts";
+import { FRAME_CUT, heldAtMost, LITTLE, Portions, UNSENT } from "../lib/edge/portions.ts";
 import { firstPush } from "../lib/edge/first_push.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/edge/native.ts";
@@ -39,6 +40,7 @@ async function withHub(
     settle: () => Promise<void>;
     open: (codec: Codec) => { socket: FakeSocket; connection: Connection };
   }) => Promise<void>,
+  portions?: Portions,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
   const log = new Log(`${folder}/log.db`, () => "epoch");
@@ -51,7 +53,7 @@ async function withHub(
     now: () => 0,
     limits: UNBOUNDED,
   });
-  const hub = new Hub(bus.edge, reader, log.seq);
+  const hub = new Hub(bus.edge, reader, log.seq, undefined, undefined, portions);
   let opened = 0;
   await run({
     hub,
@@ -76,6 +78,8 @@ async function withHub(
   log.close();
   await Deno.remove(folder, { recursive: true });
 }
+
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
 
 const dataOf = (socket: FakeSocket): unknown[] =>
   socket.frames.flatMap((frame) => frame.split("\n")).map((line) =>
@@ -160,4 +164,53 @@ Deno.test("words that aren't kept are dropped for a full socket, answers wait", 
     connection.end();
     assertEquals(hub.seq, 0);
   });
+});
+
+Deno.test("where sockets hold too much each is sent little, nothing before it took that, and all of it in order", async () => {
+  const most = 1_000_000;
+  const portions = new Portions(most);
+  const others = { held: most, largest: 0 };
+  const filler = "x".repeat(1000);
+  portions.watch([others]);
+  await withHub(async ({ publish, settle, open }) => {
+    const { socket, connection } = open(native);
+    connection.subscribe("push:all", 0);
+    let sent = 0;
+    const longest = async () => {
+      // Enough of it that all are counted anew.
+      portions.add(most);
+      const before = socket.frames.length;
+      for (let i = 0; i < 400; i++) publish("push:all", [++sent, filler]);
+      await settle();
+      while (!dataOf(socket).includes(sent)) await turn();
+      return Math.max(...socket.frames.slice(before).map(({ length }) => length));
+    };
+    assertGreater(await longest(), FRAME_CUT / 2);
+    others.held += 1;
+    assertLess(await longest(), LITTLE + 2 * filler.length);
+    socket.bufferedAmount = 1;
+    publish("push:all", [++sent, filler]);
+    await settle();
+    for (let i = 0; i < 20; i++) await turn();
+    assertEquals(dataOf(socket).includes(sent), false);
+    socket.bufferedAmount = 0;
+    while (!dataOf(socket).includes(sent)) await turn();
+    // A little less doesn't make it well again at once.
+    others.held = 0.8 * most;
+    assertLess(await longest(), LITTLE + 2 * filler.length);
+    others.held = 0.7 * most;
+    assertGreater(await longest(), FRAME_CUT / 2);
+    assertEquals(dataOf(socket), Array.from({ length: sent }, (_, i) => i + 1));
+  }, portions);
+});
+
+Deno.test("whoever was sent much keeps the room for it, and may be sent as much again", () => {
+  const portions = new Portions(100);
+  portions.watch([{ held: 101, largest: 0 }]);
+  portions.add(100);
+  const frames = [0, LITTLE + 1, 2 * FRAME_CUT].map((largest) => portions.of(0, { largest }).frame);
+  assertEquals(frames, [LITTLE, LITTLE + 1, FRAME_CUT]);
+  const mib = 1_048_576;
+  const isolates = [0, 1, 4].map((count) => heldAtMost(800 * mib, count) / mib);
+  assertEquals([...isolates, heldAtMost(0, 1) / mib], [100, 100, 25, 256]);
 });

@@ -47,6 +47,27 @@ async function attack(port: number, cookie: string): Promise<void> {
   }
 }
 
+/** Asks for a stream, and sends on behind it what the runtime takes and nobody reads. */
+async function crowd(port: number): Promise<void> {
+  const host = `127.0.0.1:${port}`;
+  using conn = await connect(host);
+  const path = "/events?channel=push:all";
+  const asked = new TextEncoder().encode(
+    written(host, { path, headers: { connection: undefined } }),
+  );
+  const more = new Uint8Array(PART.length);
+  for (let at = 0; at + asked.length <= more.length; at += asked.length) more.set(asked, at);
+  try {
+    await sendAll(conn, asked);
+    for (let sent = 0;; sent++) {
+      await sendAll(conn, more);
+      if (sent % BURST === 0) await pause(BREATH);
+    }
+  } catch (error) {
+    assert(error instanceof Error && /reset|broken pipe/i.test(error.message), String(error));
+  }
+}
+
 const QUIET: WireEvents = { told: () => {}, stuck: () => {} };
 
 /** Publishes one after the other, each again under its key until it is acknowledged. */
@@ -152,7 +173,7 @@ function peakOf(pid: number): number {
 }
 
 for (const workers of [2, 0]) {
-  Deno.test(`messages that never end fill the memory until the guard acts, and nobody else loses anything (--workers ${workers})`, async () => {
+  Deno.test(`messages that never end, and what comes behind a stream, fill the memory until the guard acts, and nobody else loses anything (--workers ${workers})`, async () => {
     const data = await Deno.makeTempDir({ prefix: "fanfare-test-" });
     try {
       const flags = ["--workers", String(workers), "--max-memory", `${LIMIT}M`];
@@ -172,7 +193,10 @@ for (const workers of [2, 0]) {
       const before = watch.resident;
 
       const their = await cookie();
-      const attacks = Array.from({ length: ATTACKERS }, () => attack(port, their));
+      const attacks = Array.from(
+        { length: ATTACKERS },
+        (_, i) => i % 2 === 0 ? attack(port, their) : crowd(port),
+      );
       // Whichever isolate has them: each is cut in the end.
       await within(Promise.all(attacks), 25_000, "the guard to cut all attackers");
       await within(calm(), 10_000, "the memory to come back");

@@ -31,7 +31,14 @@ Deno.test("who comes while it leaves is told what is wrong, and else to come bac
       tokens: { accountClaim: "sub", withdrawn: [] },
     },
     limits: UNBOUNDED,
-    ...{ host: "127.0.0.1", port: 0, tls: undefined, unix: undefined, pages: undefined },
+    ...{
+      host: "127.0.0.1",
+      port: 0,
+      tls: undefined,
+      unix: undefined,
+      held: 1e9,
+      pages: undefined,
+    },
     ...{ origins: [], trustProxy: false, tracing: false },
   };
   const edge = await startEdge(settings, {

@@ -1,10 +1,11 @@
 /** Readers that stop reading (hostile.md L1), in small; `deno task bench:slow-readers` has the figures of a thousand. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { type Answer, Crowd, CrowdReader } from "./bench/crowd.ts";
 import { Watch } from "./bench/figures.ts";
 import { BenchPublisher } from "./bench/publisher.ts";
 import { cookieFrom, pause, spawnServer, within } from "./helpers/child_server.ts";
+import { NativeClient } from "./helpers/server.ts";
 
 const CHANNEL = "push:crowd";
 /** Only those who stop read it: it fills their sockets and what the system holds for them. */
@@ -104,3 +105,49 @@ Deno.test("L1: a hundred of three hundred readers stop reading: memory stays bou
     await Deno.remove(data, { recursive: true });
   }
 });
+
+Deno.test("L1: what Deno keeps for each client that was sent a large page has an end, and the last one is given all in small ones", async () => {
+  const data = await Deno.makeTempDir({ prefix: "fanfare-test-" });
+  try {
+    const flags = ["--workers", "0", "--max-memory", "240M", "--max-commands", "0"];
+    await using server = await spawnServer({ data, flags });
+    const host = `127.0.0.1:${await server.listening}`;
+    await using clients = new AsyncDisposableStack();
+    const open = async () => clients.use(await NativeClient.open({ host }));
+    const first = await open();
+    const channel = "room:a";
+    const text = "x".repeat(5000);
+    for (let i = 0; i < 200; i++) await first.do("publish", { channel, data: { text, i } });
+    using watch = new Watch(server.pid);
+    const before = watch.resident;
+    const page = async (client: NativeClient, before?: number) => {
+      const place = before === undefined ? {} : { before };
+      const { messages, more } = await client.do("history", { channel, limit: 200, ...place });
+      return { messages: listOf(messages), more };
+    };
+    assertEquals((await page(first)).messages.length, 200);
+    // A megabyte for each: it would be more than a hundred.
+    for (let i = 0; i < 100; i++) await page(await open());
+    const grown = watch.resident - before;
+    const last = await open();
+    const seen: number[] = [];
+    let pages = 0;
+    for (let place: number | undefined, more: unknown = true; more === true; pages++) {
+      const next = await page(last, place);
+      seen.unshift(...next.messages.map(({ data }) => data.i));
+      ({ more } = next);
+      place = next.messages[0]?.seq;
+    }
+    assertEquals(seen, Array.from({ length: 200 }, (_, i) => i));
+    assertGreater(pages, 100);
+    assertLess(grown, 80);
+    assertEquals(server.troubles, []);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
+function listOf(messages: unknown): { seq: number; data: { i: number } }[] {
+  if (Array.isArray(messages)) return messages;
+  throw new Error("Cannot read the page: it has no messages");
+}

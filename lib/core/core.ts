@@ -191,6 +191,10 @@ export class Core {
         this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
         break;
       }
+      case "ready":
+        // As it is when it is told: behind whatever was refused before.
+        this.#asked.push(() => answer(this.#writable ? null : { refusal: UNWRITABLE }));
+        break;
       case "readers":
         void this.#countReaders(answer);
         break;

@@ -1,4 +1,5 @@
 /** One accepted socket, from its handshake to its end. */
+import { Buffer } from "node:buffer";
 import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
@@ -10,8 +11,17 @@ const OPEN_TIME = 5000;
 
 /** Hears of the lives of sockets; one for all of them. */
 export interface Host<Welcome> {
+  /** The most bytes of a frame, whatever protocol is spoken. */
+  readonly frame: number;
   /** The handshake is over, whichever way: called once for each socket. */
   shaken(): void;
+  /**
+   * A frame came that no client of ours sends: the socket is closed.
+   *
+   * @param connection The socket's.
+   * @param code The close code.
+   */
+  refused(connection: Connection, code: number): void;
   /**
    * @param socket Open.
    * @param origin Whose it is.
@@ -89,7 +99,15 @@ export class Accepted<Welcome> {
     if (this.#opened === undefined) return;
     const { connection, session } = this.#opened;
     if (!connection.open || connection.leaving) return;
-    if (typeof data !== "string") return connection.close(CLOSE.binary, "Frames are text here");
+    if (typeof data !== "string") {
+      this.#host.refused(connection, CLOSE.binary);
+      return connection.close(CLOSE.binary, "Frames are text here");
+    }
+    const { frame } = this.#host;
+    if (exceeds(data, frame)) {
+      this.#host.refused(connection, CLOSE.tooLarge);
+      return connection.close(CLOSE.tooLarge, `A frame has at most ${frame} bytes`);
+    }
     try {
       session.receive(data);
     } catch (error) {
@@ -128,4 +146,9 @@ export class Accepted<Welcome> {
     this.#opened?.connection.end(lost);
     this.#host.gone(this.#origin, this.#opened?.connection);
   }
+}
+
+// Nothing has more than three bytes a unit: most frames needn't be counted.
+function exceeds(frame: string, most: number): boolean {
+  return 3 * frame.length > most && Buffer.byteLength(frame) > most;
 }

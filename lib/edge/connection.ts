@@ -9,12 +9,7 @@ import type { PresenceDelta } from "../protocol/presence.ts";
 import type { Page } from "../log/reader.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
 import { Entry } from "./ring.ts";
-
-/** What may be unsent in a socket before its connection waits; more is latency and memory (design.md section 3). */
-export const UNSENT = 65_536;
-
-/** Where a frame is cut, in characters. */
-export const FRAME_CUT = 131_072;
+import { FRAME_CUT, type Portion, UNSENT } from "./portions.ts";
 
 /** How long a client may take nothing of what is unsent before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
@@ -29,7 +24,10 @@ const MARKS = 2 * 65_536 / FRAME_CUT;
 const ANSWER_TURN = 5;
 
 /** The part of a WebSocket that a connection uses. */
-export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState">;
+export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState"> & {
+  /** Whether the room that a frame took is free once it is sent; not so for a WebSocket. */
+  readonly frees?: true;
+};
 
 /** An answer: its line, or what makes it at the moment when it can be sent. */
 export type Due = string | (() => string | undefined);
@@ -73,6 +71,7 @@ export class Connection implements Subscriber {
   #signature = "";
   #catching = 0;
   #unsent = 0;
+  #largest = 0;
   #progress: number;
   #open = true;
   #lost = false;
@@ -116,7 +115,23 @@ export class Connection implements Subscriber {
 
   /** How many bytes its socket holds that the network hasn't taken; of one that was closed too. */
   get unsent(): number {
-    return this.#socket.bufferedAmount;
+    // Of one that was closed the runtime doesn't tell it, and keeps it all the same.
+    return this.#open ? this.#socket.bufferedAmount : this.#unsent;
+  }
+
+  /** The largest frame that it was sent, where its socket keeps room for that. */
+  get largest(): number {
+    return this.#largest;
+  }
+
+  /** What its socket takes of the memory, besides what every socket does. */
+  get held(): number {
+    return this.unsent + this.#largest;
+  }
+
+  /** How much it may be sent at once now. */
+  get portion(): Portion {
+    return this.#hub.portions.of(this.#hub.now(), this);
   }
 
   /** How many answers wait for room in the socket. */
@@ -233,7 +248,9 @@ export class Connection implements Subscriber {
    * @returns Whether it will be sent.
    */
   tell(word: string): boolean {
-    if (!this.#open || this.#wordsSize > UNSENT || !this.hasRoom()) return false;
+    if (!this.#open || this.#wordsSize > Math.min(this.portion.frame, UNSENT) || !this.hasRoom()) {
+      return false;
+    }
     this.#words.push(word);
     this.#wordsSize += word.length;
     this.#hub.wake(this);
@@ -308,7 +325,7 @@ export class Connection implements Subscriber {
       log.info("connection.slow", { connection: this.id, address: this.address, unsent });
       this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
-    return this.#open && unsent < UNSENT;
+    return this.#open && unsent < this.#hub.portions.of(now, this).room;
   }
 
   /** Sends what is due: answers first, then what isn't kept, then messages. */
@@ -354,6 +371,7 @@ export class Connection implements Subscriber {
     if (!this.#open) return;
     const stands = this.#socket.readyState === WebSocket.OPEN;
     if (last !== undefined && stands) this.#socket.send(last);
+    if (stands) this.#unsent = this.#socket.bufferedAmount;
     this.end(!stands);
     try {
       this.#socket.close(code, reason);
@@ -456,10 +474,11 @@ export class Connection implements Subscriber {
   #takeAnswers(): string[] {
     const parts: string[] = [];
     const end = this.#hub.now() + ANSWER_TURN;
+    const { frame } = this.portion;
     let size = 0;
     let taken = 0;
     for (const due of this.#answers) {
-      if (size > FRAME_CUT || this.#hub.now() > end) break;
+      if (size > frame || this.#hub.now() > end) break;
       taken += 1;
       const line = typeof due === "string" ? due : due();
       if (!this.#open) return [];
@@ -474,7 +493,7 @@ export class Connection implements Subscriber {
 
   // Strictly before anything live: what the connection is owed stays in one order.
   #catchUp(parts: string[]): void {
-    let room = FRAME_CUT;
+    let room = this.portion.frame;
     for (const subscription of this.#subscriptions.values()) {
       const { until, feed } = subscription;
       if (until === undefined || room <= 0) continue;
@@ -497,8 +516,9 @@ export class Connection implements Subscriber {
 
   #takeLive(parts: string[]): void {
     if (this.#cursor === this.#hub.seq) return;
+    const { frame: size } = this.portion;
     if (!this.codec.joins || this.#isFresh()) {
-      const { entries, cursor } = this.#collect();
+      const { entries, cursor } = this.#collect(size);
       for (const entry of entries) {
         parts.push(entry.line(this.codec));
         this.#note(entry.message);
@@ -507,8 +527,9 @@ export class Connection implements Subscriber {
       this.#advance(cursor);
       return;
     }
-    const made = this.#hub.shared(`${this.#signature}@${this.#cursor}`, () => {
-      const { entries, cursor, whole } = this.#collect();
+    // What was joined for others may be more than there is room for now.
+    const made = this.#hub.shared(`${this.#signature}@${this.#cursor}/${size}`, () => {
+      const { entries, cursor, whole } = this.#collect(size);
       const frame = entries.map((entry) => entry.line(this.codec)).join("\n");
       return { frame, cursor, whole, count: entries.length, time: entries[0]?.message.time };
     });
@@ -533,18 +554,23 @@ export class Connection implements Subscriber {
   }
 
   // What its feeds have from the cursor on, merged by seq: from the rings, or for a feed that it fell out of from the log.
-  #collect(): { entries: Entry[]; cursor: number; whole: boolean } {
+  #collect(size: number): { entries: Entry[]; cursor: number; whole: boolean } {
     let upTo = this.#hub.seq;
     const found = new Map<number, Entry>();
     for (const { feed, place } of this.#subscriptions.values()) {
-      const { entries, more } = this.#next(feed, Math.max(this.#cursor, place), upTo);
+      const { entries, more } = this.#next(
+        feed,
+        Math.max(this.#cursor, place),
+        upTo,
+        size,
+      );
       for (const entry of entries) found.set(entry.message.seq, entry);
       const last = entries.at(-1);
       if (more && last !== undefined) upTo = Math.min(upTo, last.message.seq);
     }
     const due = [...found.values()].filter(({ message }) => message.seq <= upTo);
     if (this.#subscriptions.size > 1) due.sort((a, b) => a.message.seq - b.message.seq);
-    const end = cutOf(due, this.codec, upTo < this.#hub.seq);
+    const end = cutOf(due, this.codec, { size, more: upTo < this.#hub.seq });
     const last = due[end - 1];
     if (end === due.length || last === undefined) {
       return { entries: due, cursor: upTo, whole: upTo < this.#hub.seq };
@@ -552,15 +578,26 @@ export class Connection implements Subscriber {
     return { entries: due.slice(0, end), cursor: last.message.seq, whole: true };
   }
 
-  #next(feed: Feed, after: number, upTo: number): { entries: Entry[]; more: boolean } {
-    if (after >= feed.ring.floor) return feed.ring.after(after, FRAME_CUT);
+  #next(
+    feed: Feed,
+    after: number,
+    upTo: number,
+    size: number,
+  ): { entries: Entry[]; more: boolean } {
+    if (after >= feed.ring.floor) return feed.ring.after(after, size);
     const { messages, more } = this.#read(feed, after, upTo);
     return { entries: messages.map((message) => new Entry(message)), more };
   }
 
   // Retention may have taken what was due: then the client has to come back, to be told of the gap.
   #read(feed: Feed, after: number, upTo: number): Page {
-    const page = this.#hub.reader.after(feed.name, after, upTo, PAGE_MESSAGES);
+    const page = this.#hub.reader.after(
+      feed.name,
+      after,
+      upTo,
+      PAGE_MESSAGES,
+      this.portion.page,
+    );
     if (this.#hub.reader.trimmed(feed.name) <= after) return page;
     throw new Outrun();
   }
@@ -569,7 +606,11 @@ export class Connection implements Subscriber {
     if (!this.#open || parts.length === 0) return;
     if (this.codec.joins) this.#socket.send(parts.join("\n"));
     else for (const part of parts) this.#socket.send(part);
+    const before = this.#unsent;
     this.#unsent = this.#socket.bufferedAmount;
+    const sent = this.#unsent - before;
+    this.#hub.portions.add(sent);
+    if (this.#socket.frees !== true) this.#largest = Math.max(this.#largest, sent);
     // Looked at although nothing more is due: whether it reads, and what it took.
     if (this.#unsent >= UNSENT || (this.#tracked?.sent ?? 0) > 0) this.#hub.waitForRoom(this);
   }
@@ -584,7 +625,11 @@ export class Connection implements Subscriber {
  * Finds where a frame ends. What is more than a frame is cut where the entries themselves say so, whatever it began with: so
  * those who fell behind at different places are at the same places again after one frame, and share what follows.
  */
-function cutOf(due: readonly Entry[], codec: Codec, more: boolean): number {
+function cutOf(
+  due: readonly Entry[],
+  codec: Codec,
+  { size: most, more }: { readonly size: number; readonly more: boolean },
+): number {
   let size = 0;
   let cut = 0;
   for (const [i, entry] of due.entries()) {
@@ -593,7 +638,7 @@ function cutOf(due: readonly Entry[], codec: Codec, more: boolean): number {
     // On average once in half a frame: the high bits of a multiple of the golden ratio are spread evenly.
     const mark = Math.imul(entry.message.seq, 0x9e3779b1) >>> 16;
     if (cut === 0 && mark < length * MARKS) cut = i + 1;
-    if (size >= FRAME_CUT) return cut === 0 ? i + 1 : cut;
+    if (size >= most) return cut === 0 ? i + 1 : cut;
   }
   return more && cut > 0 ? cut : due.length;
 }

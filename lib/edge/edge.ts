@@ -13,6 +13,7 @@ import { Pages } from "./pages.ts";
 import { EdgeServer, lastLine } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 import { traced } from "./trace.ts";
+import { Portions } from "./portions.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {
@@ -57,7 +58,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     Access.create(settings.access, clock),
   ]);
   const counters = new Counters();
-  const hub = new Hub(bus, reader, place.seq, undefined, counters);
+  const hub = new Hub(bus, reader, place.seq, undefined, counters, new Portions(settings.held));
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const grants = new Grants(access, clock, lastLine);
   access.mute(reader.mutes(clock(), "", MOST_MUTES));

@@ -12,6 +12,9 @@ export const BODY_TIME = 10_000;
 /** What all bodies that are being read hold together, in bytes: clients that never finish theirs shall not fill the memory. */
 export const BODIES_BYTES = 64 * 1_048_576;
 
+// One that isn't larger is read all the same: whoever fills the room with unfinished ones shan't keep out who sends a line.
+const SMALL_BODY = 8192;
+
 const BODIES_RETRY = 2000;
 
 // Of this isolate.
@@ -209,7 +212,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
       size += value.length;
       held += value.length;
       if (size > limit) throw tooLarge;
-      if (held > BODIES_BYTES) {
+      if (held > BODIES_BYTES && size > SMALL_BODY) {
         throw new HttpRefused(503, "unavailable", "Too much is being sent at once", BODIES_RETRY);
       }
       chunks.push(value);

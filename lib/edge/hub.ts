@@ -10,6 +10,7 @@ import { PAGE_MESSAGES } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { Entry, Ring } from "./ring.ts";
+import { Portions } from "./portions.ts";
 
 /** What all rings hold together, in bytes. */
 export const RINGS_BYTES = 64 * 1_048_576;
@@ -109,6 +110,7 @@ export class Hub implements Receiver {
    * @param seq The log's last record.
    * @param now Milliseconds that never go back.
    * @param counters Of this isolate.
+   * @param portions How much is sent to one at once.
    */
   constructor(
     readonly bus: EdgeEnd,
@@ -116,6 +118,7 @@ export class Hub implements Receiver {
     seq: number,
     readonly now: () => number = () => performance.now(),
     readonly counters: Counters = new Counters(),
+    readonly portions: Portions = new Portions(),
   ) {
     this.#seq = seq;
     bus.listen(this);
@@ -259,14 +262,15 @@ export class Hub implements Receiver {
    * @param name The feed.
    * @param after The place.
    * @param upTo The last seq to read.
+   * @param most The most bytes; one message at least.
    * @returns The page.
    * @throws {Error} If the log can't be read.
    */
-  missed(name: string, after: number, upTo: number): Missed {
-    const key = `${name}@${after}`;
+  missed(name: string, after: number, upTo: number, most: number): Missed {
+    const key = `${name}@${after}/${most}`;
     const known = this.#missed.get(key);
     if (known !== undefined && this.#isStill(name, known, upTo)) return known;
-    const { messages, more } = this.reader.after(name, after, upTo, PAGE_MESSAGES);
+    const { messages, more } = this.reader.after(name, after, upTo, PAGE_MESSAGES, most);
     const page = { messages, more, upTo, list: messages.map(messageJson).join(",") };
     this.#missed.delete(key);
     this.#missed.set(key, page);

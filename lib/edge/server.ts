@@ -10,7 +10,7 @@ import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { apiPoints } from "./api.ts";
-import { showToken, UNANSWERED } from "./ask.ts";
+import { ask, showToken, UNANSWERED } from "./ask.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
@@ -335,6 +335,9 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    if (["GET", "HEAD"].includes(request.method) && announcesBody(request.headers)) {
+      return problem(refuse("too_large", `${request.method} takes no body`));
+    }
     // What comes while it leaves gets all other refusals first; what was taken before is answered.
     const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
     const response = await handle(request, found.who, caller, decoded(groups));
@@ -358,11 +361,13 @@ export class EdgeServer {
     return await showToken(access, bus, bearer, address);
   }
 
-  #ready(): Response {
+  async #ready(): Promise<Response> {
     if (this.#leaving) return problem(refuse("unavailable", "The server is going away"));
-    return this.#edge.hub.writable
-      ? json({ status: "ready" })
-      : problem(refuse("unavailable", "The log can't be written now"));
+    // What it was told may be older than a refusal that another isolate has passed on.
+    const refusal = this.#edge.hub.writable
+      ? await ask(this.#edge.bus, { op: "ready" })
+      : refuse("unavailable", "The log can't be written now");
+    return refusal === undefined ? json({ status: "ready" }) : problem(refusal);
   }
 
   // What a proxy brings has its visitor's address: only who is on this machine needs no token.
@@ -423,6 +428,11 @@ export function lastLine(
 function failed(error: unknown): Response {
   log.error("request.failed", { error: String(error) });
   return problem(UNANSWERED);
+}
+
+// Of a GET the runtime (Deno 2.9.6) gives nobody the body, and keeps what comes of it until the answer has ended: a stream's doesn't.
+function announcesBody(headers: Headers): boolean {
+  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
 }
 
 function hasToken(query: URLSearchParams): boolean {

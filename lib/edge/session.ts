@@ -117,15 +117,6 @@ export class NativeSession implements Session {
 
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
-    const { frame: most } = this.#edge.limits;
-    // Nothing has more than three bytes a unit: most frames needn't be counted.
-    if (3 * frame.length > most && byteLength(frame) > most) {
-      this.#edge.counters.refused("command", "too_large");
-      return this.#connection.close(
-        CLOSE.tooLarge,
-        `A frame has at most ${this.#edge.limits.frame} bytes`,
-      );
-    }
     const held = this.#frames.reduce((sum, { size }) => sum + size, 0);
     if (held > this.#edge.limits.frame) return this.#ban("Too much came before the greeting");
     this.#frames.push({ commands: decode(frame), size: frame.length + 1 });
@@ -339,7 +330,12 @@ export class NativeSession implements Session {
       hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
     if (since !== undefined && recovers) {
       at = Math.max(at, since.seq);
-      const { messages, more, list } = hub.missed(feed, since.seq, at);
+      const { messages, more, list } = hub.missed(
+        feed,
+        since.seq,
+        at,
+        this.#connection.portion.page,
+      );
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
@@ -349,7 +345,7 @@ export class NativeSession implements Session {
     const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const { messages, more } = size === 0
       ? { messages: [], more: true }
-      : hub.reader.newest(feed, at, size);
+      : hub.reader.newest(feed, at, size, this.#connection.portion.page);
     const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
     if (stands) this.#begin(feed, { from, place: at, until: at });
     if (since === undefined) {
@@ -407,9 +403,11 @@ export class NativeSession implements Session {
     this.#done(id, () => {
       this.#edge.hub.catchUp();
       const { reader, seq } = this.#edge.hub;
+      const { page } = this.#connection.portion;
+      const feed = this.#feed(channel);
       const { messages, more } = after === undefined
-        ? reader.newest(this.#feed(channel), Math.min(seq, (before ?? seq + 1) - 1), limit)
-        : reader.after(this.#feed(channel), after, seq, limit);
+        ? reader.newest(feed, Math.min(seq, (before ?? seq + 1) - 1), limit, page)
+        : reader.after(feed, after, seq, limit, page);
       return answerPage(id, "history", { channel, more }, listOf(messages));
     });
   }

@@ -53,20 +53,27 @@ export const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-b
 export class Sockets {
   readonly #edge: EdgeParts;
   readonly #connections = new Attended();
-  readonly #host: Host<Welcome> = {
-    shaken: () => this.#handshakes -= 1,
-    opened: (socket, origin, welcome) => this.#begin(socket, origin, welcome),
-    silent: (origin) => {
-      log.info("connection.silent", { ...origin });
-      this.#edge.counters.add("silent_closed_total");
-    },
-    gone: (origin, connection) => this.#forget(origin, connection),
-  };
+  readonly #host: Host<Welcome>;
   #handshakes = 0;
 
   /** @param edge The edge's parts. */
   constructor(edge: EdgeParts) {
     this.#edge = edge;
+    edge.hub.portions.watch(this.#connections);
+    this.#host = {
+      frame: edge.limits.frame,
+      shaken: () => this.#handshakes -= 1,
+      refused: ({ origin }, code) => {
+        log.info("frame.refused", { ...origin, code });
+        edge.counters.refused("command", code === CLOSE.tooLarge ? "too_large" : "bad_request");
+      },
+      opened: (socket, origin, welcome) => this.#begin(socket, origin, welcome),
+      silent: (origin) => {
+        log.info("connection.silent", { ...origin });
+        edge.counters.add("silent_closed_total");
+      },
+      gone: (origin, connection) => this.#forget(origin, connection),
+    };
   }
 
   /** Those that are there, with those that we closed and whose clients don't go (hostile.md F4). */

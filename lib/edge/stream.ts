@@ -12,6 +12,7 @@ const encoder = new TextEncoder();
 
 /** Frames as one stream of bytes. Each ends with a line feed. */
 export class StreamSocket implements Socket {
+  readonly frees = true;
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #gone: () => void;
   #pieces: Uint8Array<ArrayBuffer>[] = [];

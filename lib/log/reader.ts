@@ -96,11 +96,12 @@ export class Reader {
    * @param after The place: a seq.
    * @param upTo The last seq to read.
    * @param limit The most messages.
+   * @param bytes The most bytes; one message at least.
    * @returns The page.
    * @throws {Error} If the log can't be read or a record is damaged.
    */
-  after(feed: string, after: number, upTo: number, limit: number): Page {
-    return page(this.#after.iterate(feed, after, upTo, limit + 1), limit);
+  after(feed: string, after: number, upTo: number, limit: number, bytes = PAGE_BYTES): Page {
+    return page(this.#after.iterate(feed, after, upTo, limit + 1), limit, bytes);
   }
 
   /**
@@ -109,10 +110,11 @@ export class Reader {
    * @param feed The feed.
    * @param upTo The last seq to read.
    * @param limit The most messages.
+   * @param most The most bytes; one message at least.
    * @returns The page, oldest first.
    * @throws {Error} If the log can't be read or a record is damaged.
    */
-  newest(feed: string, upTo: number, limit: number): Page {
+  newest(feed: string, upTo: number, limit: number, most = PAGE_BYTES): Page {
     const seqs = this.#before.all(feed, upTo, limit + 1).map(({ seq }) => Number(seq));
     let more = seqs.length > limit;
     if (more) seqs.pop();
@@ -125,7 +127,7 @@ export class Reader {
       for (const row of rows.reverse()) {
         const { message, json } = readWhole(row);
         bytes += Buffer.byteLength(json) + 1;
-        if (bytes > PAGE_BYTES && newest.length > 0) {
+        if (bytes > most && newest.length > 0) {
           more = true;
           return { messages: newest.reverse(), more };
         }
@@ -261,7 +263,11 @@ export class Reader {
 }
 
 // The iterator is used up or left within the call: a read that stays open would stop checkpoints.
-function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Page {
+function page(
+  rows: Iterable<Record<string, SQLOutputValue>>,
+  limit: number,
+  most = PAGE_BYTES,
+): Page {
   const messages: Message[] = [];
   let bytes = 0;
   for (const row of rows) {
@@ -269,7 +275,7 @@ function page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number): Pa
     const { message, json } = readWhole(row);
     bytes += Buffer.byteLength(json) + 1;
     // A single message is a page, however large.
-    if (bytes > PAGE_BYTES && messages.length > 0) return { messages, more: true };
+    if (bytes > most && messages.length > 0) return { messages, more: true };
     messages.push(message);
   }
   return { messages, more: false };

@@ -1,5 +1,5 @@
 /** Hostile frames and commands, row by row (hostile.md F1–F4, M1–M12). What others show is named in table.ts. */
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { textData } from "../../lib/protocol/message.ts";
 import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
 import {
@@ -40,6 +40,23 @@ async function readToEnd(conn: Deno.TcpConn): Promise<Uint8Array> {
     chunks.push(...buffer.subarray(0, count));
   }
 }
+
+Deno.test("F1, F2: on every socket a binary frame is 1003, and a text of one byte over the limit 1009", async () => {
+  await using server = await startServer({ limits: { frame: 1000 } });
+  for (const path of ["/ws", "/link/", "/chat/", "/push/a/ws"]) {
+    const open = () => TestSocket.open(`ws://${server.host}${path}`);
+    const binary = await open();
+    binary.send(new Uint8Array(3));
+    assertEquals(await binary.closed, 1003, path);
+    const large = await open();
+    large.send(" ".repeat(1000));
+    large.send(" ".repeat(998) + "é");
+    large.send(" ".repeat(999) + "é");
+    assertEquals(await large.closed, 1009, path);
+  }
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  assertStringIncludes(metrics, 'fanfare_refusals_total{by="command",code="too_large"} 4');
+});
 
 Deno.test("F3: frames against the protocol end their own connection and do nothing else", async () => {
   await using server = await startServer();

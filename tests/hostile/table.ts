@@ -62,7 +62,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   H8: { about: "methods", shown: [http("H8:")] },
   H9: {
     about: "bodies over the limit",
-    shown: [http("H9:"), first("forms are refused by type, size")],
+    shown: [http("H9: a body over"), http("H9: a GET"), first("forms are refused by type, size")],
   },
   H10: { about: "a body that trickles", shown: [http("H10:")] },
   H11: { about: "JSON API with another type", shown: [api("H11:")] },
@@ -75,13 +75,18 @@ export const ROWS: Readonly<Record<string, Row>> = {
   F1: {
     about: "binary frames",
     shown: [
+      frames("F1, F2:"),
       native("too large a message is refused; too large a frame"),
       first("a binary or broken frame"),
     ],
   },
   F2: {
     about: "text over the limit",
-    shown: [native("too large a message is refused; too large a frame")],
+    shown: [
+      frames("F1, F2:"),
+      native("too large a message is refused; too large a frame"),
+      bounds("blank lines are passed over"),
+    ],
   },
   F3: {
     about: "wrong frames, pings in thousands",
@@ -206,6 +211,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "readers that stop",
     shown: [
       ["tests/cursor_test.ts", "one whose socket is full is sent nothing"],
+      ["tests/cursor_test.ts", "where sockets hold too much each is sent little"],
+      ["tests/slow_readers_test.ts", "L1: what Deno keeps"],
       bounds("who reads slowly but steadily isn't closed"),
       bounds("signals to one who doesn't read are dropped"),
       ["tests/slow_readers_test.ts", "L1: a hundred of three hundred"],
@@ -221,7 +228,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
   L4: {
     about: "a full disk",
-    shown: [folder("a full disk refuses publications"), folder("on a full disk an end in order")],
+    shown: [
+      folder("a full disk refuses publications"),
+      folder("on a full disk an end in order"),
+      ["tests/batch_test.ts", "L4:"],
+    ],
   },
   L5: {
     about: "a damaged log",

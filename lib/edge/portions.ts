@@ -1,0 +1,112 @@
+/**
+ * How much is sent to one client at once, so that what all sockets of an isolate hold has an end. Deno (2.9.6) gives a socket that
+ * nobody reads what it was sent for as long as its client stays, closed or not, and each WebSocket a buffer of the size of the
+ * largest frame that it ever was sent. Nothing but the end of the isolate, or of the client, gives either back: so it is bounded
+ * before anything is sent.
+ *
+ * @module
+ */
+import { PAGE_BYTES } from "../log/reader.ts";
+
+/** What may be unsent in a socket before its connection waits; more is latency and memory (design.md section 3). */
+export const UNSENT = 65_536;
+
+/** Where a frame is cut, in characters. */
+export const FRAME_CUT = 131_072;
+
+/** What takes the place of these where sockets hold too much; a message that is larger is sent whole all the same. */
+export const LITTLE = 8192;
+
+/** What the sockets of one isolate may hold where the memory has no limit, in bytes. */
+const FREELY = 256 * 1_048_576;
+
+// The part of a limit that they may hold, all of them.
+const PART = 1 / 8;
+
+// Under this part of what they may hold all is as usual again.
+const CALM = 0.75;
+
+// Asking all sockets takes some milliseconds where they are many: so often at most, in milliseconds.
+const PAUSE = 100;
+
+/** How much is sent at once. */
+export interface Portion {
+  /** What may be unsent in a socket that is to be sent more. */
+  readonly room: number;
+  /** Where a frame is cut, in characters. */
+  readonly frame: number;
+  /** The most that a page of messages holds, in bytes; one message at least. */
+  readonly page: number;
+}
+
+const USUAL: Portion = { room: UNSENT, frame: FRAME_CUT, page: PAGE_BYTES };
+
+/** Something with a socket. */
+export interface Holder {
+  /** How many bytes its socket holds: what the network hasn't taken, and the room for the largest frame. */
+  readonly held: number;
+  /** The largest frame that it was sent. */
+  readonly largest: number;
+}
+
+/**
+ * Tells how much the sockets of one isolate may hold.
+ *
+ * @param memory What the process may have, in bytes; 0 for any.
+ * @param isolates How many have sockets.
+ * @returns Bytes.
+ */
+export function heldAtMost(memory: number, isolates: number): number {
+  return memory === 0 ? FREELY : Math.floor(memory * PART / Math.max(1, isolates));
+}
+
+/** Measures what is given to each. */
+export class Portions {
+  readonly #most: number;
+  #holders: Iterable<Holder> = [];
+  #short = false;
+  // Since it was counted.
+  #sent = 0;
+  #counted = -Infinity;
+
+  /** @param most What all may hold, in bytes. */
+  constructor(most = FREELY) {
+    this.#most = most;
+  }
+
+  /** @param holders All that have sockets; they may become others. */
+  watch(holders: Iterable<Holder>): void {
+    this.#holders = holders;
+  }
+
+  /** @param bytes How much was sent. */
+  add(bytes: number): void {
+    this.#sent += bytes;
+  }
+
+  /**
+   * Tells how much one may be sent now.
+   *
+   * @param now Milliseconds that never go back.
+   * @param holder Who.
+   * @returns Its portion.
+   */
+  of(now: number, { largest }: Pick<Holder, "largest">): Portion {
+    if (!this.#isShort(now)) return USUAL;
+    // The room for as much as before is there in any case.
+    const size = Math.min(Math.max(LITTLE, largest), FRAME_CUT);
+    return { room: 1, frame: size, page: Math.min(Math.max(LITTLE, largest), PAGE_BYTES) };
+  }
+
+  #isShort(now: number): boolean {
+    const much = this.#sent >= this.#most / 4;
+    if (!much && (now - this.#counted < PAUSE || (!this.#short && this.#sent < this.#most / 16))) {
+      return this.#short;
+    }
+    let sum = 0;
+    for (const { held } of this.#holders) sum += held;
+    this.#short = sum > (this.#short ? CALM : 1) * this.#most;
+    [this.#counted, this.#sent] = [now, 0];
+    return this.#short;
+  }
+}
