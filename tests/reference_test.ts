@@ -446,6 +446,20 @@ const RIGHT: Readonly<Record<string, object>> = {
   ping: {},
 };
 
+// YAML wants the end of a list in brackets deeper than its name; our parser doesn't mind, js-yaml refuses the whole file.
+Deno.test("no description has a list in brackets over several lines, which not every parser reads", () => {
+  for (const text of [openapiText, asyncapiText]) assertEquals(/^ *[\]}].*$/m.exec(text), null);
+});
+
+Deno.test("every operation and message is summed up in both languages of the page", () => {
+  for (const text of [openapiText, asyncapiText]) {
+    for (const { name, summary, chinese } of outline(text)) {
+      assert(summary !== "" && !/\p{Script=Han}/u.test(summary), name);
+      assertMatch(chinese ?? "", /\p{Script=Han}.*。$/u, name);
+    }
+  }
+});
+
 Deno.test("the descriptions are served, and the page at /docs lists all that they offer", async () => {
   await using server = await startServer();
   for (
