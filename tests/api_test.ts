@@ -297,6 +297,7 @@ Deno.test("refusals come in their order: method, who, form, may, rate", async ()
   const form = { "content-type": "text/plain" };
   const push = "/api/channels/push:a/messages";
   const room = "/api/channels/room:a/messages";
+  const long = "x".repeat(300_000);
   const steps: [string, Parameters<typeof http>[2], string][] = [
     [push, { method: "DELETE" }, "405 bad_request"],
     [push, { headers: form, text: "x" }, "401 unauthorized"],
@@ -308,10 +309,30 @@ Deno.test("refusals come in their order: method, who, form, may, rate", async ()
     ["/api/channels/dm:a.b/messages?limit=0", { headers: { cookie } }, "400 bad_request"],
     ["/api/channels/dm:a.b/messages", { headers: { cookie } }, "403 forbidden"],
     ["/api/channels/nothing/messages", { headers: { cookie } }, "400 bad_request"],
+    ["/api/channels/nothing/messages", { headers: form, text: "x" }, "401 unauthorized"],
+    [
+      "/api/channels/nothing/messages",
+      { headers: { ...form, cookie }, text: "x" },
+      "415 bad_request",
+    ],
+    ["/api/channels/nothing/messages", { headers: { cookie }, json: long }, "413 too_large"],
+    [
+      "/api/channels/nothing/messages",
+      { headers: { cookie }, json: { data: 1 } },
+      "400 bad_request",
+    ],
+    ["/push/a%20b", { text: "x" }, "401 unauthorized"],
+    ["/push/a%20b", { headers: { cookie }, text: long }, "413 too_large"],
+    ["/push/a%20b", { headers: { cookie }, text: "x" }, "400 bad_request"],
     ["/api/channels/room%3A%ff/messages", { headers: { cookie } }, "400 bad_request"],
     ["/api/channels", {}, "401 unauthorized"],
+    ["/api/channels?limit=0", {}, "401 unauthorized"],
+    ["/api/channels?limit=0", { headers: { cookie } }, "400 bad_request"],
     ["/api/channels", { headers: { cookie } }, "403 forbidden"],
     ["/api/withdrawals", { headers: form, text: "x" }, "401 unauthorized"],
+    ["/api/withdrawals", { headers: { ...form, cookie }, text: "x" }, "415 bad_request"],
+    ["/api/withdrawals", { headers: { cookie }, json: {} }, "400 bad_request"],
+    ["/api/withdrawals", { headers: { cookie }, json: { jti: "x" } }, "403 forbidden"],
     ["/api/me", {}, "401 unauthorized"],
     ["/api/nothing", {}, "404 not_found"],
   ];

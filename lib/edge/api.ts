@@ -14,6 +14,7 @@ import { json, problem, readJson, tagged, unauthorized } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
 import {
   keyInHeader,
+  mayNotAdmin,
   mayNotRead,
   NEEDS_ACCOUNT,
   needsAccount,
@@ -73,12 +74,11 @@ async function publishOne(
   caller: Caller,
   channel: string,
 ): Promise<Response> {
-  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
   const stranger = needsAccount(edge, who, "publish", channel);
   if (stranger !== undefined) return stranger;
-  const { key, data } = valueOf(
-    readBodyAs(BODIES.publish, await readJson(request, bodyLimit(edge.limits))),
-  );
+  const body = await readJson(request, bodyLimit(edge.limits));
+  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
+  const { key, data } = valueOf(readBodyAs(BODIES.publish, body));
   const header = keyInHeader(request.headers);
   if (key !== undefined && header !== undefined && key !== header) {
     return problem(refuse("bad_request", '"key" and Idempotency-Key are two different keys'));
@@ -191,6 +191,8 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
   const { after = "", limit = MOST_CHANNELS } = valueOf(readQueryAs(QUERIES.channels, query));
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   const readers = await askReaders(edge.bus);
   if (readers === undefined) return problem(UNANSWERED);
   edge.hub.catchUp();
@@ -233,6 +235,8 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
   const body = valueOf(
     readBodyAs(BODIES.withdraw, await readJson(request, bodyLimit(edge.limits))),
   );
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   // Those that are made in this second are withdrawn too: `iat` knows no parts of one.
   const tokens = "jti" in body
     ? body

@@ -342,10 +342,7 @@ export class EdgeServer {
       await response.body?.cancel();
       return problem(LEAVING);
     }
-    if (request.method !== "HEAD" || response.body === null) return response;
-    const { byteLength } = await response.arrayBuffer();
-    response.headers.set("content-length", String(byteLength));
-    return new Response(null, { status: response.status, headers: response.headers });
+    return request.method === "HEAD" ? await headOf(response) : response;
   }
 
   async #who(
@@ -373,6 +370,16 @@ export class EdgeServer {
     const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
     return new Response(await this.#options.metrics(), { headers });
   }
+}
+
+async function headOf(response: Response): Promise<Response> {
+  const { status, headers, body } = response;
+  if (status === 304) return response;
+  // Of a stream nobody knows the length; with no body at all the runtime would say 0.
+  if (body === null) return new Response(new Blob([]).stream(), { status, headers });
+  const { byteLength } = await response.arrayBuffer();
+  headers.set("content-length", String(byteLength));
+  return new Response(null, { status, headers });
 }
 
 function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string> {
