@@ -273,6 +273,28 @@ Deno.test("keys of each kind, from a file and from an address; another claim, an
   }
 });
 
+Deno.test("a token that doesn't say which of several keys it is signed with is looked at with each", async () => {
+  for (const alg of ["RS256", "ES256", "EdDSA"]) {
+    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair(alg)));
+    const keys = await Promise.all(
+      pairs.slice(0, 2).map(async ({ publicKey }, i) => ({
+        ...await exportJWK(publicKey),
+        kid: `${i}`,
+      })),
+    );
+    await using server = await startServer({ jwks: await fileWith(JSON.stringify({ keys })) });
+    const statuses = pairs.map(async ({ privateKey }) => {
+      const signed = (claims: JWTPayload) =>
+        new SignJWT(claims).setProtectedHeader({ alg }).sign(privateKey);
+      const right = await meOf(server, await signed({ sub: "ada" }));
+      const ended = await meOf(server, await signed({ sub: "ada", exp: 1 }));
+      return [right.status, Object(ended.body).detail?.startsWith("The token ended")];
+    });
+    const known = [200, true];
+    assertEquals(await Promise.all(statuses), [known, known, [401, false]], alg);
+  }
+});
+
 testIsolates(
   "M10: a connection ends with its token, by 4001, unless another came in time",
   async () => {
