@@ -51,7 +51,7 @@ export function apiPoints(edge: EdgeParts): Point[] {
       methods: ["POST"],
       handle: (request, who, caller) => publishMany(edge, request, who, caller),
     },
-    { path: "/api/me", methods: read, handle: (_, who) => me(edge, who) },
+    { path: "/api/me", methods: read, handle: (request, who) => me(edge, request, who) },
     {
       path: "/api/withdrawals",
       methods: ["POST"],
@@ -221,12 +221,16 @@ function inBytes(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
-function me(edge: EdgeParts, who: Who): Response {
+async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   const { account, admin } = who;
-  if (account === null) return admin ? json({ account }) : unauthorized(NEEDS_ACCOUNT);
+  if (account === null && !admin) return unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
-  const name = edge.hub.reader.account(account)?.name ?? nameIn(edge, who);
-  return json({ account, ...(name === undefined ? {} : { name }) });
+  const known = account === null ? undefined : edge.hub.reader.account(account)?.name;
+  const name = known ?? nameIn(edge, who);
+  return await tagged(
+    request,
+    JSON.stringify({ account, ...(name === undefined ? {} : { name }) }),
+  );
 }
 
 async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Response> {

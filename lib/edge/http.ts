@@ -114,11 +114,27 @@ export async function tagged(
   if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
     return new Response(null, { status: 304, headers });
   }
+  return await packed(request, body, headers);
+}
+
+/**
+ * Answers with a text, packed where that pays.
+ *
+ * @param request The request.
+ * @param body The text.
+ * @param headers Of the answer.
+ * @returns The response.
+ */
+export async function packed(
+  request: Request,
+  body: string,
+  headers: Record<string, string>,
+): Promise<Response> {
   if (body.length < LEAST_PACKED || packing(request, "gzip") === undefined) {
     return new Response(body, { headers });
   }
-  headers["content-encoding"] = "gzip";
-  return new Response(new Uint8Array(await pack(body)), { headers });
+  const bytes = new Uint8Array(await pack(body));
+  return new Response(bytes, { headers: { ...headers, "content-encoding": "gzip" } });
 }
 
 /**

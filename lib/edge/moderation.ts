@@ -8,7 +8,7 @@ import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { propose, type Result } from "./ask.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readBody, readJson } from "./http.ts";
+import { json, problem, readBody, readJson, tagged } from "./http.ts";
 import type { Point } from "./point.ts";
 import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
 import type { EdgeParts } from "./session.ts";
@@ -73,7 +73,7 @@ async function unmute(
   return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
 }
 
-function list(edge: EdgeParts, request: Request, who: Who): Response {
+async function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   const refused = needsAdmin(who);
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
@@ -81,7 +81,8 @@ function list(edge: EdgeParts, request: Request, who: Who): Response {
   const foreign = mayNotAdmin(who);
   if (foreign !== undefined) return foreign;
   const mutes = edge.hub.reader.mutes(edge.clock(), after, limit + 1);
-  return json({ mutes: mutes.slice(0, limit), more: mutes.length > limit });
+  const told = { mutes: mutes.slice(0, limit), more: mutes.length > limit };
+  return await tagged(request, JSON.stringify(told));
 }
 
 function decide(edge: EdgeParts, proposal: Proposal, { address }: Caller): Promise<Result> {

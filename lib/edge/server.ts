@@ -24,6 +24,7 @@ import {
   HttpRefused,
   json,
   notFound,
+  packed,
   problem,
   unauthorized,
 } from "./http.ts";
@@ -303,7 +304,7 @@ export class EdgeServer {
       {
         path: "/metrics",
         methods: read,
-        handle: (_, who, caller) => this.#metrics(who, caller),
+        handle: (request, who, caller) => this.#metrics(request, who, caller),
       },
     ];
     return points.map(({ path, methods, handle }) => ({
@@ -363,12 +364,15 @@ export class EdgeServer {
   }
 
   // What a proxy brings has its visitor's address: only who is on this machine needs no token.
-  async #metrics({ admin }: Who, { address }: Caller): Promise<Response> {
+  async #metrics(request: Request, { admin }: Who, { address }: Caller): Promise<Response> {
     if (!admin && !(this.#options.open && isLoopback(address))) {
       return unauthorized("The metrics need the admin token");
     }
-    const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
-    return new Response(await this.#options.metrics(), { headers });
+    return await packed(request, await this.#options.metrics(), {
+      "content-type": METRICS_TYPE,
+      "cache-control": "no-store",
+      vary: "Accept-Encoding",
+    });
   }
 }
 
