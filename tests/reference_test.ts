@@ -388,9 +388,17 @@ Deno.test("what a description lets through is read, and what is read it lets thr
       priority: 3,
       tags: ["a"],
       click: "https://a.example/",
+      cache: "",
+      delay: "",
+      email: "",
+      call: "",
+      attach: "",
+      filename: "",
+      firebase: "no",
       icon: "x",
       actions: [],
       markdown: true,
+      sequence_id: "a",
     }, one],
     ...Object.keys(SCHEMAS).map((verb): Pair => {
       const read = (json: unknown) =>
