@@ -480,7 +480,8 @@ Deno.test("the token command makes one that the server takes, and says what is w
     return { code, out: decoder.decode(stdout).trim(), error: decoder.decode(stderr).trim() };
   };
   const secret = ["--jwt-secret-file", file];
-  const made = await token("--sub", "ci", "--publish", "push:*", "--expires", "1h", ...secret);
+  const all = ["push:*", "room:a", "dm:*", "ro*", "*"].flatMap((channel) => ["--publish", channel]);
+  const made = await token("--sub", "ci", ...all, "--expires", "1h", ...secret);
   await using server = await closed();
   assertEquals((await meOf(server, made.out)).body, { account: "ci" });
   const path = "/api/channels/push:a/messages";
@@ -493,7 +494,12 @@ Deno.test("the token command makes one that the server takes, and says what is w
       [["--sub", "a b", ...secret], "--sub must be an account"],
       [["--sub", "ci"], "--jwt-secret-file is missing"],
       [["--sub", "ci", "--expires", "soon", ...secret], '--expires is "soon"'],
+      [["--sub", "ci", "--expires", "0s", ...secret], '--expires is "0s"'],
       [["--sub", "ci", "--unknown"], "--unknown"],
+      [["--sub", "ci", "--publish", "pusch:*", ...secret], '--publish is "pusch:*"'],
+      [["--sub", "ci", "--subscribe", "room:*-a", ...secret], '--subscribe is "room:*-a"'],
+      [["--sub", "ci", "--name", "a\tb", ...secret], "--name isn't a name"],
+      [["--sub", "ci", "--account-claim", "exp", ...secret], 'claim "exp"'],
     ] as const
   ) {
     const { code, error } = await token(...args);
