@@ -14,6 +14,9 @@ export const BODIES_BYTES = 64 * 1_048_576;
 
 const BODIES_RETRY = 2000;
 
+// Where nobody knows how long it takes, such as on a full disk: whoever tries again at once only adds to it.
+const UNKNOWN_RETRY = 5000;
+
 // Of this isolate.
 let held = 0;
 
@@ -68,12 +71,13 @@ export function problem(
   headers: Record<string, string> = {},
 ): Response {
   const body = { status, title: STATUS_TEXT[status], detail: message, code };
+  const again = retry ?? (status === 503 ? UNKNOWN_RETRY : undefined);
   return new Response(JSON.stringify(body), {
     status,
     headers: {
       "content-type": "application/problem+json",
       "cache-control": "no-store",
-      ...(retry === undefined ? {} : { "retry-after": String(Math.ceil(retry / 1000)) }),
+      ...(again === undefined ? {} : { "retry-after": String(Math.ceil(again / 1000)) }),
       ...headers,
     },
   });

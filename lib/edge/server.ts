@@ -357,7 +357,7 @@ export class EdgeServer {
   }
 
   #ready(): Response {
-    if (this.#leaving) return problem(refuse("unavailable", "The server is going away"));
+    if (this.#leaving) return problem(LEAVING);
     return this.#edge.hub.writable
       ? json({ status: "ready" })
       : problem(refuse("unavailable", "The log can't be written now"));
