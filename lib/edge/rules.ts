@@ -72,7 +72,8 @@ export function needsAccount(
   channel: string,
 ): Response | undefined {
   // That something isn't a channel is said later, to whoever may do this in any.
-  const isChannel = channel === ALL_DIRECT || parseChannel(channel) !== undefined;
+  const isChannel = parseChannel(channel) !== undefined ||
+    (channel === ALL_DIRECT && action === "read");
   const where = isChannel ? channel : DEMO_PUSH;
   if (who.account !== null || who.admin || access.may(who, action, where)) return undefined;
   return unauthorized(NEEDS_ACCOUNT);
