@@ -2,8 +2,9 @@
 import { type ChildServer, cookieFrom, spawnServer, within } from "../helpers/child_server.ts";
 import { newKey } from "../../static/fanfare.js";
 import { NativeClient } from "../helpers/server.ts";
-import { fuzz, type FuzzOptions, type FuzzReport } from "./fuzz.ts";
+import { fuzz, type FuzzReport } from "./fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "./seeds.ts";
+import { signer } from "./sign.ts";
 
 /** How long the known client may wait for its message, in milliseconds. */
 const MESSAGE_TIME = 5000;
@@ -71,20 +72,6 @@ export async function runFuzz(
     await server[Symbol.asyncDispose]();
     await Deno.remove(data, { recursive: true });
   }
-}
-
-// By hand: what libraries refuse to sign is wanted too.
-async function signer(secret: string): Promise<FuzzOptions["sign"]> {
-  const encoder = new TextEncoder();
-  const hmac = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), hmac, false, ["sign"]);
-  const inBase64 = (bytes: Uint8Array) =>
-    bytes.toBase64({ alphabet: "base64url", omitPadding: true });
-  return async (head, claims) => {
-    const signed = [head, claims].map((part) => inBase64(encoder.encode(part))).join(".");
-    const signature = await crypto.subtle.sign("HMAC", key, encoder.encode(signed));
-    return `${signed}.${inBase64(new Uint8Array(signature))}`;
-  };
 }
 
 async function hear(known: NativeClient, server: { host: string }, count: number): Promise<void> {
