@@ -4,6 +4,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { type JWTPayload, SignJWT } from "jose";
 import { parse } from "yaml";
 import { parseCommand, SCHEMAS } from "../lib/protocol/command.ts";
+import { DEFAULT_LIMITS, toldLimits } from "../lib/limits.ts";
 import { REFUSALS } from "../lib/protocol/codes.ts";
 import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";
@@ -337,6 +338,23 @@ function fieldsOf(shape: Shape): Record<string, boolean> {
   );
 }
 
+function required(names: readonly string[]): Record<string, boolean> {
+  return Object.fromEntries([...names].sort().map((name) => [name, true]));
+}
+
+// Objects without fields, lists of nobody knows what, and schemas that take all.
+function loose(node: unknown, name: string): { name: string; schema: unknown }[] {
+  if (typeof node !== "object" || node === null) return [];
+  const { type, properties, items, additionalProperties } = Object(node);
+  const isLoose = Object.keys(node).length === 0 ||
+    (type === "object" && properties === undefined && additionalProperties !== false) ||
+    (type === "array" && items === undefined);
+  return [
+    ...(isLoose ? [{ name, schema: node }] : []),
+    ...Object.entries(node).flatMap(([key, value]) => loose(value, `${name}/${key}`)),
+  ];
+}
+
 function entriesOf(schema: { readonly entries: object }): Record<string, boolean> {
   return Object.fromEntries(
     Object.entries(schema.entries).sort(([a], [b]) => a < b ? -1 : 1)
@@ -366,6 +384,12 @@ Deno.test("what is described is what is read: fields, required or not, of every 
   for (const [verb, schema] of Object.entries(SCHEMAS)) {
     const { properties } = asyncapi.components.messages[verb].payload;
     assertEquals(fieldsOf(properties[verb]), entriesOf(schema), verb);
+  }
+  const { limits } = asyncapi.components.messages.helloAnswer.payload.properties.hello.properties;
+  assertEquals(fieldsOf(limits), required(Object.keys(toldLimits(DEFAULT_LIMITS))));
+  for (const { name, schema } of loose(asyncapi.components, "components")) {
+    // Of any JSON nothing can be said.
+    assert(name.endsWith("/Any"), `${name} says nothing of ${JSON.stringify(schema)}`);
   }
   const codes = Object.keys(REFUSALS);
   assertEquals(schemas.Problem.properties.code.enum, codes);
