@@ -161,15 +161,23 @@ const LEAST_PACKED = 1400;
 /** A refusal with an HTTP status that isn't its code's, thrown from where a body is read. */
 export class HttpRefused extends Refused {
   override name = "HttpRefused";
+  /** Of the answer. */
+  readonly headers: Record<string, string>;
 
   /**
    * @param status The HTTP status.
    * @param code The refusal's code.
    * @param message A sentence.
-   * @param retry Milliseconds after which to try again.
+   * @param more Milliseconds after which to try again, and headers that say what would do.
    */
-  constructor(readonly status: StatusCode, code: RefusalCode, message: string, retry?: number) {
+  constructor(
+    readonly status: StatusCode,
+    code: RefusalCode,
+    message: string,
+    { retry, headers = {} }: { retry?: number; headers?: Record<string, string> } = {},
+  ) {
     super({ ...refuse(code, message), ...(retry === undefined ? {} : { retry }) });
+    this.headers = headers;
   }
 }
 
@@ -206,8 +214,9 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   const unpack = UNPACK.get(encoding);
   if (unpack === undefined) {
-    const sentence = `A body comes as it is, or as one of ${[...UNPACK.keys()].join(", ")}`;
-    throw new HttpRefused(415, "bad_request", sentence);
+    const known = [...UNPACK.keys()].join(", ");
+    const sentence = `A body comes as it is, or as one of ${known}`;
+    throw new HttpRefused(415, "bad_request", sentence, { headers: { "accept-encoding": known } });
   }
   const tooLarge = new HttpRefused(413, "too_large", `The body has more than ${limit} bytes`);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge;
@@ -230,7 +239,8 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
       held += value.length;
       if (size > limit) throw tooLarge;
       if (held > BODIES_BYTES) {
-        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", BODIES_RETRY);
+        const retry = { retry: BODIES_RETRY };
+        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", retry);
       }
       chunks.push(value);
     }
@@ -285,7 +295,9 @@ export async function readForm(request: Request, limit: number): Promise<URLSear
 export async function readJson(request: Request, limit: number): Promise<string> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
-    throw new HttpRefused(415, "bad_request", "Send JSON: Content-Type application/json");
+    const headers = { accept: "application/json" };
+    const sentence = "Send JSON: Content-Type application/json";
+    throw new HttpRefused(415, "bad_request", sentence, { headers });
   }
   return await readText(request, limit);
 }

@@ -256,7 +256,7 @@ export class EdgeServer {
     } catch (error) {
       if (!(error instanceof HttpRefused)) response = failed(error);
       else if (this.#ending && error instanceof BodyBroken) response = problem(LEAVING);
-      else response = problem(error.refusal, error.status);
+      else response = problem(error.refusal, error.status, error.headers);
     }
     return this.#sealed(request, response);
   }
