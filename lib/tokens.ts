@@ -6,6 +6,7 @@ import {
   type JSONWebKeySet,
   type JWTPayload,
   jwtVerify,
+  type JWTVerifyOptions,
 } from "jose";
 import { isAccount } from "./protocol/channel.ts";
 import { faultInName } from "./protocol/command.ts";
@@ -117,8 +118,8 @@ export class Tokens {
         return this.#read(payload, now);
       }
       if (!PUBLIC.includes(alg) || this.#keys === undefined) return none;
-      const { payload } = await jwtVerify(token, this.#keys, { ...options, algorithms: PUBLIC });
-      return this.#read(payload, now);
+      const pinned = { ...options, algorithms: PUBLIC };
+      return this.#read(await verified(token, this.#keys, pinned), now);
     } catch (error) {
       if (error instanceof errors.JWTExpired) return wrong("The token ended, come with another");
       if (error instanceof errors.JWTClaimValidationFailed) {
@@ -189,6 +190,27 @@ export function covers(patterns: readonly string[], channel: string): boolean {
   return patterns.some((pattern) =>
     pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : channel === pattern
   );
+}
+
+// A token that has no `kid`, or one that several keys have, is looked at with each key that it may be of.
+async function verified(
+  token: string,
+  keys: ReturnType<typeof createLocalJWKSet>,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (several) {
+    if (!(several instanceof errors.JWKSMultipleMatchingKeys)) throw several;
+    for await (const key of several) {
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (error) {
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+    throw several;
+  }
 }
 
 const WRONG = "The token isn't valid; over HTTP it comes in the Authorization header alone";

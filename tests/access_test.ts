@@ -51,7 +51,7 @@ const OVER_HTTP: Record<"open" | "closed", Record<Role, Record<(typeof KINDS)[nu
     forger: { push: "uuuuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uuuuu" },
   },
   closed: {
-    stranger: { push: "yyyuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uubbu" },
+    stranger: { push: "yyyuu", room: "uuuuu", dm: "uuuuu", "dm:*": "uubuu" },
     ada: { push: "yyyff", room: "yyyyy", dm: "yyyyy", "dm:*": "yybbb" },
     eve: { push: "yyyff", room: "yyyyy", dm: "fffff", "dm:*": "yybbb" },
     muted: { push: "yyyff", room: "yyyff", dm: "fffff", "dm:*": "yybbb" },

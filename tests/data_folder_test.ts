@@ -68,7 +68,8 @@ Deno.test("a full disk refuses publications and nothing else, heals when there i
   let refused: unknown;
   for (let i = 0; i < 1000 && refused === undefined; i++) refused = await publish();
   assertEquals([field(refused, "code"), field(refused, "retry")], ["unavailable", 1000]);
-  assertEquals((await get(port, "/readyz")).status, 503);
+  const ready = await get(port, "/readyz");
+  assertEquals([ready.status, ready.headers.get("retry-after")], [503, "5"]);
   assertEquals((await get(port, "/healthz")).status, 200);
   for (const seq of acknowledged) assertEquals((await bob.hear("message")).seq, seq);
   const { messages } = await bob.do("history", { channel: "room:a", limit: 3 });

@@ -239,6 +239,11 @@ Deno.test("H13: an id, a query or a channel that isn't one is refused, and nothi
   for (const name of ["content-type", "cache-control", "x-accel-buffering"]) {
     assertEquals(head.headers.get(name), stream.headers.get(name), name);
   }
+  // Nobody knows how long a stream gets: nothing is said of it, least of all that it is empty.
+  for (const path of ["/events?channel=push:a", "/push/a/json", "/push/a/sse?poll=1"]) {
+    const { status, headers } = await ask(server.host, { method: "HEAD", path });
+    assertEquals([status, headers.get("content-length")], [200, null], path);
+  }
 });
 
 testIsolates(

@@ -1,6 +1,6 @@
 /** Where the server listens: over TLS, and on a socket in the file system. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { pause, programCommand, spawnServer, within } from "./helpers/child_server.ts";
+import { pause, programCommand, runProgram, spawnServer, within } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { startServer, testIsolates } from "./helpers/server.ts";
 
@@ -72,6 +72,19 @@ Deno.test("a socket in the file system: one that a kill left is removed, one tha
   assertEquals(Deno.lstatSync(unix).isSocket, true);
   await using third = await start("a");
   await within(there(), 20_000, "the third server");
+  // The commands speak to it as they do to a port.
+  const url = ["--url", `unix:${unix}`];
+  const published = await runProgram(["publish", "push:all", "by a file", ...url]);
+  assertEquals([published.code, published.stderr], [0, ""]);
+  for (const command of [["history"], ["subscribe", "--since", "0", "--count", "1"]]) {
+    const told = await runProgram([...command, "push:all", ...url]);
+    assertEquals([told.code, told.stderr], [0, ""]);
+    assertEquals(JSON.parse(told.stdout).data, { text: "by a file" });
+  }
+  const nowhere = ["--url", `unix:${folder.path}/nothing.sock`, "--timeout", "1s"];
+  const unreached = await runProgram(["history", "push:all", ...nowhere]);
+  assertEquals(unreached.code, 69);
+  assertMatch(unreached.stderr, /^fanfare: No server answers at unix:\S+nothing\.sock: [^\n]+\n$/);
   third.signal("SIGTERM");
   assertEquals((await within(third.ended, 10_000, "the end")).code, 0);
   await Deno.writeTextFile(`${folder.path}/file`, "");

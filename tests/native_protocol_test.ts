@@ -274,6 +274,41 @@ testIsolates(
   },
 );
 
+testIsolates(
+  "what is asked about one channel is answered in its order, though one waits for who is there",
+  async () => {
+    await using server = await startServer();
+    await using client = await NativeClient.open(server);
+    const channel = "room:a";
+    const commands = [
+      { subscribe: { channel, presence: true } },
+      { unsubscribe: { channel } },
+      { presence: { channel } },
+      { subscribe: { channel, history: 5 } },
+      { subscribe: { channel, presence: true } },
+      { history: { channel } },
+      { unsubscribe: { channel } },
+      { ping: {} },
+      { history: { channel: "room:b" } },
+    ];
+    client.socket.send(
+      commands.map((command, i) => JSON.stringify({ id: i + 1, ...command })).join("\n"),
+    );
+    const ids: number[] = [];
+    while (ids.length < commands.length) {
+      const lines = (await client.socket.next()).split("\n").map((line) => JSON.parse(line));
+      ids.push(...lines.map(({ id }) => id).filter((id) => id !== undefined));
+    }
+    assertEquals(ids.filter((id) => id <= 7), [1, 2, 3, 4, 5, 6, 7]);
+    // Others don't wait for it.
+    assertEquals(ids.slice(0, 2), [8, 9]);
+    // The last word was that nothing of it is read.
+    await client.do("publish", { channel, data: 1 });
+    await client.do("ping", {});
+    assertEquals(client.told.filter((line) => "message" in line), []);
+  },
+);
+
 testIsolates("unsubscribing ends it, also right behind the subscription", async () => {
   await using server = await startServer();
   await using client = await NativeClient.open(server);

@@ -273,6 +273,28 @@ Deno.test("keys of each kind, from a file and from an address; another claim, an
   }
 });
 
+Deno.test("a token that doesn't say which of several keys it is signed with is looked at with each", async () => {
+  for (const alg of ["RS256", "ES256", "EdDSA"]) {
+    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair(alg)));
+    const keys = await Promise.all(
+      pairs.slice(0, 2).map(async ({ publicKey }, i) => ({
+        ...await exportJWK(publicKey),
+        kid: `${i}`,
+      })),
+    );
+    await using server = await startServer({ jwks: await fileWith(JSON.stringify({ keys })) });
+    const statuses = pairs.map(async ({ privateKey }) => {
+      const signed = (claims: JWTPayload) =>
+        new SignJWT(claims).setProtectedHeader({ alg }).sign(privateKey);
+      const right = await meOf(server, await signed({ sub: "ada" }));
+      const ended = await meOf(server, await signed({ sub: "ada", exp: 1 }));
+      return [right.status, Object(ended.body).detail?.startsWith("The token ended")];
+    });
+    const known = [200, true];
+    assertEquals(await Promise.all(statuses), [known, known, [401, false]], alg);
+  }
+});
+
 testIsolates(
   "M10: a connection ends with its token, by 4001, unless another came in time",
   async () => {
@@ -458,7 +480,8 @@ Deno.test("the token command makes one that the server takes, and says what is w
     return { code, out: decoder.decode(stdout).trim(), error: decoder.decode(stderr).trim() };
   };
   const secret = ["--jwt-secret-file", file];
-  const made = await token("--sub", "ci", "--publish", "push:*", "--expires", "1h", ...secret);
+  const all = ["push:*", "room:a", "dm:*", "ro*", "*"].flatMap((channel) => ["--publish", channel]);
+  const made = await token("--sub", "ci", ...all, "--expires", "1h", ...secret);
   await using server = await closed();
   assertEquals((await meOf(server, made.out)).body, { account: "ci" });
   const path = "/api/channels/push:a/messages";
@@ -471,7 +494,12 @@ Deno.test("the token command makes one that the server takes, and says what is w
       [["--sub", "a b", ...secret], "--sub must be an account"],
       [["--sub", "ci"], "--jwt-secret-file is missing"],
       [["--sub", "ci", "--expires", "soon", ...secret], '--expires is "soon"'],
+      [["--sub", "ci", "--expires", "0s", ...secret], '--expires is "0s"'],
       [["--sub", "ci", "--unknown"], "--unknown"],
+      [["--sub", "ci", "--publish", "pusch:*", ...secret], '--publish is "pusch:*"'],
+      [["--sub", "ci", "--subscribe", "room:*-a", ...secret], '--subscribe is "room:*-a"'],
+      [["--sub", "ci", "--name", "a\tb", ...secret], "--name isn't a name"],
+      [["--sub", "ci", "--account-claim", "exp", ...secret], 'claim "exp"'],
     ] as const
   ) {
     const { code, error } = await token(...args);

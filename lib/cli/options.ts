@@ -11,6 +11,7 @@ export type Request =
 
 /** Which server, and as whom. */
 export interface Server {
+  /** Its address; `unix:PATH` for one on a socket file. */
   readonly url: string;
   /** A file with a bearer token. */
   readonly tokenFile: string | undefined;
@@ -58,7 +59,10 @@ interface Usage {
 }
 
 const SERVER: Usage["options"] = {
-  url: { value: "URL", text: "the server (FANFARE_URL, else http://127.0.0.1:8000)" },
+  url: {
+    value: "URL",
+    text: "the server, or unix:PATH (FANFARE_URL, else http://127.0.0.1:8000)",
+  },
   "token-file": {
     value: "FILE",
     text: "a bearer token, such as data/admin.token (FANFARE_TOKEN_FILE)",
@@ -246,9 +250,10 @@ function channel(text: string): string {
 }
 
 function address(text: string): string {
+  if (/^unix:./.test(text)) return text;
   if (URL.canParse(text) && /^(?:https?|wss?):$/.test(new URL(text).protocol)) return text;
   throw new ConfigError(
-    `The server's address is "${text}", but must be like http://127.0.0.1:8000`,
+    `The server's address is "${text}", but must be like http://127.0.0.1:8000 or unix:PATH`,
   );
 }
 

@@ -233,15 +233,16 @@ async function open(
     : (await readNamed(tokenFile, "token-file")).trim();
   const deadline = performance.now() + timeout;
   const page = token === undefined ? "/to_chat/" : "/healthz";
-  const headers = await reach(new URL(page, url), { url, deadline, tell });
+  const { base, way } = wayTo(url);
+  const headers = await reach(new URL(page, base), { url, way, deadline, tell });
   const client = connect({
-    url,
+    url: base,
     store: memoryStore(),
     ...(token === undefined ? {} : { token }),
-    // Browsers' sockets take no headers, Deno's do.
+    // Browsers' sockets take neither headers nor a way, Deno's do.
     WebSocket: new Proxy(WebSocket, {
       construct: (target, [to, protocols]) =>
-        Reflect.construct(target, [to, { protocols, headers }]),
+        Reflect.construct(target, [to, { protocols, headers, ...way }]),
     }),
   });
   await new Promise<void>((resolve, reject) => {
@@ -267,13 +268,31 @@ async function open(
   return client;
 }
 
+/** Another way than the network, as `fetch` and WebSockets take it. */
+interface Way {
+  readonly client?: Deno.HttpClient;
+}
+
+// On a socket file there is one server, which has no name: it is told one that every server takes.
+function wayTo(url: string): { readonly base: string; readonly way: Way } {
+  const [, path] = /^unix:(.+)$/.exec(url) ?? [];
+  if (path === undefined) return { base: url, way: {} };
+  const client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
+  return { base: "http://localhost/", way: { client } };
+}
+
 const RETRY = 500;
 const LONGEST_TRY = 10_000;
 
 // A socket says nothing of why it can't be opened, an answer or its absence does. Pages give out the account's cookie.
 async function reach(
   page: URL,
-  { url, deadline, tell }: { url: string; deadline: number; tell: (sentence: string) => void },
+  { url, way, deadline, tell }: {
+    url: string;
+    way: Way;
+    deadline: number;
+    tell: (sentence: string) => void;
+  },
 ): Promise<Record<string, string>> {
   page.protocol = page.protocol.replace("ws", "http");
   let why = "";
@@ -281,7 +300,8 @@ async function reach(
     const left = Math.min(deadline - performance.now(), LONGEST_TRY);
     if (left <= 0) throw new Unreached(`No server answers at ${url}${why}`);
     try {
-      const response = await fetch(page, { signal: AbortSignal.timeout(left) });
+      const init = { ...way, signal: AbortSignal.timeout(left) };
+      const response = await fetch(page, init);
       await response.body?.cancel();
       const [cookie] = response.headers.getSetCookie();
       if (cookie !== undefined) return { cookie: cookie.split(";", 1)[0] ?? "" };

@@ -4,7 +4,7 @@ import { SignJWT } from "jose";
 import { ConfigError } from "../config.ts";
 import { readSecret } from "../credentials.ts";
 import { isAccount } from "../protocol/channel.ts";
-import { AUDIENCE } from "../tokens.ts";
+import { AUDIENCE, Tokens } from "../tokens.ts";
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -50,10 +50,16 @@ export async function makeToken(
     );
   }
   if (file === undefined) throw new ConfigError("The flag --jwt-secret-file is missing");
-  const [, count = "", unit = ""] = /^(\d{1,6})([smhd])$/.exec(expires) ?? [];
+  for (const [flag, patterns = []] of [["publish", publish], ["subscribe", subscribe]] as const) {
+    const wrong = patterns.find((pattern) => !CHANNELS.test(pattern));
+    if (wrong === undefined) continue;
+    throw new ConfigError(`The flag --${flag} is "${wrong}", but must be like push:* or room:dev`);
+  }
+  const [, count = "", unit = ""] = /^(0*[1-9]\d{0,5})([smhd])$/.exec(expires) ?? [];
   if (unit === "") throw new ConfigError(`The flag --expires is "${expires}", but must be like 1h`);
   const channels = { ...(publish && { publish }), ...(subscribe && { subscribe }) };
-  return await new SignJWT({
+  const secret = await readSecret(file);
+  const token = await new SignJWT({
     [claim]: sub,
     ...(name === undefined ? {} : { name }),
     ...(Object.keys(channels).length === 0 ? {} : { channels }),
@@ -61,8 +67,17 @@ export async function makeToken(
     jti: crypto.randomUUID(),
     iat: now,
     exp: now + Number(count) * (UNITS[unit] ?? 0),
-  }).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(await readSecret(file));
+  }).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(secret);
+  // What the server wouldn't take isn't given out.
+  const settings = { secret, accountClaim: claim, audience, withdrawn: [] };
+  const looked = await new Tokens(settings).look(token, 1000 * now);
+  if ("fault" in looked) throw new ConfigError(looked.fault);
+  if (name !== looked.grant.name) throw new ConfigError("The flag --name isn't a name");
+  return token;
 }
+
+// A channel, or the beginning of some with a star behind.
+const CHANNELS = /^(?:(?:push|room|dm):[^*]*\*?|(?:|p|pu|pus|push|r|ro|roo|room|d|dm)\*)$/;
 
 function read(args: string[]) {
   const text = { type: "string" } as const;

@@ -14,6 +14,7 @@ import { json, problem, readJson, tagged, unauthorized } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
 import {
   keyInHeader,
+  mayNotAdmin,
   mayNotRead,
   NEEDS_ACCOUNT,
   needsAccount,
@@ -50,7 +51,7 @@ export function apiPoints(edge: EdgeParts): Point[] {
       methods: ["POST"],
       handle: (request, who, caller) => publishMany(edge, request, who, caller),
     },
-    { path: "/api/me", methods: read, handle: (_, who) => me(edge, who) },
+    { path: "/api/me", methods: read, handle: (request, who) => me(edge, request, who) },
     {
       path: "/api/withdrawals",
       methods: ["POST"],
@@ -73,12 +74,11 @@ async function publishOne(
   caller: Caller,
   channel: string,
 ): Promise<Response> {
-  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
   const stranger = needsAccount(edge, who, "publish", channel);
   if (stranger !== undefined) return stranger;
-  const { key, data } = valueOf(
-    readBodyAs(BODIES.publish, await readJson(request, bodyLimit(edge.limits))),
-  );
+  const body = await readJson(request, bodyLimit(edge.limits));
+  if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
+  const { key, data } = valueOf(readBodyAs(BODIES.publish, body));
   const header = keyInHeader(request.headers);
   if (key !== undefined && header !== undefined && key !== header) {
     return problem(refuse("bad_request", '"key" and Idempotency-Key are two different keys'));
@@ -191,6 +191,8 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
   const { after = "", limit = MOST_CHANNELS } = valueOf(readQueryAs(QUERIES.channels, query));
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   const readers = await askReaders(edge.bus);
   if (readers === undefined) return problem(UNANSWERED);
   edge.hub.catchUp();
@@ -219,12 +221,16 @@ function inBytes(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
-function me(edge: EdgeParts, who: Who): Response {
+async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   const { account, admin } = who;
-  if (account === null) return admin ? json({ account }) : unauthorized(NEEDS_ACCOUNT);
+  if (account === null && !admin) return unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
-  const name = edge.hub.reader.account(account)?.name ?? nameIn(edge, who);
-  return json({ account, ...(name === undefined ? {} : { name }) });
+  const known = account === null ? undefined : edge.hub.reader.account(account)?.name;
+  const name = known ?? nameIn(edge, who);
+  return await tagged(
+    request,
+    JSON.stringify({ account, ...(name === undefined ? {} : { name }) }),
+  );
 }
 
 async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
@@ -233,6 +239,8 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
   const body = valueOf(
     readBodyAs(BODIES.withdraw, await readJson(request, bodyLimit(edge.limits))),
   );
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   // Those that are made in this second are withdrawn too: `iat` knows no parts of one.
   const tokens = "jti" in body
     ? body

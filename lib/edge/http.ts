@@ -17,6 +17,9 @@ const SMALL_BODY = 8192;
 
 const BODIES_RETRY = 2000;
 
+// Where nobody knows how long it takes, such as on a full disk: whoever tries again at once only adds to it.
+const UNKNOWN_RETRY = 5000;
+
 // Of this isolate.
 let held = 0;
 
@@ -71,12 +74,13 @@ export function problem(
   headers: Record<string, string> = {},
 ): Response {
   const body = { status, title: STATUS_TEXT[status], detail: message, code };
+  const again = retry ?? (status === 503 ? UNKNOWN_RETRY : undefined);
   return new Response(JSON.stringify(body), {
     status,
     headers: {
       "content-type": "application/problem+json",
       "cache-control": "no-store",
-      ...(retry === undefined ? {} : { "retry-after": String(Math.ceil(retry / 1000)) }),
+      ...(again === undefined ? {} : { "retry-after": String(Math.ceil(again / 1000)) }),
       ...headers,
     },
   });
@@ -117,11 +121,27 @@ export async function tagged(
   if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
     return new Response(null, { status: 304, headers });
   }
+  return await packed(request, body, headers);
+}
+
+/**
+ * Answers with a text, packed where that pays.
+ *
+ * @param request The request.
+ * @param body The text.
+ * @param headers Of the answer.
+ * @returns The response.
+ */
+export async function packed(
+  request: Request,
+  body: string,
+  headers: Record<string, string>,
+): Promise<Response> {
   if (body.length < LEAST_PACKED || packing(request, "gzip") === undefined) {
     return new Response(body, { headers });
   }
-  headers["content-encoding"] = "gzip";
-  return new Response(new Uint8Array(await pack(body)), { headers });
+  const bytes = new Uint8Array(await pack(body));
+  return new Response(bytes, { headers: { ...headers, "content-encoding": "gzip" } });
 }
 
 /**
@@ -144,15 +164,23 @@ const LEAST_PACKED = 1400;
 /** A refusal with an HTTP status that isn't its code's, thrown from where a body is read. */
 export class HttpRefused extends Refused {
   override name = "HttpRefused";
+  /** Of the answer. */
+  readonly headers: Record<string, string>;
 
   /**
    * @param status The HTTP status.
    * @param code The refusal's code.
    * @param message A sentence.
-   * @param retry Milliseconds after which to try again.
+   * @param more Milliseconds after which to try again, and headers that say what would do.
    */
-  constructor(readonly status: StatusCode, code: RefusalCode, message: string, retry?: number) {
+  constructor(
+    readonly status: StatusCode,
+    code: RefusalCode,
+    message: string,
+    { retry, headers = {} }: { retry?: number; headers?: Record<string, string> } = {},
+  ) {
     super({ ...refuse(code, message), ...(retry === undefined ? {} : { retry }) });
+    this.headers = headers;
   }
 }
 
@@ -189,8 +217,9 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
   const unpack = UNPACK.get(encoding);
   if (unpack === undefined) {
-    const sentence = `A body comes as it is, or as one of ${[...UNPACK.keys()].join(", ")}`;
-    throw new HttpRefused(415, "bad_request", sentence);
+    const known = [...UNPACK.keys()].join(", ");
+    const sentence = `A body comes as it is, or as one of ${known}`;
+    throw new HttpRefused(415, "bad_request", sentence, { headers: { "accept-encoding": known } });
   }
   const tooLarge = new HttpRefused(413, "too_large", `The body has more than ${limit} bytes`);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge;
@@ -213,7 +242,8 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
       held += value.length;
       if (size > limit) throw tooLarge;
       if (held > BODIES_BYTES && size > SMALL_BODY) {
-        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", BODIES_RETRY);
+        const retry = { retry: BODIES_RETRY };
+        throw new HttpRefused(503, "unavailable", "Too much is being sent at once", retry);
       }
       chunks.push(value);
     }
@@ -268,7 +298,9 @@ export async function readForm(request: Request, limit: number): Promise<URLSear
 export async function readJson(request: Request, limit: number): Promise<string> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
-    throw new HttpRefused(415, "bad_request", "Send JSON: Content-Type application/json");
+    const headers = { accept: "application/json" };
+    const sentence = "Send JSON: Content-Type application/json";
+    throw new HttpRefused(415, "bad_request", sentence, { headers });
   }
   return await readText(request, limit);
 }

@@ -8,9 +8,9 @@ import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { propose, type Result } from "./ask.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readBody, readJson } from "./http.ts";
+import { json, problem, readBody, readJson, tagged } from "./http.ts";
 import type { Point } from "./point.ts";
-import { needsAdmin, valueOf } from "./rules.ts";
+import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
 import type { EdgeParts } from "./session.ts";
 
 /**
@@ -26,7 +26,7 @@ export function moderationPoints(edge: EdgeParts): Point[] {
       methods: ["PUT", "DELETE"],
       handle: (request, who, caller, { account = "" }) =>
         needsAdmin(who) ??
-          (request.method === "PUT" ? mute : unmute)(edge, request, caller, account),
+          (request.method === "PUT" ? mute : unmute)(edge, request, who, caller, account),
     },
     {
       path: "/api/mutes",
@@ -39,12 +39,15 @@ export function moderationPoints(edge: EdgeParts): Point[] {
 async function mute(
   edge: EdgeParts,
   request: Request,
+  who: Who,
   caller: Caller,
   account: string,
 ): Promise<Response> {
-  if (!isAccount(account)) return problem(NO_ACCOUNT);
   const { until } = await wishIn(request, bodyLimit(edge.limits));
+  if (!isAccount(account)) return problem(NO_ACCOUNT);
   if (until !== undefined && until <= edge.clock()) return problem(IS_OVER);
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   const proposal = { kind: "mute" as const, account, until: until ?? null };
   const result = await decide(edge, proposal, caller);
   if ("refusal" in result) return problem(result.refusal);
@@ -57,23 +60,29 @@ async function mute(
 async function unmute(
   edge: EdgeParts,
   _: Request,
+  who: Who,
   caller: Caller,
   account: string,
 ): Promise<Response> {
   if (!isAccount(account)) return problem(NO_ACCOUNT);
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   const result = await decide(edge, { kind: "unmute", account }, caller);
   if ("refusal" in result) return problem(result.refusal);
   log.info("account.unmuted", { account, address: caller.address });
   return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
 }
 
-function list(edge: EdgeParts, request: Request, who: Who): Response {
+async function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   const refused = needsAdmin(who);
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
   const { after = "", limit = MOST_LISTED } = valueOf(readQueryAs(QUERIES.mutes, query));
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
   const mutes = edge.hub.reader.mutes(edge.clock(), after, limit + 1);
-  return json({ mutes: mutes.slice(0, limit), more: mutes.length > limit });
+  const told = { mutes: mutes.slice(0, limit), more: mutes.length > limit };
+  return await tagged(request, JSON.stringify(told));
 }
 
 function decide(edge: EdgeParts, proposal: Proposal, { address }: Caller): Promise<Result> {

@@ -67,8 +67,8 @@ async function publishText(asked: Asked, channel: string): Promise<Response> {
   const { edge, request, who } = asked;
   const stranger = needsAccount(edge, who, "publish", channel);
   if (stranger !== undefined) return stranger;
-  if (parseChannel(channel) === undefined) return problem(NO_NAME);
   const body = await readText(request, bodyLimit(edge.limits));
+  if (parseChannel(channel) === undefined) return problem(NO_NAME);
   const { headers, url } = request;
   return await publish(
     asked,

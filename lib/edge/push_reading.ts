@@ -98,7 +98,7 @@ async function follow(
   const wish = { topics, places, filter };
   if (frames) return await upgrade(reading, request, who, caller, wish);
   if (request.method === "HEAD") {
-    const kept = poll ? UNKEPT : STREAMING;
+    const kept = poll ? { vary: "Accept-Encoding", ...UNKEPT } : STREAMING;
     return new Response(null, { headers: { "content-type": format.type, ...kept } });
   }
   return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);

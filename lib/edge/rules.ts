@@ -1,7 +1,7 @@
 /** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
 import type { Who } from "../access.ts";
 import type { Limits } from "../limits.ts";
-import { ALL_DIRECT, parseChannel } from "../protocol/channel.ts";
+import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { faultInKey } from "../protocol/command.ts";
 import type { Publication } from "../protocol/message.ts";
@@ -71,9 +71,11 @@ export function needsAccount(
   action: "read" | "publish",
   channel: string,
 ): Response | undefined {
-  if (who.account !== null || who.admin || access.may(who, action, channel)) return undefined;
-  // What isn't a channel needs nobody: that is said later.
-  if (channel !== ALL_DIRECT && parseChannel(channel) === undefined) return undefined;
+  // That something isn't a channel is said later, to whoever may do this in any.
+  const isChannel = parseChannel(channel) !== undefined ||
+    (channel === ALL_DIRECT && action === "read");
+  const where = isChannel ? channel : DEMO_PUSH;
+  if (who.account !== null || who.admin || access.may(who, action, where)) return undefined;
   return unauthorized(NEEDS_ACCOUNT);
 }
 
@@ -91,14 +93,23 @@ export function mayNotRead({ access }: EdgeParts, who: Who, channel: string): Re
 }
 
 /**
- * Refuses whoever didn't show the admin token.
+ * Refuses whoever is nobody where the admin token is needed. Of others the form is looked at first.
+ *
+ * @param who Who asks.
+ * @returns The answer; undefined for the admin, and for an account.
+ */
+export function needsAdmin({ account, admin }: Who): Response | undefined {
+  return admin || account !== null ? undefined : unauthorized(NEEDS_ADMIN);
+}
+
+/**
+ * Refuses an account that isn't the admin's, once what it asks is of the right form.
  *
  * @param who Who asks.
  * @returns The answer; undefined for the admin.
  */
-export function needsAdmin({ account, admin }: Who): Response | undefined {
-  if (admin) return undefined;
-  return account === null ? unauthorized(NEEDS_ADMIN) : problem(refuse("forbidden", NEEDS_ADMIN));
+export function mayNotAdmin({ admin }: Who): Response | undefined {
+  return admin ? undefined : problem(refuse("forbidden", NEEDS_ADMIN));
 }
 
 /**

@@ -24,6 +24,7 @@ import {
   HttpRefused,
   json,
   notFound,
+  packed,
   problem,
   unauthorized,
 } from "./http.ts";
@@ -255,7 +256,7 @@ export class EdgeServer {
     } catch (error) {
       if (!(error instanceof HttpRefused)) response = failed(error);
       else if (this.#ending && error instanceof BodyBroken) response = problem(LEAVING);
-      else response = problem(error.refusal, error.status);
+      else response = problem(error.refusal, error.status, error.headers);
     }
     return this.#sealed(request, response);
   }
@@ -303,7 +304,7 @@ export class EdgeServer {
       {
         path: "/metrics",
         methods: read,
-        handle: (_, who, caller) => this.#metrics(who, caller),
+        handle: (request, who, caller) => this.#metrics(request, who, caller),
       },
     ];
     return points.map(({ path, methods, handle }) => ({
@@ -345,10 +346,7 @@ export class EdgeServer {
       await response.body?.cancel();
       return problem(LEAVING);
     }
-    if (request.method !== "HEAD" || response.body === null) return response;
-    const { byteLength } = await response.arrayBuffer();
-    response.headers.set("content-length", String(byteLength));
-    return new Response(null, { status: response.status, headers: response.headers });
+    return request.method === "HEAD" ? await headOf(response) : response;
   }
 
   async #who(
@@ -362,7 +360,7 @@ export class EdgeServer {
   }
 
   async #ready(): Promise<Response> {
-    if (this.#leaving) return problem(refuse("unavailable", "The server is going away"));
+    if (this.#leaving) return problem(LEAVING);
     // What it was told may be older than a refusal that another isolate has passed on.
     const refusal = this.#edge.hub.writable
       ? await ask(this.#edge.bus, { op: "ready" })
@@ -371,13 +369,26 @@ export class EdgeServer {
   }
 
   // What a proxy brings has its visitor's address: only who is on this machine needs no token.
-  async #metrics({ admin }: Who, { address }: Caller): Promise<Response> {
+  async #metrics(request: Request, { admin }: Who, { address }: Caller): Promise<Response> {
     if (!admin && !(this.#options.open && isLoopback(address))) {
       return unauthorized("The metrics need the admin token");
     }
-    const headers = { "content-type": METRICS_TYPE, "cache-control": "no-store" };
-    return new Response(await this.#options.metrics(), { headers });
+    return await packed(request, await this.#options.metrics(), {
+      "content-type": METRICS_TYPE,
+      "cache-control": "no-store",
+      vary: "Accept-Encoding",
+    });
   }
+}
+
+async function headOf(response: Response): Promise<Response> {
+  const { status, headers, body } = response;
+  if (status === 304) return response;
+  // Of a stream nobody knows the length; with no body at all the runtime would say 0.
+  if (body === null) return new Response(new Blob([]).stream(), { status, headers });
+  const { byteLength } = await response.arrayBuffer();
+  headers.set("content-length", String(byteLength));
+  return new Response(null, { status, headers });
 }
 
 function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string> {

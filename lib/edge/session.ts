@@ -16,6 +16,7 @@ import { Flood } from "./flood.ts";
 import type { Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 import { answerLine, answerPage, answerRoster, decode, errorLine, listOf } from "./native.ts";
+import { Turns } from "./turns.ts";
 
 /** What the sessions of an edge share. */
 export interface EdgeParts {
@@ -38,6 +39,9 @@ export interface Session {
    */
   receive(frame: string): void;
 }
+
+// What is asked about one channel, and answered in its order.
+type Reading = Extract<Command, { verb: "subscribe" | "unsubscribe" | "history" | "presence" }>;
 
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;
@@ -97,8 +101,9 @@ export class NativeSession implements Session {
   // What came and isn't done, since it is being found out who speaks.
   #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
   #greeting = false;
-  // What the client wants to be subscribed to; the number tells a later subscription from an earlier one.
-  readonly #wanted = new Map<string, number>();
+  // What the client wants to be subscribed to.
+  readonly #wanted = new Set<string>();
+  readonly #turns = new Turns();
 
   /**
    * @param connection The client's.
@@ -173,15 +178,12 @@ export class NativeSession implements Session {
       case "hello":
         return this.#hello(command.id, command.body);
       case "subscribe":
-        return this.#subscribe(command.id, command.body);
       case "unsubscribe":
-        return this.#unsubscribe(command.id, command.body.channel);
+      case "history":
+      case "presence":
+        return this.#turns.take(command.body.channel, () => this.#read(command));
       case "publish":
         return this.#publish(command.id, command.body);
-      case "history":
-        return this.#history(command.id, command.body);
-      case "presence":
-        return this.#presence(command.id, command.body.channel);
       case "signal":
         return this.#signal(command.id, command.body);
       case "refresh":
@@ -193,6 +195,19 @@ export class NativeSession implements Session {
           command.id,
           () => answerLine(command.id, "ping", { time: this.#edge.clock() }),
         );
+    }
+  }
+
+  #read(command: Reading): void {
+    switch (command.verb) {
+      case "subscribe":
+        return this.#subscribe(command.id, command.body);
+      case "unsubscribe":
+        return this.#unsubscribe(command.id, command.body.channel);
+      case "history":
+        return this.#history(command.id, command.body);
+      case "presence":
+        return this.#presence(command.id, command.body.channel);
     }
   }
 
@@ -225,7 +240,7 @@ export class NativeSession implements Session {
       if (who.account !== this.#who.account || who.admin !== this.#who.admin) {
         return this.#fail(id, refuse("forbidden", "A token is renewed by one of the same account"));
       }
-      const lost = [...this.#wanted.keys()].find((channel) =>
+      const lost = [...this.#wanted].find((channel) =>
         !this.#edge.access.may(who, "read", channel)
       );
       if (lost !== undefined) {
@@ -293,17 +308,18 @@ export class NativeSession implements Session {
         refuse("bad_request", `"subscribe.presence" is wrong: ${ALL_DIRECT} has none`),
       );
     }
-    this.#wanted.set(channel, id);
+    this.#wanted.add(channel);
     if (!watch) this.#connection.unwatch(channel);
     const finish = (roster?: Roster) => this.#done(id, () => this.#subscribed(id, body, roster));
     const { account } = this.#who;
     const connection = this.#connection.id;
+    const release = watch ? this.#turns.hold(channel) : undefined;
     const told = (answer: Answer) => {
-      if (answer === null || !("roster" in answer)) return finish();
-      const { roster } = answer;
+      const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
       // From the list on: what changes before the answer goes out is told behind it.
-      if (this.#wanted.get(channel) === id) this.#connection.watch(channel, roster.version);
+      if (roster !== undefined) this.#connection.watch(channel, roster.version);
       finish(roster);
+      release?.();
     };
     if (channel !== ALL_DIRECT && account !== null) {
       this.#edge.bus.send(
@@ -414,11 +430,15 @@ export class NativeSession implements Session {
 
   #presence(id: number, channel: string): void {
     if (!this.#may(id, "read", channel)) return;
+    const release = this.#turns.hold(channel);
     this.#edge.bus.send({ op: "roster", channel }, (answer) => {
-      if (answer === null || !("roster" in answer)) return this.#fail(id, UNANSWERED);
-      const { roster } = answer;
-      if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
-      this.#done(id, () => answerRoster(id, roster));
+      const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
+      if (roster === undefined) this.#fail(id, UNANSWERED);
+      else {
+        if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
+        this.#done(id, () => answerRoster(id, roster));
+      }
+      release();
     });
   }
 
@@ -541,8 +561,9 @@ export class NativeSession implements Session {
       const proposal = { kind: "seen" as const, account, from: this.#directFrom, upTo: taken };
       this.#edge.bus.send({ op: "propose", proposal });
     }
-    for (const channel of this.#wanted.keys()) this.#leave(channel);
+    for (const channel of this.#wanted) this.#leave(channel);
     this.#wanted.clear();
+    this.#turns.clear();
     this.#frames = [];
   }
 }

@@ -35,7 +35,10 @@ const UNDONE = {
   Call: ["x-call", "call"],
   Attach: ["x-attach", "attach", "a"],
   Filename: ["x-filename", "filename", "file", "f"],
+  Template: ["x-template", "template", "tpl"],
 } as const;
+
+const OFF = /^(?:0|no|false)?$/i;
 
 const CACHE = ["x-cache", "cache"];
 
@@ -62,9 +65,9 @@ const SILENT = "triggered";
  */
 export function readPush(body: string, sayings: Sayings): PushRead {
   for (const [what, names] of Object.entries(UNDONE)) {
-    if (said(sayings, names) !== undefined) return { fault: undone(what) };
+    if (!OFF.test(said(sayings, names) ?? "")) return { fault: undone(what) };
   }
-  if (/^(?:0|no|false)$/i.test(said(sayings, CACHE) ?? "")) return { fault: KEPT };
+  if (OFF.test(said(sayings, CACHE) ?? "yes")) return { fault: KEPT };
   // In one line of a header a line feed is written out.
   const inHeader = said(sayings, PUSH_NAMES.message)?.replaceAll("\\n", "\n");
   return readParts({
@@ -88,15 +91,33 @@ export interface PushJson {
   readonly tags?: readonly string[] | undefined;
   /** Where it leads. */
   readonly click?: string | undefined;
+  /** Whether it is kept, which every push is. */
+  readonly cache?: string | undefined;
+  /** When it is to be sent: that isn't done, nor is what follows. */
+  readonly delay?: string | undefined;
+  /** To whom it is to be sent. */
+  readonly email?: string | undefined;
+  /** Whom to call. */
+  readonly call?: string | undefined;
+  /** A file. */
+  readonly attach?: string | undefined;
+  /** Its name. */
+  readonly filename?: string | undefined;
 }
 
 /**
- * Reads a push that came as JSON.
+ * Reads a push that came as JSON. Libraries that leave nothing out send empty texts for what isn't asked for.
  *
  * @param json What came.
  * @returns The push, or what is wrong with it.
  */
-export function readPushJson({ message = "", title, priority, tags, click }: PushJson): PushRead {
+export function readPushJson(json: PushJson): PushRead {
+  const { message = "", title, priority, tags, click, cache } = json;
+  const { delay: Delay, email: Email, call: Call, attach: Attach, filename: Filename } = json;
+  for (const [what, text] of Object.entries({ Delay, Email, Call, Attach, Filename })) {
+    if (!OFF.test(text ?? "")) return { fault: undone(what) };
+  }
+  if (OFF.test(cache || "yes")) return { fault: KEPT };
   return readParts({
     text: message,
     title: title?.trim(),

@@ -46,9 +46,17 @@ export const BODIES = {
     priority: v.optional(whole("a priority, 0 for none", 0, 5)),
     tags: v.optional(v.array(text("a tag"), "a list of tags")),
     click: v.optional(text("an address")),
+    cache: v.optional(text('"no" or "yes"')),
+    delay: v.optional(text("a time")),
+    email: v.optional(text("an address")),
+    call: v.optional(text("a number")),
+    attach: v.optional(text("an address")),
+    filename: v.optional(text("a name")),
+    firebase: v.optional(v.unknown()),
     icon: v.optional(v.unknown()),
     actions: v.optional(v.unknown()),
     markdown: v.optional(v.unknown()),
+    sequence_id: v.optional(v.unknown()),
   }),
   /** Of `POST /api/withdrawals`. */
   withdraw: v.union([

@@ -2,7 +2,7 @@
 /** The reference: what can be asked, by sections, each with a line to copy, and both descriptions as they are served. */
 import { html, render, useEffect, useRef, useState } from "../ui.js";
 import { Header } from "../parts/frame.js";
-import { t } from "../parts/i18n.js";
+import { language, t } from "../parts/i18n.js";
 import { outline } from "./outline.js";
 
 /** @typedef {import("./outline.js").Offer} Offer */
@@ -69,8 +69,17 @@ function Line({ name, line }) {
   `;
 }
 
-/** @param {Offer} props */
-function Operation({ name, summary, curl }) {
+/** @param {{offer: Offer}} props What is shown of it, in the language in use. */
+function Summary({ offer: { summary, chinese } }) {
+  const inChinese = language.value === "zh" && chinese !== undefined;
+  return inChinese
+    ? html`<span lang="zh-CN">${chinese}</span>`
+    : html`<span lang="en">${summary}</span>`;
+}
+
+/** @param {Offer} offer */
+function Operation(offer) {
+  const { name, curl } = offer;
   const [method = "", path] = name.split(" ");
   return html`
     <article class="operation">
@@ -78,7 +87,7 @@ function Operation({ name, summary, curl }) {
         <span class="method" data-method=${method}>${method}</span>${" "}
         <code>${path}</code>
       </h3>
-      <p lang="en">${summary}</p>
+      <p><${Summary} offer=${offer} /></p>
       ${curl && html`<${Line} name=${name} line=${curl.replaceAll("$URL", location.origin)} />`}
     </article>
   `;
@@ -132,10 +141,12 @@ function Reference({ openapi, asyncapi }) {
       <section id="socket">
         <h2>${t("docsSocket", { name: "fanfare.v1" })}</h2>
         <dl>
-          ${outline(asyncapi).map(({ name, summary }) =>
+          ${outline(asyncapi).map((offer) =>
             html`
-              <dt key=${name}><code>${name}</code></dt>
-              <dd lang="en">${summary}</dd>
+              <dt key=${offer.name}><code>${offer.name}</code></dt>
+              <dd>
+                <${Summary} offer=${offer} />
+              </dd>
             `
           )}
         </dl>

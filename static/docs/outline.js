@@ -6,7 +6,8 @@
  *
  * @typedef {object} Offer
  * @property {string} name Method and path, or the verb.
- * @property {string} summary
+ * @property {string} summary In English.
+ * @property {string} [chinese] The same in Chinese.
  * @property {string} [curl] A line for a shell, with `$URL` and `$TOKEN` in it.
  */
 
@@ -37,6 +38,8 @@ export function outline(yaml) {
     if (section === "components" && message !== undefined) name = message;
     const [, summary] = /^ {6}summary: (.*)$/.exec(line) ?? [];
     if (summary !== undefined) found.push({ name, summary });
+    const [, chinese] = /^ {6}x-summary-zh: (.*)$/.exec(line) ?? [];
+    if (chinese !== undefined && last !== undefined) last.chinese = chinese;
   }
   return found;
 }

@@ -1,5 +1,5 @@
 /** Our pages in real Chromium, against a real server. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
 import { findBarriers } from "../helpers/axe.ts";
 import { launchBrowser } from "../helpers/browser.ts";
@@ -235,6 +235,10 @@ Deno.test("who is new is led from the first page to a push of their own, and to 
     const [, word, url] = /^curl -d "([^"]+)" (http:\S+)$/.exec(line) ?? [];
     await page.locator("main a[href='/docs']").click();
     await page.locator("dt", { hasText: "subscribe" }).first().waitFor();
+    const sums = await page.locator(".operation > p, dd").allInnerTexts();
+    const chinese = sums.filter((sum) => /\p{Script=Han}/u.test(sum));
+    assertEquals(chinese.length, locale === "zh-CN" ? sums.length : 0);
+    assert(sums.length > 30);
     await page.locator("header nav a[href='/to_recmsg/']").click();
     await page.locator("h1").waitFor();
     // As curl sends it: the body is the text, whatever type it names.

@@ -4,6 +4,7 @@ import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw
 import { mutateBytes, mutateText } from "./mutate.ts";
 import {
   BODIES,
+  CLAIMS,
   COMMANDS,
   FORMS,
   HEADERS,
@@ -11,6 +12,7 @@ import {
   PATHS,
   PUSH_HEADERS,
   READS,
+  TOKEN_HEAD,
   WORDS,
 } from "./seeds.ts";
 
@@ -24,6 +26,8 @@ export interface FuzzOptions {
   readonly account: string;
   /** A token of a program that the server takes. */
   readonly token: string;
+  /** Signs the head and the claims of a token, whatever they are, as the server's secret does. */
+  readonly sign: (head: string, claims: string) => Promise<string>;
   readonly seed: number;
   /** The first case, to play one again. */
   readonly first: number;
@@ -278,8 +282,17 @@ const read: Case = async (random, options, number, look) => {
 };
 
 const token: Case = async (random, options, number, look) => {
-  const mutant = mutateLine(random, options.token);
-  const headers = { authorization: `Bearer ${mutant}` };
+  const part = (text: string, others: readonly string[]) =>
+    random.chance(0.6) ? mutateText(random, text, others) : text;
+  // With a signature that is wrong nothing else of it is looked at.
+  const mutant = random.chance(0.3)
+    ? mutateLine(random, options.token)
+    : await options.sign(part(TOKEN_HEAD, [TOKEN_HEAD]), part(random.pick(CLAIMS), CLAIMS));
+  const headers = {
+    authorization: `Bearer ${mutant}`,
+    // Of one address twenty wrong ones a minute are looked at.
+    "x-forwarded-for": [10, 0, 0, 0].map((part) => part || random.whole(0, 255)).join("."),
+  };
   await send(options, number, look, "token", written(options.host, { path: "/api/me", headers }));
 };
 

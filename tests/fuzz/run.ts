@@ -1,9 +1,10 @@
 /** A server of its own, a client that is known, and the mutations between them. */
 import { type ChildServer, cookieFrom, spawnServer, within } from "../helpers/child_server.ts";
-import { SignJWT } from "jose";
 import { newKey } from "../../static/fanfare.js";
 import { NativeClient } from "../helpers/server.ts";
 import { fuzz, type FuzzReport } from "./fuzz.ts";
+import { CLAIMS, TOKEN_HEAD } from "./seeds.ts";
+import { signer } from "./sign.ts";
 
 /** How long the known client may wait for its message, in milliseconds. */
 const MESSAGE_TIME = 5000;
@@ -27,7 +28,10 @@ export async function runFuzz(
   const secret = newKey();
   const secretFile = `${data}/secret.txt`;
   await Deno.writeTextFile(secretFile, secret);
-  await using server = await spawnServer({ data, flags: ["--jwt-secret-file", secretFile] });
+  await using server = await spawnServer({
+    data,
+    flags: ["--jwt-secret-file", secretFile, "--trust-proxy"],
+  });
   try {
     const host = `127.0.0.1:${await server.listening}`;
     const ended = { now: false };
@@ -36,9 +40,8 @@ export async function runFuzz(
     await known.do("subscribe", { channel: "room:known" });
     const cookie = await cookieFrom(`http://${host}`);
     const account = /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "";
-    const claims = { sub: "program", channels: { publish: ["push:*"] } };
-    const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
-      .setExpirationTime("1d").sign(new TextEncoder().encode(secret));
+    const sign = await signer(secret);
+    const token = await sign(TOKEN_HEAD, CLAIMS[0]);
     const wrong = (what: string) =>
       new FuzzFailure(`${what}; again: deno task fuzz --seed ${seed} --cases ${first + cases}`);
     let told = 0;
@@ -47,6 +50,7 @@ export async function runFuzz(
       cookie,
       account,
       token,
+      sign,
       seed,
       first,
       cases,

@@ -105,6 +105,16 @@ export const PATHS = [
   "*",
 ] as const;
 
+/** The head of a token. */
+export const TOKEN_HEAD = '{"alg":"HS256","typ":"JWT","kid":"a"}';
+
+/** What a token says. */
+export const CLAIMS = [
+  '{"sub":"program","exp":4000000000,"channels":{"publish":["push:*"],"subscribe":["room:a"]}}',
+  '{"sub":"program","name":"Ada","iat":1790000000,"nbf":1790000000,"jti":"a"}',
+  '{"sub":"program","aud":["fanfare","other"],"channels":{"publish":[]}}',
+] as const;
+
 /** Methods. */
 export const METHODS = [
   "GET",

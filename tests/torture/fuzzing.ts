@@ -1,7 +1,8 @@
 /** tests/fuzz's cases against a server that others torture meanwhile. */
 import { cookieFrom, pause } from "../helpers/child_server.ts";
-import { SignJWT } from "jose";
 import { fuzz } from "../fuzz/fuzz.ts";
+import { CLAIMS, TOKEN_HEAD } from "../fuzz/seeds.ts";
+import { signer } from "../fuzz/sign.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** Where the cases go. */
@@ -45,9 +46,8 @@ export class Fuzzing {
 
   async #run(): Promise<void> {
     const { seed, ports, secret, ledger } = this.#options;
-    const claims = { sub: "program", channels: { publish: ["push:*"] } };
-    const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
-      .setExpirationTime("1d").sign(new TextEncoder().encode(secret));
+    const sign = await signer(secret);
+    const token = await sign(TOKEN_HEAD, CLAIMS[0]);
     let cookie: string | undefined;
     for (let first = 0; !this.#stopping; first += CHUNK) {
       await pause(PAUSE);
@@ -55,7 +55,7 @@ export class Fuzzing {
       try {
         cookie ??= await cookieFrom(`http://${host}`);
         const { cases, answers, faults } = await fuzz({
-          ...{ host, cookie, token, seed, first, cases: CHUNK, until: Infinity },
+          ...{ host, cookie, token, sign, seed, first, cases: CHUNK, until: Infinity },
           account: /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "",
           onThousand: () => Promise.resolve(),
         });
