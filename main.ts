@@ -20,9 +20,12 @@ import { logPath, type Running, serve } from "./lib/serve.ts";
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
 
+// `help COMMAND` is `COMMAND --help`.
+const ARGS = Deno.args[0] === "help" ? [...Deno.args.slice(1, 2), "--help"] : Deno.args;
+
 async function main(): Promise<void> {
   const env = (name: string) => Deno.env.get(name);
-  const [command, ...args] = Deno.args;
+  const [command, ...args] = ARGS;
   if (isRequest(command)) {
     const request = readRequest(command, args, env);
     if (request === "help") return terminal.line(helpOf(command));
@@ -36,7 +39,7 @@ async function main(): Promise<void> {
   }
   const config = await configOf(env);
   if (config === "help") return terminal.line(helpOfLocal(command) ?? HELP);
-  if (config === "version") return console.log(`fanfare ${denoJson.version}`);
+  if (config === "version") return terminal.line(`fanfare ${denoJson.version}`);
   startLogging(config.logLevel);
   switch (config.command.name) {
     case "backup":
@@ -52,11 +55,11 @@ async function main(): Promise<void> {
 async function configOf(
   env: (name: string) => string | undefined,
 ): Promise<ReturnType<typeof readConfig>> {
-  const file = settingsFile(Deno.args, env);
+  const file = settingsFile(ARGS, env);
   const settings = file === undefined
     ? new Map<string, string>()
     : readSettings(await readNamed(file, "settings"), file);
-  return readConfig(Deno.args, (name) => env(name) || settings.get(name));
+  return readConfig(ARGS, (name) => env(name) || settings.get(name));
 }
 
 async function renew(running: Running): Promise<void> {
@@ -87,8 +90,13 @@ async function runServer(config: Config): Promise<void> {
       last = last.then(async () => await renew(await starting)).catch(() => {});
     });
   }
-  const running = await starting;
-  console.log(`Fanfare listens on ${running.url}`);
+  const { url } = await starting;
+  try {
+    terminal.report(`Fanfare listens on ${url}`);
+  } catch (error) {
+    // A full disk behind standard output is no reason not to serve.
+    log.warning("server.unheard", { url, error: String(error) });
+  }
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.

@@ -52,7 +52,12 @@ export async function runBackup(path: string, file: string, terminal: Terminal):
     file,
     (done, all) => terminal.progress(megabytes(done), megabytes(all), "MB"),
   );
-  terminal.line(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+  terminal.report(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+}
+
+function counted(faults: number): string {
+  if (faults === 0) return "no fault";
+  return faults === 1 ? "1 fault" : `${faults} faults`;
 }
 
 function megabytes(bytes: number): number {
@@ -71,11 +76,10 @@ export function runCheck(path: string, terminal: Terminal): number {
   const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
   const { messages, sizes, faults } = check(path, progress);
   terminal.clear();
-  for (const fault of faults) console.error(fault);
+  for (const fault of faults) terminal.fault(fault);
   const { file, wal, data, channels, accounts, seq } = sizes;
-  const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
-  terminal.line(`Read ${messages} messages, found ${found}`);
-  terminal.line(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
-  terminal.line(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
+  terminal.report(`Read ${messages} messages, found ${counted(faults.length)}`);
+  terminal.report(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
+  terminal.report(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
   return faults.length === 0 ? 0 : 1;
 }
