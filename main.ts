@@ -13,6 +13,7 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config.ts";
+import { isTraced } from "./lib/edge/trace.ts";
 import { readNamed } from "./lib/files.ts";
 import { log, startLogging } from "./lib/logger.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
@@ -75,9 +76,12 @@ async function renew(running: Running): Promise<void> {
   }
 }
 
+const TRACING_ADVICE = "compile the program with OTEL_DENO=true";
+
 async function runServer(config: Config): Promise<void> {
   // Beyond a limit on the size of files a write shall fail like one on a full disk, not end the process.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
+  if (config.tracing && !isTraced()) log.warning("tracing.none", { advice: TRACING_ADVICE });
   const starting = serve(config);
   // From the start on: whoever finds that it listens may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -36,7 +36,7 @@ export interface Config {
   /** Bytes of resident memory; 0 for no limit, undefined for three quarters of what the process may have. */
   readonly maxMemory: number | undefined;
   readonly logLevel: Level;
-  /** Whether the runtime exports what OpenTelemetry is told. */
+  /** Whether somebody wants what OpenTelemetry is told; the runtime exports it, or doesn't. */
   readonly tracing: boolean;
 }
 

@@ -172,7 +172,7 @@ function boundsOf({ maxMemory, limits }: Config): { limit: number; stuck: number
 }
 
 async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeSettings> {
-  const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
+  const { data, host, port, unix, limits, origins, trustProxy, pages } = config;
   if (pages !== undefined) {
     await naming(
       `Cannot serve the folder of --pages, "${pages}"`,
@@ -183,7 +183,7 @@ async function settingsOf(config: Config, access: AccessSettings): Promise<EdgeS
     log: logPath(data),
     access,
     tls: await certificate(config),
-    ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
+    ...{ limits, host, port, unix, origins, trustProxy, pages },
   };
 }
 

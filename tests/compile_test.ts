@@ -71,6 +71,38 @@ testBinary("it tells its flags and its version, and refuses a wrong flag", async
   assertMatch(wrong.stderr, /^fanfare: Unknown flag "--prot"; see --help\n$/);
 });
 
+testBinary("it exports spans if it was compiled to, and says where it wasn't", async (path) => {
+  using folder = tempFolder("disk");
+  const traced = await compile({ OTEL_DENO: "true" });
+  using _removed = traced;
+  let told = "";
+  await using collector = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    async (request) => {
+      told += await request.text();
+      return Response.json({});
+    },
+  );
+  const env = {
+    OTEL_DENO: "true",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.addr.port}`,
+  };
+  for (const binary of [path, traced.path]) {
+    await using child = await spawnServer({ data: `${folder.path}/data`, binary, env });
+    const events: unknown[] = [];
+    child.onLog = ({ message }) => events.push(message);
+    const url = `http://127.0.0.1:${await child.listening}`;
+    const pushed = await fetch(`${url}/push/hidden`, { method: "POST", body: "a secret" });
+    assertEquals(pushed.status, 201);
+    await pushed.body?.cancel();
+    await end(child);
+    assertEquals(events.includes("tracing.none"), binary === path);
+    assertEquals(told.includes("fanfare.kind"), binary !== path);
+  }
+  assertEquals(/hidden|secret/.test(told), false);
+});
+
 testBinary("every page and asset comes out of it, as the source serves it", async (path) => {
   using folder = tempFolder("disk");
   await using child = await spawnServer({ data: `${folder.path}/data`, binary: path });

@@ -88,7 +88,7 @@ Deno.test("a token that changes while the only edge is renewed holds for the one
   const settings: EdgeSettings = {
     ...{ log: `${folder.path}/log.db`, access, limits: UNBOUNDED, trustProxy: false },
     ...{ host: "127.0.0.1", port: 0, tls: undefined, unix: undefined, pages: undefined },
-    ...{ origins: [], tracing: false },
+    ...{ origins: [] },
   };
   const place = { bus: bus.edge, clock: Date.now, reusePort: false, name: "core" };
   const edge = await SingleEdge.start(settings, {

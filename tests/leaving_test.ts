@@ -32,7 +32,7 @@ Deno.test("who comes while it leaves is told what is wrong, and else to come bac
     },
     limits: UNBOUNDED,
     ...{ host: "127.0.0.1", port: 0, tls: undefined, unix: undefined, pages: undefined },
-    ...{ origins: [], trustProxy: false, tracing: false },
+    ...{ origins: [], trustProxy: false },
   };
   const edge = await startEdge(settings, {
     ...{ bus: bus.edge, seq: log.seq, clock: Date.now, reusePort: false, name: "core" },
