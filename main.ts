@@ -63,12 +63,16 @@ async function configOf(
   return readConfig(ARGS, (name) => env(name) || settings.get(name));
 }
 
-async function renew(running: Running): Promise<void> {
+// What only a start can change.
+const FIXED = ["host", "port", "unix", "data", "pages", "workers"] as const;
+
+async function renew(running: Running, started: Config): Promise<void> {
   try {
     const config = await configOf((name) => Deno.env.get(name));
     if (typeof config === "string") return;
     await running.renew(config);
-    log.info("settings.read", { logLevel: config.logLevel });
+    const restart = FIXED.filter((name) => config[name] !== started[name]).join(", ");
+    log.info("settings.read", { logLevel: config.logLevel, ...(restart && { restart }) });
   } catch (error) {
     // What was read before goes on.
     const sentence = error instanceof Error ? error.message : String(error);
@@ -91,7 +95,7 @@ async function runServer(config: Config): Promise<void> {
     // One after the other: each may replace edges. Where it doesn't start at all that is told below.
     let last: Promise<unknown> = starting;
     Deno.addSignalListener("SIGHUP", () => {
-      last = last.then(async () => await renew(await starting)).catch(() => {});
+      last = last.then(async () => await renew(await starting, config)).catch(() => {});
     });
   }
   const { url } = await starting;

@@ -27,14 +27,31 @@ Deno.test.beforeAll(async () => {
 Deno.test.afterAll(() => binary?.[Symbol.dispose]());
 
 Deno.test("a runtime part that was named is for this machine: for another target it is refused", async () => {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "compile", "--target", "another-target"],
-    cwd: new URL("../", import.meta.url),
-    env: { DENORT_BIN: "/nowhere/denort" },
-  }).output();
-  assertEquals(code, 2);
-  assertMatch(new TextDecoder().decode(stderr), /Cannot compile for .*: DENORT_BIN names/);
+  for (const target of [["--target", "another-target"], ["--target=another-target"]]) {
+    const { code, stderr } = await task("compile", ...target);
+    assertEquals(code, 2);
+    assertMatch(stderr, /Cannot compile for another-target: DENORT_BIN names/);
+  }
 });
+
+Deno.test("the task says what it takes, and refuses what it doesn't", async () => {
+  const help = await task("compile", "--help");
+  assertEquals(help.code, 0);
+  assertMatch(help.stdout, /^Usage: deno task compile \[--target TARGET\] \[--output FILE\]$/m);
+  const wrong = await task("compile", "--outptu", "x");
+  assertEquals(wrong.code, 2);
+  assertMatch(wrong.stderr, /--outptu/);
+});
+
+async function task(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", ...args],
+    cwd: new URL("../", import.meta.url),
+    env: { DENORT_BIN: "/nowhere/denort", NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
 
 async function* files(folder: URL, path = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, folder))) {

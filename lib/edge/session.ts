@@ -340,6 +340,7 @@ export class NativeSession implements Session {
     if (since !== undefined && recovers) {
       at = Math.max(at, since.seq);
       const { messages, more, list } = hub.missed(feed, since.seq, at);
+      this.#edge.counters.delivered(messages.length);
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
