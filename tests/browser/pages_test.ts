@@ -235,6 +235,16 @@ Deno.test("who is new is led from the first page to a push of their own, and to 
     const [, word, url] = /^curl -d "([^"]+)" (http:\S+)$/.exec(line) ?? [];
     await page.locator("main a[href='/docs']").click();
     await page.locator("dt", { hasText: "subscribe" }).first().waitFor();
+    // The guides are in the language of the page.
+    const guides = await page.locator(".guides a").evaluateAll((links) =>
+      links.map((link) => link.getAttribute("href") ?? "")
+    );
+    const chinese = guides.filter((href) => href.endsWith(".zh-CN.md"));
+    assertEquals(chinese.length, locale === "zh-CN" ? guides.length : 1);
+    for (const href of guides) {
+      const guide = await fetch(server.url + href);
+      assertEquals([guide.status, (await guide.text()).startsWith("# ")], [200, true], href);
+    }
     await page.locator("header nav a[href='/to_recmsg/']").click();
     await page.locator("h1").waitFor();
     // As curl sends it: the body is the text, whatever type it names.
