@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     case "backup":
       return await runBackup(logPath(config.data), config.command.file, terminal);
     case "check":
-      return Deno.exit(runCheck(logPath(config.data), terminal));
+      return Deno.exit(await runCheck(logPath(config.data), terminal));
     case "serve":
       return await runServer(config);
   }

@@ -113,6 +113,27 @@ Deno.test("each end has its code and its sentence", async () => {
   }
 });
 
+Deno.test("what the system refuses is told with the flag or the file that is in the way", async () => {
+  using folder = tempFolder("disk");
+  const at = (name: string) => `${folder.path}/${name}`;
+  await Deno.writeTextFile(at("file"), "");
+  await Deno.mkdir(at("log/fanfare.db"), { recursive: true });
+  const data = ["--data", at("data")];
+  const cases: [string[], number, RegExp][] = [
+    [["--unix", at("a".repeat(120)), ...data], 1, /Cannot listen on "[^"]+" \(--unix\): /],
+    [["check", "--data", at("file")], 1, /Cannot open the log "[^"]+": it isn't a folder/],
+    [["check", "--data", at("log")], 1, /Cannot open the log "[^"]+": it is a folder/],
+    [["token", "--sub", "a", "--jwt-secret-file", ""], 2, /--jwt-secret-file is missing/],
+    [["token", "--sub", "a", "--expires", "0s"], 2, /--expires/],
+  ];
+  for (const [args, code, sentence] of cases) {
+    const told = await run(args);
+    assertEquals([told.code, told.lines], [code, []], args.join(" "));
+    assertMatch(told.stderr, sentence);
+    assertMatch(told.stderr, /^fanfare: [^\n]+\n$/);
+  }
+});
+
 Deno.test("standard input that is no text, or has no end, is refused; what went before it is told", async () => {
   await using server = await startServer();
   const to = ["--url", server.url];

@@ -1,4 +1,5 @@
 /** The commands that work on a data folder by themselves: `backup` and `check`. */
+import { naming } from "../files.ts";
 import { backup } from "../log/backup.ts";
 import { check } from "../log/check.ts";
 import type { Terminal } from "./terminal.ts";
@@ -72,9 +73,12 @@ function megabytes(bytes: number): number {
  * @returns The exit code.
  * @throws {Error} If there is no log, or it can't be opened.
  */
-export function runCheck(path: string, terminal: Terminal): number {
+export async function runCheck(path: string, terminal: Terminal): Promise<number> {
   const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
-  const { messages, sizes, faults } = check(path, progress);
+  const { messages, sizes, faults } = await naming(
+    `Cannot open the log "${path}"`,
+    () => check(path, progress),
+  );
   terminal.clear();
   for (const fault of faults) terminal.fault(fault);
   const { file, wal, data, channels, accounts, seq } = sizes;
