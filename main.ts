@@ -130,7 +130,7 @@ async function end(starting: Promise<Running>, signal: string): Promise<void> {
   Deno.exit(0);
 }
 
-const terminal = new Terminal(Deno.env.get("NO_COLOR"));
+const terminal = new Terminal(Deno.env.get("NO_COLOR"), Deno.env.get("TERM"));
 try {
   await main();
 } catch (error) {

@@ -51,6 +51,7 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
 
 // Those that every process has go by names of their own.
 const PROCESS: Readonly<Record<string, readonly [Type, string]>> = {
+  process_cpu_seconds_total: ["counter", "Total user and system CPU time spent in seconds."],
   process_resident_memory_bytes: ["gauge", "Resident memory size in bytes."],
   process_start_time_seconds: ["gauge", "Start time of the process since unix epoch in seconds."],
 };

@@ -287,7 +287,8 @@ Deno.test("what people write moves no cursor and turns no line around", () => {
 /** Runs a command line on a terminal of its own, and tells what a person would see there. */
 async function onTerminal(line: string): Promise<string> {
   const args = ["--quiet", "--return", "--command", line, "/dev/null"];
-  const output = await new Deno.Command(tool("script"), { args }).output();
+  const env = { TERM: "xterm" };
+  const output = await new Deno.Command(tool("script"), { args, env }).output();
   const shown = new TextDecoder().decode(output.stdout);
   assertEquals(output.code, 0, shown);
   return shown;
@@ -308,6 +309,9 @@ Deno.test("what takes long shows on a terminal how far it is, and behind a pipe 
   assertMatch(checked, /░{30} 0 of 1500 messages/);
   // It is taken away before the results come.
   assertStringIncludes(checked, "\r\x1b[KRead 1500 messages, found no fault");
+  // One that can't move its cursor, such as an editor's, gets lines.
+  const dumb = await onTerminal(`TERM=dumb ${program} check ${data.join(" ")}`);
+  assertMatch(dumb, /^Read 1500 messages, found no fault\r\n/);
   const copied = await onTerminal(`${program} backup ${folder.path}/copy ${data.join(" ")}`);
   assertStringIncludes(copied, `${"█".repeat(30)} 1 of 1 MB\r\x1b[KCopied all up to seq 1500`);
   const to = `--url ${server.url}`;

@@ -89,6 +89,8 @@ testIsolates("what happens is counted, of all isolates, whichever is asked", asy
   assertGreater(done.get("fanfare_commit_seconds_count"), 5);
   assertGreater(done.get("fanfare_log_bytes"), 4096);
   assertGreater(done.get("process_resident_memory_bytes"), 10_000_000);
+  assertGreater(done.get("process_cpu_seconds_total"), 0.01);
+  assertLess(done.get("process_cpu_seconds_total") ?? Infinity, 3600);
   assertGreater(done.get("process_start_time_seconds"), Date.now() / 1000 - 3600);
   assertEquals(done.get("fanfare_stuck_sockets"), 0);
   for (const client of clients) await client.socket.close();

@@ -7,16 +7,21 @@ export class Terminal {
   /** Whether people look at the results. */
   readonly people: boolean;
   readonly #colours: boolean;
-  readonly #progress = Deno.stderr.isTerminal();
+  readonly #progress: boolean;
   #drawn = false;
   #written = false;
   #unread = false;
   #next = 0;
 
-  /** @param noColor What the environment says of colours: `NO_COLOR`. */
-  constructor(noColor: string | undefined) {
+  /**
+   * @param noColor What the environment says of colours: `NO_COLOR`.
+   * @param kind What it says of the terminal: `TERM`. A dumb one can't move its cursor.
+   */
+  constructor(noColor: string | undefined, kind: string | undefined) {
+    const dumb = kind === "dumb";
     this.people = Deno.stdout.isTerminal();
-    this.#colours = this.people && (noColor === undefined || noColor === "");
+    this.#colours = this.people && !dumb && (noColor === undefined || noColor === "");
+    this.#progress = Deno.stderr.isTerminal() && !dumb;
   }
 
   /**
