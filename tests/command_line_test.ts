@@ -121,8 +121,8 @@ Deno.test("what the system refuses is told with the flag or the file that is in 
   const data = ["--data", at("data")];
   const cases: [string[], number, RegExp][] = [
     [["--unix", at("a".repeat(120)), ...data], 1, /Cannot listen on "[^"]+" \(--unix\): /],
-    [["check", "--data", at("file")], 1, /Cannot open the log "[^"]+": it isn't a folder/],
-    [["check", "--data", at("log")], 1, /Cannot open the log "[^"]+": it is a folder/],
+    [["check", "--data", at("file")], 1, /Cannot lock and read the log "[^"]+": it isn't a folder/],
+    [["check", "--data", at("log")], 1, /Cannot lock and read the log "[^"]+": it is a folder/],
     [["token", "--sub", "a", "--jwt-secret-file", ""], 2, /--jwt-secret-file is missing/],
     [["token", "--sub", "a", "--expires", "0s"], 2, /--expires/],
   ];

@@ -21,7 +21,8 @@ an empty folder, beside cookie.key and admin.token of the old one.`,
     "Usage: fanfare check [--data DIR]",
     "",
     `Reads all of the log, while a server runs or not, and tells every fault: SQLite's structure, the checksum of each
-message, and whether each can be found in its channels. It changes nothing.`,
+message, and whether each can be found in its channels. It changes nothing, but the folder has to be writable: a lock
+keeps servers from starting there meanwhile.`,
     "",
     DATA,
     "",
@@ -48,10 +49,11 @@ export function helpOfLocal(name: string | undefined): string | undefined {
  * @throws {Error} If it can't be copied.
  */
 export async function runBackup(path: string, file: string, terminal: Terminal): Promise<void> {
-  const { seq, bytes } = await backup(
-    path,
-    file,
-    (done, all) => terminal.progress(megabytes(done), megabytes(all), "MB"),
+  const progress = (done: number, all: number) =>
+    terminal.progress(megabytes(done), megabytes(all), "MB");
+  const { seq, bytes } = await naming(
+    `Cannot copy the log "${path}" to "${file}"`,
+    () => backup(path, file, progress),
   );
   terminal.report(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
 }
@@ -76,7 +78,7 @@ function megabytes(bytes: number): number {
 export async function runCheck(path: string, terminal: Terminal): Promise<number> {
   const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
   const { messages, sizes, faults } = await naming(
-    `Cannot open the log "${path}"`,
+    `Cannot lock and read the log "${path}"`,
     () => check(path, progress),
   );
   terminal.clear();
