@@ -13,6 +13,7 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config.ts";
+import { isTraced } from "./lib/edge/trace.ts";
 import { readNamed } from "./lib/files.ts";
 import { log, startLogging } from "./lib/logger.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
@@ -20,9 +21,12 @@ import { logPath, type Running, serve } from "./lib/serve.ts";
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;
 
+// `help COMMAND` is `COMMAND --help`.
+const ARGS = Deno.args[0] === "help" ? [...Deno.args.slice(1, 2), "--help"] : Deno.args;
+
 async function main(): Promise<void> {
   const env = (name: string) => Deno.env.get(name);
-  const [command, ...args] = Deno.args;
+  const [command, ...args] = ARGS;
   if (isRequest(command)) {
     const request = readRequest(command, args, env);
     if (request === "help") return terminal.line(helpOf(command));
@@ -36,13 +40,13 @@ async function main(): Promise<void> {
   }
   const config = await configOf(env);
   if (config === "help") return terminal.line(helpOfLocal(command) ?? HELP);
-  if (config === "version") return console.log(`fanfare ${denoJson.version}`);
+  if (config === "version") return terminal.line(`fanfare ${denoJson.version}`);
   startLogging(config.logLevel);
   switch (config.command.name) {
     case "backup":
       return await runBackup(logPath(config.data), config.command.file, terminal);
     case "check":
-      return Deno.exit(runCheck(logPath(config.data), terminal));
+      return Deno.exit(await runCheck(logPath(config.data), terminal));
     case "serve":
       return await runServer(config);
   }
@@ -52,19 +56,23 @@ async function main(): Promise<void> {
 async function configOf(
   env: (name: string) => string | undefined,
 ): Promise<ReturnType<typeof readConfig>> {
-  const file = settingsFile(Deno.args, env);
+  const file = settingsFile(ARGS, env);
   const settings = file === undefined
     ? new Map<string, string>()
     : readSettings(await readNamed(file, "settings"), file);
-  return readConfig(Deno.args, (name) => env(name) || settings.get(name));
+  return readConfig(ARGS, (name) => env(name) || settings.get(name));
 }
 
-async function renew(running: Running): Promise<void> {
+// What only a start can change.
+const FIXED = ["host", "port", "unix", "data", "pages", "workers"] as const;
+
+async function renew(running: Running, started: Config): Promise<void> {
   try {
     const config = await configOf((name) => Deno.env.get(name));
     if (typeof config === "string") return;
     await running.renew(config);
-    log.info("settings.read", { logLevel: config.logLevel });
+    const restart = FIXED.filter((name) => config[name] !== started[name]).join(", ");
+    log.info("settings.read", { logLevel: config.logLevel, ...(restart && { restart }) });
   } catch (error) {
     // What was read before goes on.
     const sentence = error instanceof Error ? error.message : String(error);
@@ -72,9 +80,12 @@ async function renew(running: Running): Promise<void> {
   }
 }
 
+const TRACING_ADVICE = "compile the program with OTEL_DENO=true";
+
 async function runServer(config: Config): Promise<void> {
   // Beyond a limit on the size of files a write shall fail like one on a full disk, not end the process.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
+  if (config.tracing && !isTraced()) log.warning("tracing.none", { advice: TRACING_ADVICE });
   const starting = serve(config);
   // From the start on: whoever finds that it listens may send a signal at once.
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -84,11 +95,16 @@ async function runServer(config: Config): Promise<void> {
     // One after the other: each may replace edges. Where it doesn't start at all that is told below.
     let last: Promise<unknown> = starting;
     Deno.addSignalListener("SIGHUP", () => {
-      last = last.then(async () => await renew(await starting)).catch(() => {});
+      last = last.then(async () => await renew(await starting, config)).catch(() => {});
     });
   }
-  const running = await starting;
-  console.log(`Fanfare listens on ${running.url}`);
+  const { url } = await starting;
+  try {
+    terminal.report(`Fanfare listens on ${url}`);
+  } catch (error) {
+    // A full disk behind standard output is no reason not to serve.
+    log.warning("server.unheard", { url, error: String(error) });
+  }
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.
@@ -114,7 +130,7 @@ async function end(starting: Promise<Running>, signal: string): Promise<void> {
   Deno.exit(0);
 }
 
-const terminal = new Terminal(Deno.env.get("NO_COLOR"));
+const terminal = new Terminal(Deno.env.get("NO_COLOR"), Deno.env.get("TERM"));
 try {
   await main();
 } catch (error) {

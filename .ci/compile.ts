@@ -1,8 +1,9 @@
 /**
  * Makes one binary of the program: `deno task compile [--target TARGET] [--output FILE]`. What `deno compile` is told stands in
- * the task. It would take in the whole of node_modules, a browser for tests included: what no module needs is left out here.
+ * the task, before `--`. It would take in the whole of node_modules, a browser for tests included: what no module needs is left out here.
  */
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 /** The program, what is started by its name alone, and what browsers load. */
 const ROOTS = ["main.ts", "lib/edge/worker.ts", "lib/log/copier.ts", "static/ui.js"];
@@ -61,18 +62,40 @@ function surplus(wanted: ReadonlySet<string>): string[] {
 }
 
 /** A runtime part that was named would be taken for any target, and make a binary that doesn't run there. */
-function refuseForeign(args: readonly string[]): void {
-  const target = args[args.indexOf("--target") + 1];
-  if (!args.includes("--target") || target === Deno.build.target || !Deno.env.has("DENORT_BIN")) {
-    return;
-  }
-  console.error(
+function refuseForeign(target: string | undefined): void {
+  if (target === undefined || target === Deno.build.target || !Deno.env.has("DENORT_BIN")) return;
+  refuse(
     `Cannot compile for ${target}: DENORT_BIN names a runtime part for ${Deno.build.target}. Unset it, and Deno fetches the right one.`,
   );
+}
+
+function refuse(sentence: string): never {
+  console.error(sentence);
   Deno.exit(2);
 }
 
-refuseForeign(Deno.args);
-const excludes = surplus(await needed()).flatMap((folder) => ["--exclude", folder]);
-const output = Deno.args.includes("--output") ? [] : ["--output", "fanfare"];
-await deno(["compile", ...Deno.args, ...output, ...excludes, "main.ts"]);
+const USAGE = `Usage: deno task compile [--target TARGET] [--output FILE]
+
+  --target TARGET  another system, such as aarch64-unknown-linux-gnu
+  --output FILE    the binary (fanfare)`;
+
+function asked(args: string[]): { target?: string; output?: string; help?: boolean } {
+  const text = { type: "string" } as const;
+  try {
+    const help = { type: "boolean", short: "h" } as const;
+    return parseArgs({ args, options: { target: text, output: text, help } }).values;
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
+}
+
+const end = Deno.args.indexOf("--");
+const { target, output = "fanfare", help } = asked(Deno.args.slice(end + 1));
+if (help) {
+  console.log(USAGE);
+} else {
+  refuseForeign(target);
+  const excludes = surplus(await needed()).flatMap((folder) => ["--exclude", folder]);
+  const own = [...(target === undefined ? [] : ["--target", target]), "--output", output];
+  await deno(["compile", ...Deno.args.slice(0, end), ...own, ...excludes, "main.ts"]);
+}

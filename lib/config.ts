@@ -36,7 +36,7 @@ export interface Config {
   /** Bytes of resident memory; 0 for no limit, undefined for three quarters of what the process may have. */
   readonly maxMemory: number | undefined;
   readonly logLevel: Level;
-  /** Whether the runtime exports what OpenTelemetry is told. */
+  /** Whether somebody wants what OpenTelemetry is told; the runtime exports it, or doesn't. */
   readonly tracing: boolean;
 }
 
@@ -181,6 +181,9 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   version: { fallback: "", text: "show the version" },
 };
 
+// What asks something of the program isn't set: many images have a variable FANFARE_VERSION of their own.
+const QUESTIONS: ReadonlySet<string> = new Set(["help", "version"]);
+
 /** The text of `--help`. */
 export const HELP = [
   "Fanfare: push messages and chat rooms for browsers.",
@@ -201,7 +204,8 @@ export const HELP = [
     return `${left}${text}${fallback === "" ? "" : ` (${fallback})`}`;
   }),
   "",
-  "Each flag has an environment variable: --log-level is FANFARE_LOG_LEVEL; lists are separated by spaces.",
+  `Each flag has an environment variable: --log-level is FANFARE_LOG_LEVEL, --open is FANFARE_OPEN=1; lists are
+separated by spaces.`,
   "",
   `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line; 69 a server couldn't be reached in
 time; 70 an isolate hung: start the server again.`,
@@ -216,7 +220,8 @@ time; 70 an isolate hung: start the server again.`,
  * @throws {ConfigError} If a line is none, or names nothing that there is.
  */
 export function readSettings(text: string, file: string): Map<string, string> {
-  const known = new Set(Object.keys(FLAGS).map(variable));
+  const names = Object.keys(FLAGS).filter((name) => name !== "settings" && !QUESTIONS.has(name));
+  const known = new Set(names.map(variable));
   const settings = new Map<string, string>();
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (/^\s*(?:[#;].*)?$/.test(line)) continue;
@@ -260,7 +265,7 @@ export function readConfig(
   for (const [name, { many, value }] of Object.entries(FLAGS)) {
     const text = env(variable(name));
     if (text === undefined || text === "") continue;
-    if (value === undefined && /^(?:0|false|no)$/i.test(text)) continue;
+    if (QUESTIONS.has(name) || (value === undefined && !isOn(name, text))) continue;
     given.set(name, many ? text.split(/\s+/) : [text]);
   }
   const { flags, words } = readArguments(args);
@@ -303,6 +308,13 @@ export function readConfig(
     // The runtime's own variable.
     tracing: /^(?:true|1)$/.test(env("OTEL_DENO") ?? ""),
   };
+}
+
+// A word that means neither might be meant as "off", and would let anyone push.
+function isOn(name: string, text: string): boolean {
+  if (/^(?:1|true|yes|on)$/i.test(text)) return true;
+  if (/^(?:0|false|no|off)$/i.test(text)) return false;
+  throw wrong(name, text, "1 or 0");
 }
 
 function readArguments(args: string[]): { flags: Map<string, string[]>; words: string[] } {

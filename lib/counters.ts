@@ -53,6 +53,16 @@ class Histogram {
 }
 
 /**
+ * Writes a histogram that nothing was noted in yet.
+ *
+ * @param name The histogram's.
+ * @returns Its series, all 0.
+ */
+export function emptyHistogram(name: string): Series {
+  return Object.fromEntries(new Histogram().series(name));
+}
+
+/**
  * Names a series.
  *
  * @param name The metric's.

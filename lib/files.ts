@@ -42,7 +42,8 @@ export function readNamed(path: string, flag: string): Promise<string> {
   return naming(`Cannot read the file of --${flag}, "${path}"`, () => Deno.readTextFile(path));
 }
 
-// Such as "No space left on device (os error 28)".
+// Such as "No space left on device (os error 28)"; SUN_LEN is how long the path of a socket file may be.
 function isOfSystem(error: unknown): boolean {
-  return error instanceof Error && /\(os error \d+\)|failed to lookup address/.test(error.message);
+  return error instanceof Error &&
+    /\(os error \d+\)|failed to lookup address|SUN_LEN/.test(error.message);
 }

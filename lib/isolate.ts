@@ -21,8 +21,6 @@ export interface EdgeSettings {
   readonly unix: string | undefined;
   readonly origins: readonly string[];
   readonly trustProxy: boolean;
-  /** Whether publications have spans of OpenTelemetry. */
-  readonly tracing: boolean;
   /** A folder of the user's pages. */
   readonly pages: string | undefined;
 }

@@ -2,18 +2,18 @@
  * What is counted in all isolates, added up and written for Prometheus. A writer of our own: each isolate posts its numbers
  * with its sign of life, and adding them up and writing them down is all that is left for a library to do.
  */
-import { type Counts, type Series, seriesName } from "./counters.ts";
+import { type Counts, emptyHistogram, type Series, seriesName } from "./counters.ts";
 
 /** What tells a metric's numbers apart: the type as Prometheus has it. */
 type Type = "counter" | "gauge" | "histogram";
 
 // In the order in which they are written.
 const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
-  connections: ["gauge", "Open connections of WebSockets."],
+  connections: ["gauge", "Open connections: sockets and event streams."],
   connections_total: ["counter", "Connections that were opened."],
   publications_total: ["counter", "Messages committed, by kind of channel."],
   duplicates_total: ["counter", "Messages that came again under a known key."],
-  deliveries_total: ["counter", "Messages sent to subscribers."],
+  deliveries_total: ["counter", "Messages sent to subscribers, recovered ones too."],
   delivery_seconds: [
     "histogram",
     "From the commit of the oldest message in a frame to its sending; live messages only.",
@@ -51,6 +51,7 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
 
 // Those that every process has go by names of their own.
 const PROCESS: Readonly<Record<string, readonly [Type, string]>> = {
+  process_cpu_seconds_total: ["counter", "Total user and system CPU time spent in seconds."],
   process_resident_memory_bytes: ["gauge", "Resident memory size in bytes."],
   process_start_time_seconds: ["gauge", "Start time of the process since unix epoch in seconds."],
 };
@@ -117,9 +118,7 @@ export class Metrics {
       const name = family in PROCESS ? family : PREFIX + family;
       const series = [...sums].filter(([key]) => familyOf(key, type) === family);
       // What never happened is 0: a rate needs a beginning. Which codes there will be nobody knows.
-      if (series.length === 0 && type === "counter" && family !== "refusals_total") {
-        series.push([family, 0]);
-      }
+      if (series.length === 0 && family !== "refusals_total") series.push(...nothing(family, type));
       if (series.length === 0) continue;
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
       for (const [key, value] of series) lines.push(`${name}${key.slice(family.length)} ${value}`);
@@ -137,6 +136,11 @@ export class Metrics {
  */
 export function lagOf(isolate: string | number, seconds: number): Series {
   return { [seriesName("event_loop_lag_seconds", { isolate })]: seconds };
+}
+
+function nothing(family: string, type: Type): [string, number][] {
+  if (type === "histogram") return Object.entries(emptyHistogram(family));
+  return type === "counter" ? [[family, 0]] : [];
 }
 
 function familyOf(key: string, type: Type): string {

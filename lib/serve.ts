@@ -1,5 +1,6 @@
 /** Puts a server together out of its parts, and takes it apart again. */
 import { join } from "node:path";
+import process from "node:process";
 import type { AccessSettings } from "./access.ts";
 import { type CoreEnd, directBus, type Readers } from "./bus.ts";
 import type { Config } from "./config.ts";
@@ -83,7 +84,10 @@ export async function serve(config: Config, parts: ServeParts = {}): Promise<Run
   const counters = new Counters();
   const sequencer = counted(localSequencer(log, clock), counters);
   const metrics = new Metrics();
-  metrics.source(() => ({ totals: counters.totals, gauges: gaugesOf(log, path) }));
+  metrics.source(() => ({
+    totals: { ...counters.totals, process_cpu_seconds_total: cpuSeconds() },
+    gauges: gaugesOf(log, path),
+  }));
   let readers = (): Promise<Readers> => Promise.resolve([]);
   let moderate = () => {};
   const openCore = (bus: CoreEnd) => {
@@ -179,7 +183,7 @@ async function settingsOf(
   access: AccessSettings,
   memory: number,
 ): Promise<EdgeSettings> {
-  const { data, host, port, unix, limits, origins, trustProxy, pages, tracing } = config;
+  const { data, host, port, unix, limits, origins, trustProxy, pages } = config;
   if (pages !== undefined) {
     await naming(
       `Cannot serve the folder of --pages, "${pages}"`,
@@ -191,7 +195,7 @@ async function settingsOf(
     access,
     tls: await certificate(config),
     held: heldAtMost(memory, config.workers),
-    ...{ limits, host, port, unix, origins, trustProxy, pages, tracing },
+    ...{ limits, host, port, unix, origins, trustProxy, pages },
   };
 }
 
@@ -359,6 +363,12 @@ function gaugesOf(log: Log, path: string): Record<string, number> {
     process_resident_memory_bytes: Deno.memoryUsage().rss,
     process_start_time_seconds: STARTED,
   };
+}
+
+// Of all isolates.
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 function sizeOf(file: string): number {

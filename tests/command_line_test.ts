@@ -1,5 +1,6 @@
 /** The commands that speak to a server: what they write, what they end with, and how they come through a restart. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { helpOf } from "../lib/cli/options.ts";
 import { helpOfLocal } from "../lib/cli/local.ts";
@@ -112,6 +113,27 @@ Deno.test("each end has its code and its sentence", async () => {
   }
 });
 
+Deno.test("what the system refuses is told with the flag or the file that is in the way", async () => {
+  using folder = tempFolder("disk");
+  const at = (name: string) => `${folder.path}/${name}`;
+  await Deno.writeTextFile(at("file"), "");
+  await Deno.mkdir(at("log/fanfare.db"), { recursive: true });
+  const data = ["--data", at("data")];
+  const cases: [string[], number, RegExp][] = [
+    [["--unix", at("a".repeat(120)), ...data], 1, /Cannot listen on "[^"]+" \(--unix\): /],
+    [["check", "--data", at("file")], 1, /Cannot lock and read the log "[^"]+": it isn't a folder/],
+    [["check", "--data", at("log")], 1, /Cannot lock and read the log "[^"]+": it is a folder/],
+    [["token", "--sub", "a", "--jwt-secret-file", ""], 2, /--jwt-secret-file is missing/],
+    [["token", "--sub", "a", "--expires", "0s"], 2, /--expires/],
+  ];
+  for (const [args, code, sentence] of cases) {
+    const told = await run(args);
+    assertEquals([told.code, told.lines], [code, []], args.join(" "));
+    assertMatch(told.stderr, sentence);
+    assertMatch(told.stderr, /^fanfare: [^\n]+\n$/);
+  }
+});
+
 Deno.test("standard input that is no text, or has no end, is refused; what went before it is told", async () => {
   await using server = await startServer();
   const to = ["--url", server.url];
@@ -174,6 +196,66 @@ Deno.test("a reader that has enough, such as head, ends a command without an err
   assertEquals([(await within(child.status, 10_000, "the end")).code, stderr], [0, ""]);
 });
 
+/** Runs a command in a shell, where its pipes can be broken; `fanfare` stands for the program. */
+async function inShell(line: string): Promise<{ code: number; stdout: string; stderr: string }> {
+  const program = `${Deno.execPath()} run -A ${
+    fileURLToPath(new URL("../main.ts", import.meta.url))
+  }`;
+  const args = ["-o", "pipefail", "-c", line.replaceAll("fanfare ", `${program} `)];
+  const command = new Deno.Command("bash", { args, stdin: "null" });
+  const { code, stdout, stderr } = await within(command.output(), 30_000, line);
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+Deno.test("what is published is published to its end, whoever reads the places", async () => {
+  await using server = await startServer();
+  const to = `--url ${server.url}`;
+  const { code, stderr } = await inShell(
+    `seq 1500 | fanfare publish push:all --lines ${to} | true`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  const { lines } = await run(["history", "push:all", "--limit", "0", "--url", server.url]);
+  assertEquals([lines.length, textOf(lines.at(-1) ?? "")], [1500, "1500"]);
+});
+
+Deno.test("what can't be written down is told as that: the message is published all the same", async () => {
+  await using server = await startServer();
+  const { code, stderr } = await inShell(
+    `fanfare publish push:all hello --url ${server.url} >/dev/full`,
+  );
+  assertEquals(code, 1);
+  assertMatch(stderr, /^fanfare: Cannot write to standard output: [^\n]*\n$/);
+});
+
+Deno.test("a server serves, whether it can say so or not", async () => {
+  using folder = tempFolder("disk");
+  for (const full of [">/dev/full 2>/dev/full", ">&- 2>&-", ">/dev/full"]) {
+    const path = `${folder.path}/${crypto.randomUUID()}`;
+    const line = `
+      fanfare --port 0 --data ${path} ${full} &
+      for i in $(seq 200); do sleep 0.1; grep -so 'http://[0-9.:]*' ${path}/fanfare.owner && break; done
+      kill $!; wait $!`;
+    const { code, stdout, stderr } = await inShell(line);
+    assertEquals([code, /^http:\S+\n$/.test(stdout)], [0, true], `${full}: ${stdout}${stderr}`);
+    if (full === ">/dev/full") assertStringIncludes(stderr, "server.unheard");
+  }
+});
+
+Deno.test("a log that is damaged is damaged, whoever reads about it", async () => {
+  using folder = tempFolder("disk");
+  const log = new Log(`${folder.path}/fanfare.db`, () => "epoch");
+  log.apply(messages(1, 3));
+  log.close();
+  const check = `fanfare check --data ${folder.path}`;
+  assertEquals((await inShell(`${check} | true`)).code, 0);
+  using db = new DatabaseSync(`${folder.path}/fanfare.db`);
+  db.exec("UPDATE messages SET data = '1' WHERE seq = 2");
+  const { code, stdout } = await inShell(check);
+  assertEquals([code, stdout.split("\n")[0]], [1, "Read 3 messages, found 1 fault"]);
+  assertEquals((await inShell(`${check} 2>&1 | true`)).code, 1);
+});
+
 Deno.test("every command has a help; the program's names the commands", async () => {
   for (const name of ["publish", "subscribe", "history"] as const) {
     const { code, stdout } = await runProgram([name, "--help"]);
@@ -186,7 +268,9 @@ Deno.test("every command has a help; the program's names the commands", async ()
       TOKEN_HELP,
     ], ["serve", HELP]] as const
   ) {
-    assertEquals(await runProgram([name, "--help"]), { code: 0, stdout: `${text}\n`, stderr: "" });
+    const told = { code: 0, stdout: `${text}\n`, stderr: "" };
+    assertEquals(await runProgram([name, "--help"]), told);
+    assertEquals(await runProgram(["help", name]), told);
     assertStringIncludes(text ?? "", "Exit codes: 0 ");
     assertStringIncludes(HELP, `fanfare ${name === "serve" ? "[serve]" : name} `);
   }
@@ -203,7 +287,8 @@ Deno.test("what people write moves no cursor and turns no line around", () => {
 /** Runs a command line on a terminal of its own, and tells what a person would see there. */
 async function onTerminal(line: string): Promise<string> {
   const args = ["--quiet", "--return", "--command", line, "/dev/null"];
-  const output = await new Deno.Command(tool("script"), { args }).output();
+  const env = { TERM: "xterm" };
+  const output = await new Deno.Command(tool("script"), { args, env }).output();
   const shown = new TextDecoder().decode(output.stdout);
   assertEquals(output.code, 0, shown);
   return shown;
@@ -224,6 +309,9 @@ Deno.test("what takes long shows on a terminal how far it is, and behind a pipe 
   assertMatch(checked, /░{30} 0 of 1500 messages/);
   // It is taken away before the results come.
   assertStringIncludes(checked, "\r\x1b[KRead 1500 messages, found no fault");
+  // One that can't move its cursor, such as an editor's, gets lines.
+  const dumb = await onTerminal(`TERM=dumb ${program} check ${data.join(" ")}`);
+  assertMatch(dumb, /^Read 1500 messages, found no fault\r\n/);
   const copied = await onTerminal(`${program} backup ${folder.path}/copy ${data.join(" ")}`);
   assertStringIncludes(copied, `${"█".repeat(30)} 1 of 1 MB\r\x1b[KCopied all up to seq 1500`);
   const to = `--url ${server.url}`;

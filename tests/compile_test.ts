@@ -27,14 +27,31 @@ Deno.test.beforeAll(async () => {
 Deno.test.afterAll(() => binary?.[Symbol.dispose]());
 
 Deno.test("a runtime part that was named is for this machine: for another target it is refused", async () => {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "compile", "--target", "another-target"],
-    cwd: new URL("../", import.meta.url),
-    env: { DENORT_BIN: "/nowhere/denort" },
-  }).output();
-  assertEquals(code, 2);
-  assertMatch(new TextDecoder().decode(stderr), /Cannot compile for .*: DENORT_BIN names/);
+  for (const target of [["--target", "another-target"], ["--target=another-target"]]) {
+    const { code, stderr } = await task("compile", ...target);
+    assertEquals(code, 2);
+    assertMatch(stderr, /Cannot compile for another-target: DENORT_BIN names/);
+  }
 });
+
+Deno.test("the task says what it takes, and refuses what it doesn't", async () => {
+  const help = await task("compile", "--help");
+  assertEquals(help.code, 0);
+  assertMatch(help.stdout, /^Usage: deno task compile \[--target TARGET\] \[--output FILE\]$/m);
+  const wrong = await task("compile", "--outptu", "x");
+  assertEquals(wrong.code, 2);
+  assertMatch(wrong.stderr, /--outptu/);
+});
+
+async function task(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", ...args],
+    cwd: new URL("../", import.meta.url),
+    env: { DENORT_BIN: "/nowhere/denort", NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
 
 async function* files(folder: URL, path = ""): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(path, folder))) {
@@ -69,6 +86,38 @@ testBinary("it tells its flags and its version, and refuses a wrong flag", async
   const wrong = await runProgram(["--prot", "1"], path);
   assertEquals(wrong.code, 2);
   assertMatch(wrong.stderr, /^fanfare: Unknown flag "--prot"; see --help\n$/);
+});
+
+testBinary("it exports spans if it was compiled to, and says where it wasn't", async (path) => {
+  using folder = tempFolder("disk");
+  const traced = await compile({ OTEL_DENO: "true" });
+  using _removed = traced;
+  let told = "";
+  await using collector = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    async (request) => {
+      told += await request.text();
+      return Response.json({});
+    },
+  );
+  const env = {
+    OTEL_DENO: "true",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.addr.port}`,
+  };
+  for (const binary of [path, traced.path]) {
+    await using child = await spawnServer({ data: `${folder.path}/data`, binary, env });
+    const events: unknown[] = [];
+    child.onLog = ({ message }) => events.push(message);
+    const url = `http://127.0.0.1:${await child.listening}`;
+    const pushed = await fetch(`${url}/push/hidden`, { method: "POST", body: "a secret" });
+    assertEquals(pushed.status, 201);
+    await pushed.body?.cancel();
+    await end(child);
+    assertEquals(events.includes("tracing.none"), binary === path);
+    assertEquals(told.includes("fanfare.kind"), binary !== path);
+  }
+  assertEquals(/hidden|secret/.test(told), false);
 });
 
 testBinary("every page and asset comes out of it, as the source serves it", async (path) => {

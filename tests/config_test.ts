@@ -1,6 +1,6 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
 import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "@std/assert";
-import { ConfigError, defaultWorkers, readConfig } from "../lib/config.ts";
+import { ConfigError, defaultWorkers, readConfig, readSettings } from "../lib/config.ts";
 import { defaultLimit } from "../lib/core/guard.ts";
 
 const none = () => undefined;
@@ -53,6 +53,27 @@ Deno.test("a wrong flag or value is named", () => {
     ConfigError,
     "FANFARE_PORT",
   );
+});
+
+Deno.test("a switch in the environment is on or off, and nothing else: off is off in every word for it", () => {
+  const open = (text: string) => {
+    const config = readConfig([], (name) => name === "FANFARE_OPEN" ? text : undefined);
+    return typeof config === "string" ? config : config.open;
+  };
+  assertEquals(["1", "true", "yes", "on", "On"].map(open), [true, true, true, true, true]);
+  assertEquals(["", "0", "false", "no", "off", "OFF"].map(open), Array(6).fill(false));
+  for (const text of ["maybe", "2", "none", "of", "tru"]) {
+    assertThrows(() => open(text), ConfigError, "FANFARE_OPEN");
+  }
+});
+
+Deno.test("a version in the environment, as many images have one, is no question for it", () => {
+  const env = (name: string) =>
+    ["FANFARE_VERSION", "FANFARE_HELP"].includes(name) ? "1" : undefined;
+  assertEquals(typeof readConfig([], env), "object");
+  for (const name of ["FANFARE_VERSION", "FANFARE_HELP", "FANFARE_SETTINGS"]) {
+    assertThrows(() => readSettings(`${name}=1`, "f"), ConfigError, "Line 1");
+  }
 });
 
 const run = (args: string[]) =>

@@ -95,7 +95,7 @@ Deno.test("a token that changes while the only edge is renewed holds for the one
       held: 1e9,
       pages: undefined,
     },
-    ...{ origins: [], tracing: false },
+    ...{ origins: [] },
   };
   const place = { bus: bus.edge, clock: Date.now, reusePort: false, name: "core" };
   const edge = await SingleEdge.start(settings, {

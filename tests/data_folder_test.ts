@@ -2,7 +2,7 @@
 import { assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { check } from "../lib/log/check.ts";
 import { Log } from "../lib/log/log.ts";
-import { readLog, tempFolder } from "./helpers/log.ts";
+import { messages, readLog, tempFolder } from "./helpers/log.ts";
 import { cookieFrom, pause, runProgram, spawnServer, within } from "./helpers/child_server.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";
 
@@ -12,6 +12,20 @@ async function clientOf(port: number): Promise<NativeClient> {
   const cookie = await cookieFrom(at(port).url);
   return await NativeClient.open(at(port), { cookie });
 }
+
+Deno.test("what a check tells of a log fits what it read, though a server wrote meanwhile", () => {
+  using folder = tempFolder("disk");
+  const path = `${folder.path}/fanfare.db`;
+  const log = new Log(path, () => "epoch");
+  log.apply(messages(1, 10));
+  let wrote = false;
+  const { messages: read, sizes } = check(path, () => {
+    if (!wrote) log.apply(messages(11, 20));
+    wrote = true;
+  });
+  log.close();
+  assertEquals([read, sizes.seq], [30, 30]);
+});
 
 Deno.test("a second process is refused within a second and told who is first; a kill leaves no dead lock", async () => {
   using folder = tempFolder("disk");

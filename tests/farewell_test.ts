@@ -41,7 +41,7 @@ Deno.test("an edge that leaves says so to a client that it still owes answers, a
       tokens: { accountClaim: "sub", withdrawn: [] },
     },
     ...{ limits: DEFAULT_LIMITS, host: "127.0.0.1", port: 0, origins: [], trustProxy: false },
-    ...{ tls: undefined, unix: undefined, held: 1e9, pages: undefined, tracing: false },
+    ...{ tls: undefined, unix: undefined, held: 1e9, pages: undefined },
   }, {
     ...{ bus, seq: log.seq, clock: Date.now, reusePort: false, name: 1 },
     metrics: () => Promise.resolve(""),

@@ -39,7 +39,7 @@ Deno.test("who comes while it leaves is told what is wrong, and else to come bac
       held: 1e9,
       pages: undefined,
     },
-    ...{ origins: [], trustProxy: false, tracing: false },
+    ...{ origins: [], trustProxy: false },
   };
   const edge = await startEdge(settings, {
     ...{ bus: bus.edge, seq: log.seq, clock: Date.now, reusePort: false, name: "core" },

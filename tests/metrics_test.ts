@@ -89,11 +89,32 @@ testIsolates("what happens is counted, of all isolates, whichever is asked", asy
   assertGreater(done.get("fanfare_commit_seconds_count"), 5);
   assertGreater(done.get("fanfare_log_bytes"), 4096);
   assertGreater(done.get("process_resident_memory_bytes"), 10_000_000);
+  assertGreater(done.get("process_cpu_seconds_total"), 0.01);
+  assertLess(done.get("process_cpu_seconds_total") ?? Infinity, 3600);
   assertGreater(done.get("process_start_time_seconds"), Date.now() / 1000 - 3600);
   assertEquals(done.get("fanfare_stuck_sockets"), 0);
   for (const client of clients) await client.socket.close();
   await until(server, (numbers) => numbers.get("fanfare_connections") === 0);
 });
+
+testIsolates(
+  "what a client recovers is sent to it as well, whether its answer has room for it or not",
+  async () => {
+    await using server = await startServer();
+    await using ada = await NativeClient.open(server);
+    const { epoch, seq } = Object(await ada.do("subscribe", { channel: "room:a" }));
+    await ada.do("unsubscribe", { channel: "room:a" });
+    const many = 250;
+    for (let i = 0; i < many; i++) {
+      await ada.do("publish", { channel: "room:a", data: i, key: `${i}` });
+    }
+    await using bob = await NativeClient.open(server);
+    const since = { epoch, seq };
+    const { recovered, messages } = Object(await bob.do("subscribe", { channel: "room:a", since }));
+    assertEquals([recovered, messages.length < many], [true, true]);
+    await until(server, (numbers) => numbers.get("fanfare_deliveries_total") === many);
+  },
+);
 
 Deno.test("an isolate that is replaced takes no count with it", async () => {
   await using server = await startServer({ workers: 2 });
@@ -126,6 +147,20 @@ Deno.test("the metrics are for the admin, and without a token for this machine a
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("what nobody has met yet is there all the same, as 0: a rate needs a beginning", () => {
+  const numbers = read(new Metrics().text());
+  for (const name of ["commit_seconds", "delivery_seconds"]) {
+    const tell = (of: string) => numbers.get(`fanfare_${name}_${of}`);
+    assertEquals(['bucket{le="0.005"}', 'bucket{le="+Inf"}', "sum", "count"].map(tell), [
+      0,
+      0,
+      0,
+      0,
+    ]);
+  }
+  assertEquals(numbers.get("fanfare_deliveries_total"), 0);
 });
 
 Deno.test("a histogram's buckets add up, over isolates that come and go", () => {

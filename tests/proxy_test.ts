@@ -3,9 +3,11 @@ import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/asser
 import { pause, within } from "./helpers/child_server.ts";
 import { EventStream, http } from "./helpers/http.ts";
 import { tempFolder } from "./helpers/log.ts";
+import { TLS_LINES } from "./helpers/nginx.ts";
 import { cookieOf, NativeClient, startServer, type TestServer } from "./helpers/server.ts";
 import { tool } from "./helpers/tools.ts";
 
+const TLS = new URL("fixtures/tls/", import.meta.url).pathname;
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
 
 /** What is run, and its file of settings, as a recipe with another port and a shorter wait for heads. */
@@ -26,17 +28,22 @@ function recipe(language: string, words: Readonly<Record<string, string>>): stri
   }, block);
 }
 
-const nginx: MakeProxy = (folder, port, upstream) => {
+const nginx: MakeProxy = (folder, port, upstream) =>
+  nginxBy(
+    recipe("nginx", {
+      [TLS_LINES]: `listen 127.0.0.1:${port};`,
+      "http://127.0.0.1:8000": upstream,
+      "client_header_timeout 10s": "client_header_timeout 1s",
+      "$scheme": "http",
+    }),
+    folder,
+  );
+
+function nginxBy(block: string, folder: string): Proxy {
   const file = `${folder}/nginx.conf`;
   const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
     `${name}_temp_path ${folder}/${name};`
   );
-  const block = recipe("nginx", {
-    "listen 443 ssl;": `listen 127.0.0.1:${port};`,
-    "http://127.0.0.1:8000": upstream,
-    "client_header_timeout 10s": "client_header_timeout 1s",
-    "$scheme": "http",
-  });
   return {
     command: new Deno.Command(tool("nginx"), {
       args: ["-p", folder, "-c", file],
@@ -49,7 +56,7 @@ const nginx: MakeProxy = (folder, port, upstream) => {
     }
     events {} http { access_log off; ${paths.join(" ")} ${block} }`,
   };
-};
+}
 
 const caddy: MakeProxy = (folder, port, upstream) => {
   const file = `${folder}/Caddyfile`;
@@ -137,6 +144,40 @@ async function beSlow(port: number, name: string): Promise<void> {
   assertGreater(performance.now() - since, 900);
   assertLess(performance.now() - since, 4000);
 }
+
+Deno.test("the recipe for nginx has all that it takes to serve over TLS", async () => {
+  using folder = tempFolder("disk");
+  await using server = await startServer({ trustProxy: true, origins: ["https://chat.example"] });
+  const port = await freePort();
+  const { command, file, settings } = nginxBy(
+    recipe("nginx", {
+      "listen 443 ssl;": `listen 127.0.0.1:${port} ssl;`,
+      "http://127.0.0.1:8000": server.url,
+      "/etc/ssl/chat.example.pem": `${TLS}cert.pem`,
+      "/etc/ssl/chat.example.key": `${TLS}key.pem`,
+    }),
+    folder.path,
+  );
+  await Deno.writeTextFile(file, settings);
+  const proxy = command.spawn();
+  try {
+    using client = Deno.createHttpClient({ caCerts: [await Deno.readTextFile(`${TLS}cert.pem`)] });
+    const init = { client, headers: { "accept": "text/html" } };
+    const url = `https://127.0.0.1:${port}`;
+    const alive = () => fetch(`${url}/healthz`, init).then((r) => r.text(), () => "");
+    const served = async () => {
+      while (!await alive()) await pause(10);
+    };
+    await within(served(), 10_000, "nginx");
+    const page = await fetch(`${url}/to_chat/`, init);
+    await page.body?.cancel();
+    // It knows that browsers reach it by TLS.
+    assertMatch(page.headers.get("set-cookie") ?? "", /^__Host-fanfare_[^;]+; Secure;/);
+  } finally {
+    proxy.kill("SIGTERM");
+    await proxy.status;
+  }
+});
 
 testBehind("nginx", nginx, "port");
 testBehind("nginx", nginx, "unix");

@@ -60,6 +60,13 @@ for (const workers of ["0", "2"]) {
     await using bob = await NativeClient.open({ host });
     assertEquals(Object(await bob.do("hello", {})).limits.name, 7);
 
+    // What only a start can change is named, not taken for read.
+    const other = (Number(workers) + 1) % 3;
+    await write(`FANFARE_WORKERS=${other}`, "FANFARE_HOST=0.0.0.0", "FANFARE_PAGES=/nowhere");
+    assertEquals((await again()).restart, "host, pages, workers");
+    await write(`FANFARE_WORKERS=${workers}`);
+    assertEquals((await again()).restart, undefined);
+
     await write("FANFARE_RAT=1");
     assertEquals(String((await again("settings.refused")).error).includes("Line 1 of"), true);
     assertEquals(await push(second), 200);

@@ -1,4 +1,5 @@
 /** The commands that work on a data folder by themselves: `backup` and `check`. */
+import { naming } from "../files.ts";
 import { backup } from "../log/backup.ts";
 import { check } from "../log/check.ts";
 import type { Terminal } from "./terminal.ts";
@@ -20,7 +21,8 @@ an empty folder, beside cookie.key and admin.token of the old one.`,
     "Usage: fanfare check [--data DIR]",
     "",
     `Reads all of the log, while a server runs or not, and tells every fault: SQLite's structure, the checksum of each
-message, and whether each can be found in its channels. It changes nothing.`,
+message, and whether each can be found in its channels. It changes nothing, but the folder has to be writable: a lock
+keeps servers from starting there meanwhile.`,
     "",
     DATA,
     "",
@@ -47,12 +49,18 @@ export function helpOfLocal(name: string | undefined): string | undefined {
  * @throws {Error} If it can't be copied.
  */
 export async function runBackup(path: string, file: string, terminal: Terminal): Promise<void> {
-  const { seq, bytes } = await backup(
-    path,
-    file,
-    (done, all) => terminal.progress(megabytes(done), megabytes(all), "MB"),
+  const progress = (done: number, all: number) =>
+    terminal.progress(megabytes(done), megabytes(all), "MB");
+  const { seq, bytes } = await naming(
+    `Cannot copy the log "${path}" to "${file}"`,
+    () => backup(path, file, progress),
   );
-  terminal.line(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+  terminal.report(`Copied all up to seq ${seq}, ${bytes} bytes, to "${file}"`);
+}
+
+function counted(faults: number): string {
+  if (faults === 0) return "no fault";
+  return faults === 1 ? "1 fault" : `${faults} faults`;
 }
 
 function megabytes(bytes: number): number {
@@ -67,15 +75,17 @@ function megabytes(bytes: number): number {
  * @returns The exit code.
  * @throws {Error} If there is no log, or it can't be opened.
  */
-export function runCheck(path: string, terminal: Terminal): number {
+export async function runCheck(path: string, terminal: Terminal): Promise<number> {
   const progress = (done: number, all: number) => terminal.progress(done, all, "messages");
-  const { messages, sizes, faults } = check(path, progress);
+  const { messages, sizes, faults } = await naming(
+    `Cannot lock and read the log "${path}"`,
+    () => check(path, progress),
+  );
   terminal.clear();
-  for (const fault of faults) console.error(fault);
+  for (const fault of faults) terminal.fault(fault);
   const { file, wal, data, channels, accounts, seq } = sizes;
-  const found = faults.length === 0 ? "no fault" : `${faults.length} faults`;
-  terminal.line(`Read ${messages} messages, found ${found}`);
-  terminal.line(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
-  terminal.line(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
+  terminal.report(`Read ${messages} messages, found ${counted(faults.length)}`);
+  terminal.report(`The log has ${file} bytes and its WAL ${wal}, of which messages are ${data}`);
+  terminal.report(`It has ${channels} channels and ${accounts} accounts, and ends with seq ${seq}`);
   return faults.length === 0 ? 0 : 1;
 }

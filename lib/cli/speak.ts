@@ -72,7 +72,7 @@ async function publish(request: Publish, terminal: Terminal): Promise<number> {
       );
       const one = within(publication, timeout, request.url).then((place) => {
         sent += 1;
-        terminal.line(JSON.stringify(place));
+        terminal.report(JSON.stringify(place));
         terminal.progress(sent, undefined, "messages");
       }).catch((error) => void (failed ??= error)).finally(() => going.delete(one));
       going.add(one);

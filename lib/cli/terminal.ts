@@ -7,32 +7,57 @@ export class Terminal {
   /** Whether people look at the results. */
   readonly people: boolean;
   readonly #colours: boolean;
-  readonly #progress = Deno.stderr.isTerminal();
+  readonly #progress: boolean;
   #drawn = false;
   #written = false;
+  #unread = false;
   #next = 0;
 
-  /** @param noColor What the environment says of colours: `NO_COLOR`. */
-  constructor(noColor: string | undefined) {
+  /**
+   * @param noColor What the environment says of colours: `NO_COLOR`.
+   * @param kind What it says of the terminal: `TERM`. A dumb one can't move its cursor.
+   */
+  constructor(noColor: string | undefined, kind: string | undefined) {
+    const dumb = kind === "dumb";
     this.people = Deno.stdout.isTerminal();
-    this.#colours = this.people && (noColor === undefined || noColor === "");
+    this.#colours = this.people && !dumb && (noColor === undefined || noColor === "");
+    this.#progress = Deno.stderr.isTerminal() && !dumb;
   }
 
   /**
-   * Writes a line of the results. Where nobody reads them any more, such as behind `head`, the program has done its work.
+   * Writes a line of what was asked for. Where nobody reads it any more, such as behind `head`, the program has done its work.
    *
    * @param line Without its end.
+   * @throws {Error} If it can't be written.
    */
   line(line: string): void {
+    if (!this.#write(line)) Deno.exit(0);
+  }
+
+  /**
+   * Writes a line about work that is done whether anybody reads of it or not.
+   *
+   * @param line Without its end.
+   * @throws {Error} If it can't be written, though somebody would read it.
+   */
+  report(line: string): void {
+    this.#unread ||= !this.#write(line);
+  }
+
+  // Whether somebody reads it.
+  #write(line: string): boolean {
+    if (this.#unread) return false;
     // Behind a pipe they are in nobody's way.
     if (this.people) this.clear();
     this.#written = true;
     try {
       let rest = encoder.encode(`${line}\n`);
       while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+      return true;
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
-      throw error;
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot write to standard output: ${why}`, { cause: error });
     }
   }
 
@@ -42,8 +67,21 @@ export class Terminal {
    * @param sentence What.
    */
   tell(sentence: string): void {
+    this.fault(`fanfare: ${sentence}`);
+  }
+
+  /**
+   * Tells a fault that was looked for. Whether anybody reads of it changes nothing: the exit code says it too.
+   *
+   * @param line Without its end.
+   */
+  fault(line: string): void {
     this.clear();
-    Deno.stderr.writeSync(encoder.encode(`fanfare: ${sentence}\n`));
+    try {
+      Deno.stderr.writeSync(encoder.encode(`${line}\n`));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
   }
 
   /**

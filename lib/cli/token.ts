@@ -41,15 +41,14 @@ export async function makeToken(
   const given = read(args);
   if (given.help) return TOKEN_HELP;
   const { sub, name, publish, subscribe, expires = "1h" } = given;
-  const file = given["jwt-secret-file"] ?? env("FANFARE_JWT_SECRET_FILE");
-  const claim = given["account-claim"] ?? env("FANFARE_ACCOUNT_CLAIM") ?? "sub";
-  const audience = given["jwt-audience"] ?? env("FANFARE_JWT_AUDIENCE") ?? AUDIENCE;
+  const file = given["jwt-secret-file"] || env("FANFARE_JWT_SECRET_FILE");
+  const claim = given["account-claim"] || env("FANFARE_ACCOUNT_CLAIM") || "sub";
+  const audience = given["jwt-audience"] || env("FANFARE_JWT_AUDIENCE") || AUDIENCE;
   if (sub === undefined || !isAccount(sub)) {
     throw new ConfigError(
       'The flag --sub must be an account: 1 to 63 letters, digits, "_" or "-"',
     );
   }
-  if (file === undefined) throw new ConfigError("The flag --jwt-secret-file is missing");
   for (const [flag, patterns = []] of [["publish", publish], ["subscribe", subscribe]] as const) {
     const wrong = patterns.find((pattern) => !CHANNELS.test(pattern));
     if (wrong === undefined) continue;
@@ -57,6 +56,7 @@ export async function makeToken(
   }
   const [, count = "", unit = ""] = /^(0*[1-9]\d{0,5})([smhd])$/.exec(expires) ?? [];
   if (unit === "") throw new ConfigError(`The flag --expires is "${expires}", but must be like 1h`);
+  if (!file) throw new ConfigError("The flag --jwt-secret-file is missing");
   const channels = { ...(publish && { publish }), ...(subscribe && { subscribe }) };
   const secret = await readSecret(file);
   const token = await new SignJWT({

@@ -12,8 +12,8 @@ import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
 import { EdgeServer, lastLine } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
-import { traced } from "./trace.ts";
 import { Portions } from "./portions.ts";
+import { isTraced, traced } from "./trace.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {
@@ -50,7 +50,8 @@ export interface Edge {
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
   const { host, port, tls, unix, origins, trustProxy, limits } = settings;
   const { clock, reusePort } = place;
-  const bus = settings.tracing ? traced(place.bus) : place.bus;
+  const tracing = isTraced();
+  const bus = tracing ? traced(place.bus) : place.bus;
   using stack = new DisposableStack();
   const reader = stack.adopt(new Reader(settings.log), (reader) => reader.close());
   const [pages, access] = await Promise.all([
@@ -65,7 +66,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const server = new EdgeServer(
     { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {
-      ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort },
+      ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort, tracing },
       metrics: place.metrics,
       open: settings.access.open,
       folder: dirname(settings.log),

@@ -39,6 +39,7 @@ import { pushPoints } from "./push.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
 import { ending } from "./sse.ts";
+import { dropRequestSpan } from "./trace.ts";
 
 /** How an edge serves. */
 export interface ServeOptions extends DoorSettings {
@@ -54,6 +55,8 @@ export interface ServeOptions extends DoorSettings {
   readonly open: boolean;
   /** That of the log. */
   readonly folder: string;
+  /** Whether the runtime makes spans of requests. */
+  readonly tracing: boolean;
 }
 
 const GOING = "The server is going away";
@@ -110,8 +113,10 @@ export class EdgeServer {
       onListen: () => {},
       onError: failed,
     };
-    const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) =>
-      this.#answer(request, this.#guard(request, routed, remoteAddr));
+    const handle = (request: Request, { remoteAddr }: { remoteAddr: Deno.Addr }) => {
+      if (options.tracing) dropRequestSpan();
+      return this.#answer(request, this.#guard(request, routed, remoteAddr));
+    };
     const open = (again = port): Server =>
       unix === undefined
         ? Deno.serve({ ...both, ...tls, hostname, port: again, reusePort }, handle)

@@ -352,6 +352,7 @@ export class NativeSession implements Session {
         at,
         this.#connection.portion.page,
       );
+      this.#edge.counters.delivered(messages.length);
       const place = more ? messages.at(-1)?.seq ?? since.seq : at;
       if (stands) this.#begin(feed, { from: since.seq, place, until: at });
       const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };

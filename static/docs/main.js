@@ -15,7 +15,7 @@ const SECTIONS = /** @type {const} */ ([
   ["health", "docsHealth", ""],
 ]);
 
-/** What is told of the rest, in Markdown, each with what it is about. */
+/** What is told of the rest, in Markdown and in both languages, each with what it is about. */
 const GUIDES = /** @type {const} */ ([
   ["recipes.md", "guideRecipes"],
   ["protocols.md", "guideProtocols"],
@@ -23,6 +23,11 @@ const GUIDES = /** @type {const} */ ([
   ["events.md", "guideEvents"],
   ["security.md", "guideSecurity"],
 ]);
+
+/** @param {string} file A guide. @returns {string} The same in the language of the page. */
+function guide(file) {
+  return language.value === "zh" ? file.replace(/\.md$/, ".zh-CN.md") : file;
+}
 
 /**
  * @param {Offer[]} offers
@@ -123,7 +128,7 @@ function Reference({ openapi, asyncapi }) {
         <ul class="guides">
           ${GUIDES.map(([file, about]) =>
             html`
-              <li key=${file}><a href="/docs/${file}">${t(about)}</a></li>
+              <li key=${file}><a href="/docs/${guide(file)}">${t(about)}</a></li>
             `
           )}
           <li><a href="/docs/README.zh-CN.md" lang="zh-CN" hreflang="zh-CN">简体中文说明</a></li>

@@ -239,6 +239,16 @@ Deno.test("who is new is led from the first page to a push of their own, and to 
     const chinese = sums.filter((sum) => /\p{Script=Han}/u.test(sum));
     assertEquals(chinese.length, locale === "zh-CN" ? sums.length : 0);
     assert(sums.length > 30);
+    // The guides are in the language of the page.
+    const guides = await page.locator(".guides a").evaluateAll((links) =>
+      links.map((link) => link.getAttribute("href") ?? "")
+    );
+    const translated = guides.filter((href) => href.endsWith(".zh-CN.md"));
+    assertEquals(translated.length, locale === "zh-CN" ? guides.length : 1);
+    for (const href of guides) {
+      const guide = await fetch(server.url + href);
+      assertEquals([guide.status, (await guide.text()).startsWith("# ")], [200, true], href);
+    }
     await page.locator("header nav a[href='/to_recmsg/']").click();
     await page.locator("h1").waitFor();
     // As curl sends it: the body is the text, whatever type it names.

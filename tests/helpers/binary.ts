@@ -19,15 +19,17 @@ export interface Binary extends Disposable {
 /**
  * Compiles the program.
  *
+ * @param env More of the environment in which it is compiled.
  * @returns The binary.
  * @throws {Error} If it can't be compiled.
  */
-export async function compile(): Promise<Binary> {
+export async function compile(env: Readonly<Record<string, string>> = {}): Promise<Binary> {
   const folder = await Deno.makeTempDir({ prefix: "fanfare-compile-" });
   const path = `${folder}/fanfare`;
   const { success, stderr } = await new Deno.Command(compiler() ?? Deno.execPath(), {
     args: ["task", "compile", "--output", path],
     cwd: ROOT,
+    env: { ...env },
   }).output();
   if (!success) {
     Deno.removeSync(folder, { recursive: true });

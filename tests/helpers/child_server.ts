@@ -59,7 +59,9 @@ export async function spawnServer(options: ChildOptions): Promise<ChildServer> {
   const [program = "", ...before] = [...options.by ?? [], binary ?? Deno.execPath()];
   const command = new Deno.Command(program, {
     args: [...before, ...args],
-    ...binary === undefined ? { cwd: ROOT, env: { ...UNBOUNDED, ...options.env } } : bare(binary),
+    ...binary === undefined
+      ? { cwd: ROOT, env: { ...UNBOUNDED, ...options.env } }
+      : { ...bare(binary), env: { ...options.env } },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -4,6 +4,11 @@ import { tool } from "./tools.ts";
 
 const README = new URL("../../README.md", import.meta.url);
 
+/** The README's lines that say where it listens; tests that aren't about TLS do without. */
+export const TLS_LINES = `listen 443 ssl;
+  ssl_certificate /etc/ssl/chat.example.pem;
+  ssl_certificate_key /etc/ssl/chat.example.key;`;
+
 /** How it is started. */
 export interface NginxOptions {
   /** A folder of its own. */
@@ -70,7 +75,7 @@ async function answers(port: number): Promise<void> {
 async function recipe({ port, upstream, changes = [] }: NginxOptions): Promise<string> {
   const [, block = ""] = /```nginx\n([^]*?)```/.exec(await Deno.readTextFile(README)) ?? [];
   const all = [
-    ["listen 443 ssl;", `listen 127.0.0.1:${port};`],
+    [TLS_LINES, `listen 127.0.0.1:${port};`],
     ["http://127.0.0.1:8000", upstream],
     ["$scheme", "http"],
     ...changes,
