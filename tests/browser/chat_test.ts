@@ -485,6 +485,50 @@ Deno.test("what was missed beyond recovery is shown as a gap, and loaded on a cl
   assertEquals(await focused(page), "DIV timeline", "where the button was nobody can be");
 });
 
+Deno.test("among forty rooms the page stays in its window, and the conversation that is opened is seen in the list", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page, account, errors } = await visit(browser, server);
+  const rooms = Array.from({ length: 40 }, (_, i) => `room:team-${i}`);
+  await page.evaluate(
+    (kept) => localStorage.setItem("fanfare.chat", JSON.stringify(kept)),
+    { rooms, read: {}, last: {}, said: {} },
+  );
+  await page.reload();
+  await page.locator(".talk").nth(40).waitFor();
+  const write = async (name: string, text: string) => {
+    await using client = await NativeClient.open(server);
+    const other = String((await client.do("hello", { name })).account);
+    const channel = `dm:${[account, other].sort().join(".")}`;
+    await client.do("publish", { channel, data: { text } });
+    return other;
+  };
+  await write("Carol", "not read");
+  const other = await write("عمر", "a word");
+  const direct = page.locator(".talk", { hasText: "a word" });
+  await direct.locator(".badge", { hasText: "1" }).waitFor();
+  await page.evaluate((other) => location.hash = `#dm:${other}`, other);
+  await heard(page, "a word");
+  await page.locator(".talk[aria-current]", { hasText: "a word" }).waitFor();
+  const { top, left, bottom, scrolled, height } = await page.evaluate(() => {
+    const link = document.querySelector(".talk[aria-current]");
+    const name = link?.querySelector(".name") ?? document.body;
+    const range = document.createRange();
+    range.selectNodeContents(name);
+    return {
+      top: document.querySelector("header.top")?.getBoundingClientRect().top,
+      bottom: link?.getBoundingClientRect().bottom ?? Infinity,
+      left: range.getBoundingClientRect().left - name.getBoundingClientRect().left,
+      scrolled: document.documentElement.scrollHeight,
+      height: innerHeight,
+    };
+  });
+  assertEquals([top, scrolled], [0, height], "nothing hidden makes it longer");
+  assert(bottom <= height);
+  assert(left < 1, "a name from right to left stands where all names do");
+  assertEquals(errors, []);
+});
+
 Deno.test("who types is shown to the others, and drafts wait in their conversations", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();

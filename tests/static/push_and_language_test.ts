@@ -4,7 +4,7 @@ import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/pus
 import { REFUSALS } from "../../lib/protocol/codes.ts";
 import { Code } from "../../static/fanfare.js";
 import { initial, reduce } from "../../static/push/state.js";
-import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
+import { dayText, language, pickLanguage, t, whenText } from "../../static/parts/i18n.js";
 import { reasonOf } from "../../static/parts/message.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
@@ -140,6 +140,10 @@ Deno.test("values in sentences are isolated, and days are told by their names", 
   const now = new Date(2026, 5, 10, 1).getTime();
   const days = [0, 1, 2, 400].map((ago) => dayText(new Date(2026, 5, 10 - ago, 23).getTime(), now));
   assertEquals(days, ["Today", "Yesterday", "Monday, June 8", "Tuesday, May 6, 2025"]);
+  const whens = [0, 1, 6, 7, 400].map((ago) =>
+    whenText(new Date(2026, 5, 10 - ago, 23).getTime(), now)
+  );
+  assertEquals(whens, ["11:00 PM", "Tue", "Thu", "Jun 3", "5/6/25"]);
 });
 
 Deno.test("sentences of both languages have places for the same values", () => {
