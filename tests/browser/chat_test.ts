@@ -66,6 +66,8 @@ async function fill(
 const heard = (page: Page, text: string) =>
   page.locator(".message .text").getByText(text, { exact: true }).waitFor();
 const texts = (page: Page) => page.locator(".message .text").allInnerTexts();
+/** Waits until a conversation is the one that one writes in. */
+const opened = (page: Page, name: string) => page.locator("h1", { hasText: name }).waitFor();
 const focused = (page: Page) =>
   page.evaluate(() => {
     const { tagName, className } = document.activeElement ?? document.body;
@@ -541,7 +543,14 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
   assertEquals((await ada.page.locator(".typing").innerText()).trim(), "");
   await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await opened(ada.page, bob.account);
   await ada.page.locator(".composer textarea").pressSequentially("psst");
+  // In each conversation it is told anew, however short ago it was in another.
+  await bob.page.locator(".members a", { hasText: "Ada" }).click();
+  await opened(bob.page, "Ada");
+  await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
+  await bob.page.locator(".talk", { hasText: "lobby" }).click();
+  await opened(bob.page, "lobby");
   await ada.page.locator(".talk", { hasText: "lobby" }).click();
   await ada.page.waitForFunction(() => document.querySelector("textarea")?.value === "I think");
   await ada.page.locator(".composer textarea").press("Enter");
@@ -552,7 +561,9 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   // Between two nobody else hears even that.
   const eve = await visit(browser, server);
   await bob.page.locator(".members a", { hasText: "Ada" }).click();
+  await opened(bob.page, "Ada");
   await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await opened(ada.page, bob.account);
   await ada.page.locator(".composer textarea").press("End");
   await ada.page.locator(".composer textarea").pressSequentially(", are you there?");
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
