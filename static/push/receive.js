@@ -78,8 +78,7 @@ function Receive() {
       )}</h1><${Topic} topic=${topic} asked=${asked} path="/to_recmsg/" /></div>
       ${topic === undefined
         ? html`<p class="empty">${t("noTopic", { topic: asked })}</p>`
-        : messages.length === 0 &&
-          html`<p class="empty">${t(ready ? "receiveEmpty" : "loading", { topic })}</p>`}
+        : messages.length === 0 && html`<${Empty} topic=${topic} ready=${ready} />`}
       <div role="log" class="log" aria-label=${t("receiveHeading")} tabindex="-1" ref=${log}>
         <${Pushes} received=${drawn(state.value)} />
       </div>
@@ -92,6 +91,23 @@ function Receive() {
         onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
     </main>
     <${Toasts} />
+  `;
+}
+
+/**
+ * @param {{topic: string, ready: boolean}} props What is received, and whether it is known that nothing was pushed so far.
+ * @returns {unknown} That, and how something is.
+ */
+function Empty({ topic, ready }) {
+  if (!ready) return html`<p class="empty">${t("loading")}</p>`;
+  const name = encodeURIComponent(topic);
+  return html`
+    <p class="empty">${t("receiveEmpty", { topic })}</p>
+    <pre tabindex="0"
+      aria-label=${t("curlTitle")}><code>curl -d "${t(
+        "curlWord",
+      )}" ${location.origin}/push/${name}</code></pre>
+    <p class="empty"><a href=${`/to_sendmsg/?topic=${name}`}>${t("sendHeading")}</a></p>
   `;
 }
 

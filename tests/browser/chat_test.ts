@@ -531,6 +531,35 @@ Deno.test("among forty rooms the page stays in its window, and the conversation 
   assertEquals(errors, []);
 });
 
+Deno.test("where the browser doesn't see to it, the page makes the box as high as what is written, up to a bound", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page } = await visit(browser, server);
+  await page.addInitScript(() => {
+    const { supports } = CSS;
+    CSS.supports = (...asked: string[]) =>
+      asked[0] !== "field-sizing" && Reflect.apply(supports, CSS, asked);
+    // As in WebKit before 26.2.
+    const old = new CSSStyleSheet();
+    old.replaceSync(".composer textarea { field-sizing: fixed !important; }");
+    document.adoptedStyleSheets = [old];
+  });
+  await page.reload();
+  const box = page.locator(".composer textarea");
+  const height = async () => (await box.boundingBox())?.height ?? 0;
+  await box.fill("one line");
+  const line = await height();
+  await box.fill("a line that is wrapped ".repeat(8));
+  const wrapped = await height();
+  assert(wrapped > line + 20, `${line} ${wrapped}`);
+  assertEquals(await box.evaluate((box) => box.scrollHeight <= box.clientHeight), true);
+  await box.fill("a line that is wrapped ".repeat(200));
+  assert(await height() < 200, "no higher than that");
+  await box.press("Enter");
+  await page.locator(".message").waitFor();
+  assertEquals(await height(), line);
+});
+
 Deno.test("who types is shown to the others, and drafts wait in their conversations", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();

@@ -284,3 +284,17 @@ Deno.test("who reads further down keeps the place while pushes come, is told how
   await card(351).waitFor();
   assertEquals(await texts.first().innerText(), "push 351");
 });
+
+Deno.test("where nothing was pushed yet stands how it is done, for the very topic", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, `/to_recmsg/?topic=${encodeURIComponent("构建")}`);
+  const line = await page.locator("pre").innerText();
+  const [, body, url] = line.match(/^curl -d "(.+)" (http\S+)$/) ?? [];
+  const href = await page.locator(".empty a").getAttribute("href");
+  const sender = await open(browser, server, href ?? "");
+  assertEquals(await topic(sender).inputValue(), "构建");
+  await fetch(url ?? "", { method: "POST", body });
+  await page.locator(".push .text", { hasText: body }).waitFor();
+  assertEquals(await page.locator("pre, .empty").count(), 0);
+});
