@@ -98,6 +98,14 @@ export function makeActions(client, { state, dispatch }, drafts) {
       write();
     },
 
+    /** @param {import("./known.js").Outgoing} message Wasn't sent: back to where it was written. @param {Said | null} [to] What it replies to. */
+    edit({ id, channel, text }, to) {
+      const reply = to ? { to, epoch: state.value.epoch } : {};
+      drafts.dispatch({ type: "edit", channel, draft: { text, ...reply } });
+      client.discard(id);
+      write();
+    },
+
     /** @param {string} id Of the outbox. */
     discard(id) {
       client.discard(id);

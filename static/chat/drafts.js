@@ -14,7 +14,7 @@ const MOST_TEXT = 500_000;
  * @typedef {{text: string, to?: Said, epoch?: string}} Draft `epoch` names the log in which `to` is.
  * @typedef {Readonly<Record<string, Draft>>} Drafts By conversation, the one that was changed last at the end.
  * @typedef {{type: "typed", channel: string, text: string} | {type: "reply", channel: string, to: Said | undefined, epoch?: string}
- *   | {type: "sent", channel: string} | {type: "back", channel: string, draft: Draft}
+ *   | {type: "sent", channel: string} | {type: "back" | "edit", channel: string, draft: Draft}
  *   | {type: "account", account: string} | {type: "log", epoch: string} | {type: "remembered", kept: unknown}} DraftAction
  */
 
@@ -57,6 +57,12 @@ export function reduceDrafts(drafts, action) {
       const { text, to } = draftOf(drafts, action.channel);
       const free = text === "" && to === undefined;
       return free ? put(drafts, action.channel, action.draft) : drafts;
+    }
+    case "edit": {
+      // What was begun meanwhile stays, behind it.
+      const { text, ...reply } = draftOf(drafts, action.channel);
+      const whole = [action.draft.text, text].filter((part) => part !== "").join("\n");
+      return put(drafts, action.channel, { ...action.draft, ...reply, text: whole });
     }
     case "account": {
       // What was begun to be said to somebody in private is the account's that said it.

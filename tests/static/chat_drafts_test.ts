@@ -35,6 +35,19 @@ Deno.test("what the outbox refuses comes back with its quote, unless something e
   assertEquals(draftOf(run({}, reply(), back), LOBBY).text, "");
 });
 
+Deno.test("what couldn't be sent goes back to be changed, before what was begun meanwhile", () => {
+  const draft = { text: "too long", to: to(), epoch: "a log" };
+  const edit = { type: "edit", channel: LOBBY, draft } as const;
+  assertEquals(draftOf(run({}, edit), LOBBY), draft);
+  assertEquals(draftOf(run({}, typed("begun"), edit), LOBBY), {
+    ...draft,
+    text: "too long\nbegun",
+  });
+  const other = { ...to(), seq: 9 };
+  const both = run({}, { type: "reply", channel: LOBBY, to: other, epoch: "a log" }, edit);
+  assertEquals(draftOf(both, LOBBY), { ...draft, to: other });
+});
+
 Deno.test("drafts outlive a reload, as many and as long as fit, the newest first", () => {
   const before = run({}, typed("old"), typed("psst", DM), reply(DM), typed("new"));
   const kept: unknown = JSON.parse(JSON.stringify(draftsToKeep(before)));
