@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
 import { counted, t, timeTexts, whenText } from "../parts/i18n.js";
+import { Beyond, useBeyond } from "./beyond.js";
 import { hashOf, partner, roomOf } from "./channels.js";
 import { Avatar } from "./person.js";
 import { directs, nameOf, talkOf } from "./known.js";
@@ -18,6 +19,10 @@ import { directs, nameOf, talkOf } from "./known.js";
 export function Conversations({ state, join }) {
   const private_ = directs(state);
   const list = useRef(/** @type {HTMLElement | null} */ (null));
+  const beyond = useBeyond(
+    list,
+    [...state.rooms, ...private_].filter((channel) => talkOf(state, channel).unread > 0),
+  );
   // Among many the one that is open is seen, wherever it was opened.
   useEffect(
     () => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }),
@@ -25,6 +30,7 @@ export function Conversations({ state, join }) {
   );
   return html`
     <nav class="conversations" aria-label=${t("conversations")} ref=${list}>
+      <${Beyond} way="up" links=${beyond.up} />
       <h2>${t("rooms")}</h2>
       <ul>${state.rooms.map((channel) =>
         html`
@@ -44,6 +50,7 @@ export function Conversations({ state, join }) {
           `
         )}</ul>
       `}
+      <${Beyond} way="down" links=${beyond.down} />
     </nav>
   `;
 }

@@ -506,9 +506,16 @@ Deno.test("among forty rooms the page stays in its window, and the conversation 
     return other;
   };
   await write("Carol", "not read");
+  await page.getByRole("button", { name: "1 unread" }).waitFor();
   const other = await write("عمر", "a word");
   const direct = page.locator(".talk", { hasText: "a word" });
   await direct.locator(".badge", { hasText: "1" }).waitFor();
+  const below = page.getByRole("button", { name: "2 unread" });
+  assertEquals(await findBarriers(page), []);
+  await below.focus();
+  await page.keyboard.press("Enter");
+  await below.waitFor({ state: "detached" });
+  assertEquals(await direct.evaluate((link) => document.activeElement === link), true);
   await page.evaluate((other) => location.hash = `#dm:${other}`, other);
   await heard(page, "a word");
   await page.locator(".talk[aria-current]", { hasText: "a word" }).waitFor();
