@@ -21,7 +21,8 @@ export function Me({ account, name, rename }) {
   // Before the next key: what is typed at once is the name.
   useLayoutEffect(() => {
     if (editing) box.current?.select();
-    else if (edited.current) button.current?.focus();
+    // The box that had the focus is gone; who went on elsewhere while the name was on its way stays there.
+    else if (edited.current && document.activeElement === document.body) button.current?.focus();
     edited.current = editing;
   }, [editing]);
   if (account === undefined) {

@@ -107,7 +107,7 @@ function Empty({ topic, ready }) {
       aria-label=${t("curlTitle")}><code>curl -d "${t(
         "curlWord",
       )}" ${location.origin}/push/${name}</code></pre>
-    <p class="empty"><a href=${`/to_sendmsg/?topic=${name}`}>${t("sendHeading")}</a></p>
+    <p><a href=${`/to_sendmsg/?topic=${name}`}>${t("sendHeading")}</a></p>
   `;
 }
 

@@ -567,6 +567,22 @@ Deno.test("where the browser doesn't see to it, the page makes the box as high a
   assertEquals(await height(), line);
 });
 
+Deno.test("who goes on to write while a new name is on its way keeps the focus there", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page } = await visit(browser, server);
+  await page.locator(".me .rename").click();
+  await page.locator(".me input").fill("Ada");
+  await page.evaluate(() => {
+    document.querySelector<HTMLFormElement>(".me form")?.requestSubmit();
+    document.querySelector<HTMLElement>(".composer textarea")?.focus();
+  });
+  await page.locator(".me .name", { hasText: "Ada" }).waitFor();
+  assertEquals(await focused(page), "TEXTAREA");
+  await rename(page, "Ada B");
+  assertMatch(await focused(page), /BUTTON .*rename/, "else it goes back to where it came from");
+});
+
 Deno.test("who types is shown to the others, and drafts wait in their conversations", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();

@@ -291,7 +291,7 @@ Deno.test("where nothing was pushed yet stands how it is done, for the very topi
   const page = await open(browser, server, `/to_recmsg/?topic=${encodeURIComponent("构建")}`);
   const line = await page.locator("pre").innerText();
   const [, body, url] = line.match(/^curl -d "(.+)" (http\S+)$/) ?? [];
-  const href = await page.locator(".empty a").getAttribute("href");
+  const href = await page.locator("main p a").getAttribute("href");
   const sender = await open(browser, server, href ?? "");
   assertEquals(await topic(sender).inputValue(), "构建");
   await fetch(url ?? "", { method: "POST", body });
