@@ -11,7 +11,7 @@ import { makeLoading, whyOf } from "./loading.js";
 import { MOST_ROOMS } from "./state.js";
 import { titleOf } from "./side.js";
 
-/** How often one says that one types, in milliseconds. */
+/** How often one says that one types in a conversation, in milliseconds. */
 const TYPING_EVERY = 3000;
 
 /** @typedef {ReturnType<typeof makeActions>} Actions */
@@ -28,7 +28,7 @@ const TYPING_EVERY = 3000;
  * @returns What can be done; always the same, so that what is drawn with it isn't drawn anew.
  */
 export function makeActions(client, { state, dispatch }, drafts) {
-  let typed = 0;
+  let typed = { channel: "", at: 0 };
   /** Whether the timeline is at its end. */
   let atEnd = true;
 
@@ -76,7 +76,7 @@ export function makeActions(client, { state, dispatch }, drafts) {
     /** @param {string} channel Where. @param {string} text What is sent. @param {import("./drafts.js").Draft} draft What it was made of. */
     async send(channel, text, draft) {
       drafts.dispatch({ type: "sent", channel });
-      typed = 0;
+      typed = { channel: "", at: 0 };
       const key = newKey();
       try {
         await client.publish(channel, dataOf(text, draft.to?.seq), { key });
@@ -95,6 +95,14 @@ export function makeActions(client, { state, dispatch }, drafts) {
     /** @param {string} id Of the outbox. */
     retry(id) {
       client.retry(id);
+      write();
+    },
+
+    /** @param {import("./known.js").Outgoing} message Wasn't sent: back to where it was written. @param {Said | null} [to] What it replies to. */
+    edit({ id, channel, text }, to) {
+      const reply = to ? { to, epoch: state.value.epoch } : {};
+      drafts.dispatch({ type: "edit", channel, draft: { text, ...reply } });
+      client.discard(id);
       write();
     },
 
@@ -118,7 +126,8 @@ export function makeActions(client, { state, dispatch }, drafts) {
 
     /** @param {Said | undefined} to Replies to it, or to nothing. */
     reply(to) {
-      drafts.dispatch({ type: "reply", channel: to?.channel ?? state.value.open, to });
+      const { epoch, open } = state.value;
+      drafts.dispatch({ type: "reply", channel: to?.channel ?? open, to, epoch });
       if (to !== undefined) write();
     },
 
@@ -141,9 +150,10 @@ export function makeActions(client, { state, dispatch }, drafts) {
 
     /** @param {string} channel Where one types. */
     typing(channel) {
-      const now = Date.now();
-      if (client.state !== State.open || Math.abs(now - typed) < TYPING_EVERY) return;
-      typed = now;
+      const at = Date.now();
+      const told = channel === typed.channel && Math.abs(at - typed.at) < TYPING_EVERY;
+      if (client.state !== State.open || told) return;
+      typed = { channel, at };
       // Nobody misses a word that isn't kept.
       client.signal(channel, { typing: true }).catch(() => {});
     },

@@ -13,6 +13,8 @@ import { authorOf, nameOf } from "./known.js";
 /** @typedef {import("./known.js").ChatState} ChatState */
 
 const MOST_LINES = 8;
+/** Whether the browser itself makes a box as high as its text. */
+const grows = globalThis.CSS?.supports("field-sizing", "content") ?? true;
 /** @type {HTMLTextAreaElement | null} */
 let writing = null;
 
@@ -53,6 +55,7 @@ export function Composer({ state, drafts, act }) {
     box.current?.setSelectionRange(place.current, place.current);
     place.current = undefined;
   });
+  useLayoutEffect(() => fit(box.current), [text]);
   useEffect(() => {
     // Whoever moves the caret away doesn't mean what was offered there.
     const moved = () => {
@@ -124,6 +127,13 @@ export function Composer({ state, drafts, act }) {
         )}</span></button>
     </form>
   `;
+}
+
+/** @param {HTMLTextAreaElement | null} box Where one writes: as high as its text, where the browser doesn't see to that. */
+function fit(box) {
+  if (grows || box === null) return;
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
 }
 
 /** @param {ChatState} state The state. @returns {string} What the box says while it is empty. */

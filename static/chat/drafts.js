@@ -11,11 +11,11 @@ const MOST_TEXT = 500_000;
 
 /**
  * @typedef {import("./content.js").Said} Said
- * @typedef {{text: string, to?: Said}} Draft
+ * @typedef {{text: string, to?: Said, epoch?: string}} Draft `epoch` names the log in which `to` is.
  * @typedef {Readonly<Record<string, Draft>>} Drafts By conversation, the one that was changed last at the end.
- * @typedef {{type: "typed", channel: string, text: string} | {type: "reply", channel: string, to: Said | undefined}
- *   | {type: "sent", channel: string} | {type: "back", channel: string, draft: Draft}
- *   | {type: "account", account: string} | {type: "forget"} | {type: "remembered", kept: unknown}} DraftAction
+ * @typedef {{type: "typed", channel: string, text: string} | {type: "reply", channel: string, to: Said | undefined, epoch?: string}
+ *   | {type: "sent", channel: string} | {type: "back" | "edit", channel: string, draft: Draft}
+ *   | {type: "account", account: string} | {type: "log", epoch: string} | {type: "remembered", kept: unknown}} DraftAction
  */
 
 const NONE = Object.freeze({ text: "" });
@@ -47,7 +47,7 @@ export function reduceDrafts(drafts, action) {
       return put(
         drafts,
         action.channel,
-        action.to === undefined ? { text } : { text, to: action.to },
+        action.to === undefined ? { text } : { text, ...replyTo(action.to, action.epoch) },
       );
     }
     case "sent":
@@ -58,6 +58,12 @@ export function reduceDrafts(drafts, action) {
       const free = text === "" && to === undefined;
       return free ? put(drafts, action.channel, action.draft) : drafts;
     }
+    case "edit": {
+      // What was begun meanwhile stays, behind it.
+      const { text, ...reply } = draftOf(drafts, action.channel);
+      const whole = [action.draft.text, text].filter((part) => part !== "").join("\n");
+      return put(drafts, action.channel, { ...action.draft, ...reply, text: whole });
+    }
     case "account": {
       // What was begun to be said to somebody in private is the account's that said it.
       const { account } = action;
@@ -66,10 +72,15 @@ export function reduceDrafts(drafts, action) {
       );
       return entries.length === Object.keys(drafts).length ? drafts : Object.fromEntries(entries);
     }
-    case "forget": {
-      // Another log: the message that was meant isn't there, and its seq is another's.
-      const texts = Object.entries(drafts).filter(([, { text }]) => text !== "");
-      return Object.fromEntries(texts.map(([channel, { text }]) => [channel, { text }]));
+    case "log": {
+      // In another log the message that was meant isn't there, and its seq is another's.
+      const { epoch } = action;
+      const right = (/** @type {Draft} */ { to, epoch: of }) => to === undefined || of === epoch;
+      if (Object.values(drafts).every(right)) return drafts;
+      const entries = Object.entries(drafts).filter(([, draft]) => right(draft) || draft.text);
+      return Object.fromEntries(
+        entries.map(([channel, draft]) => [channel, right(draft) ? draft : { text: draft.text }]),
+      );
     }
     case "remembered":
       return { ...draftsOf(action.kept), ...drafts };
@@ -102,13 +113,20 @@ function put(drafts, channel, draft) {
   return Object.fromEntries([...Object.entries(others), [channel, draft]].slice(-MOST_DRAFTS));
 }
 
+/** @param {Said} to A message. @param {string} [epoch] The log that it is in. @returns {Omit<Draft, "text">} What a draft has of it. */
+function replyTo(to, epoch) {
+  return { to, ...(epoch === undefined ? {} : { epoch }) };
+}
+
 /** @param {unknown} kept Anything. @returns {Drafts} What is right in it. */
 function draftsOf(kept) {
   const entries = Object.entries(fieldsOf(kept)).slice(-MOST_DRAFTS).flatMap(([channel, one]) => {
-    const { text, to } = fieldsOf(one);
+    const { text, to, epoch } = fieldsOf(one);
     if (!isTalk(channel) || typeof text !== "string" || text.length > MOST_TEXT) return [];
     const [said] = saidList([to]) ?? [];
-    const reply = said?.channel === channel ? { to: said } : {};
+    const reply = said?.channel === channel
+      ? replyTo(said, typeof epoch === "string" ? epoch : undefined)
+      : {};
     return text === "" && reply.to === undefined ? [] : [[channel, { text, ...reply }]];
   });
   return Object.fromEntries(entries);

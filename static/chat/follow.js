@@ -58,9 +58,9 @@ export function follow(client, store, drafts, act) {
     address();
   });
   client.on("state", () => {
-    // What a draft replies to is a place in a log.
-    const { epoch = state.value.epoch } = client;
-    if (epoch !== (state.value.epoch ?? epoch)) drafts.dispatch({ type: "forget" });
+    // What a draft replies to is a place in a log. A tab that is restored late has a draft of a log that no other tab knows any more.
+    const { epoch } = client;
+    if (epoch !== undefined) drafts.dispatch({ type: "log", epoch });
   });
   followClient(client, store, act, taker);
   address();
@@ -92,7 +92,8 @@ function followClient(client, { state, dispatch }, act, { take, takeOutbox }) {
     take({ type: "sent", item, seq, time }, []);
   });
   const isTyping = (/** @type {string} */ channel, /** @type {string} */ account) => {
-    dispatch({ type: "typing", channel, account, now: Date.now() });
+    // Behind what was said before: that ends an older one.
+    take({ type: "typing", channel, account, now: Date.now() }, []);
     setTimeout(() => dispatch({ type: "time", now: Date.now() }), TYPING_LASTS + 10);
   };
   const subscribe = (/** @type {string} */ channel) => {

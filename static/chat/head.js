@@ -2,9 +2,9 @@
 /** What stands above a conversation: what it is, who is there, and the way out. */
 import { html } from "../ui.js";
 import { Icon } from "../parts/icons.js";
-import { counted, t } from "../parts/i18n.js";
+import { t } from "../parts/i18n.js";
 import { LOBBY, partner } from "./channels.js";
-import { titleOf } from "./side.js";
+import { Badge, titleOf } from "./side.js";
 
 /**
  * The heading of the conversation that is open.
@@ -26,16 +26,7 @@ export function Head({ state, elsewhere, leave }) {
     <a class="button quiet to-list" href="#list" title=${
     t("back")
   }><${Icon} name="back" /><span class="sr">${t("back")}</span>${
-    elsewhere > 0 && html`
-      <span
-        class="badge called"><span aria-hidden="true">${elsewhere > 99
-          ? "99+"
-          : elsewhere}</span><span class="sr">${counted(
-            "unreadOne",
-            "unreadMany",
-            elsewhere,
-          )}</span></span>
-    `
+    elsewhere > 0 && html`<${Badge} unread=${elsewhere} called=${elsewhere} />`
   }</a>
     <div class="title">
       <h1>${

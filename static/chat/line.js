@@ -45,6 +45,7 @@ export function Line({ message, head, own, mentions, connection, act, author, qu
     ${
     "status" in message && status === "failed" && html`
       <${Failed} error=${message.error} retry=${() => act.retry(message.id)}
+        edit=${() => act.edit(message, quote)}
         discard=${() => act.discard(message.id)} />
     `
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /** One's own account and name, and how one is told. */
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
 import { t } from "../parts/i18n.js";
 import { alerts, toggleNotifications, toggleSound } from "./alerts.js";
@@ -18,9 +18,11 @@ export function Me({ account, name, rename }) {
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const editing = draft !== undefined;
   const edited = useRef(false);
-  useEffect(() => {
+  // Before the next key: what is typed at once is the name.
+  useLayoutEffect(() => {
     if (editing) box.current?.select();
-    else if (edited.current) button.current?.focus();
+    // The box that had the focus is gone; who went on elsewhere while the name was on its way stays there.
+    else if (edited.current && document.activeElement === document.body) button.current?.focus();
     edited.current = editing;
   }, [editing]);
   if (account === undefined) {

@@ -2,7 +2,8 @@
 /** The conversations: rooms, direct messages, and what makes another. */
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
-import { counted, t } from "../parts/i18n.js";
+import { counted, t, timeTexts, whenText } from "../parts/i18n.js";
+import { Beyond, useBeyond } from "./beyond.js";
 import { hashOf, partner, roomOf } from "./channels.js";
 import { Avatar } from "./person.js";
 import { directs, nameOf, talkOf } from "./known.js";
@@ -18,6 +19,10 @@ import { directs, nameOf, talkOf } from "./known.js";
 export function Conversations({ state, join }) {
   const private_ = directs(state);
   const list = useRef(/** @type {HTMLElement | null} */ (null));
+  const beyond = useBeyond(
+    list,
+    [...state.rooms, ...private_].filter((channel) => talkOf(state, channel).unread > 0),
+  );
   // Among many the one that is open is seen, wherever it was opened.
   useEffect(
     () => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" }),
@@ -25,6 +30,7 @@ export function Conversations({ state, join }) {
   );
   return html`
     <nav class="conversations" aria-label=${t("conversations")} ref=${list}>
+      <${Beyond} way="up" links=${beyond.up} />
       <h2>${t("rooms")}</h2>
       <ul>${state.rooms.map((channel) =>
         html`
@@ -44,6 +50,7 @@ export function Conversations({ state, join }) {
           `
         )}</ul>
       `}
+      <${Beyond} way="down" links=${beyond.down} />
     </nav>
   `;
 }
@@ -63,22 +70,44 @@ function TalkLink({ channel, state }) {
       aria-current=${channel === open ? "page" : undefined}>
         ${other === undefined
           ? html`<span class="avatar room" aria-hidden="true">#</span>`
+          : other === account
+          ? html`<span class="avatar room" aria-hidden="true"><${Icon} name="pen" /></span>`
           : html`<${Avatar} account=${other} name=${known} />`}
-        <span class="what"><bdi class="name">${name}</bdi>${last &&
-          html`<span class="last" dir="auto">${
-            speaker(state, channel, last)
-          }${last.text}</span>`}</span>
-        ${unread > 0 && html`
-          <span
-            class=${called > 0 ? "badge called" : "badge"}><span aria-hidden="true">${unread > 99
-              ? "99+"
-              : unread}</span><span class="sr">${counted(
-                "unreadOne",
-                "unreadMany",
-                unread,
-              )}</span></span>
-        `}
+        <span class="what">
+          <span class="row"><bdi class="name">${name}</bdi>${last &&
+            html`<${LastTime} time=${last.time} />`}</span>
+          ${(last || unread > 0) && html`
+            <span class="row"><span class="last" dir="auto">${last &&
+              speaker(state, channel, last) + last.text}</span>${unread > 0 &&
+              html`<${Badge} unread=${unread} called=${called} />`}</span>
+          `}
+        </span>
       </a>
+  `;
+}
+
+/** @param {{time: number}} props When something was said last. @returns {unknown} As much of it as one wants to know among others. */
+function LastTime({ time }) {
+  const { full, iso } = timeTexts(time);
+  return html`<time datetime=${iso} title=${full}>${whenText(time, Date.now())}</time>`;
+}
+
+/**
+ * How much wasn't read.
+ *
+ * @param {{unread: number, called: number}} props How much, and how much of it is for oneself.
+ * @returns {unknown} The part.
+ */
+export function Badge({ unread, called }) {
+  return html`
+    <span
+      class=${called > 0 ? "badge called" : "badge"}><span aria-hidden="true">${unread > 99
+        ? "99+"
+        : unread}</span><span class="sr">${counted(
+          "unreadOne",
+          "unreadMany",
+          unread,
+        )}</span></span>
   `;
 }
 

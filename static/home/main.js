@@ -30,7 +30,7 @@ function Home() {
       <h2>${t("curlTitle")}</h2>
       <p>${t("curlText")}</p>
       <pre tabindex="0"
-        aria-label=${t("curlTitle")}><code>curl -d "Backup done" ${location
+        aria-label=${t("curlTitle")}><code>curl -d "${t("curlWord")}" ${location
           .origin}/push/all</code></pre>
       <p><a href="/docs">${t("docs")}</a></p>
     </main>

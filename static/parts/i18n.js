@@ -105,6 +105,23 @@ export function dayText(time, now) {
     : format("day", options).format(time);
 }
 
+/**
+ * When something was, in a word or two: for lists, where nobody needs more.
+ *
+ * @param {number} time Milliseconds since 1970.
+ * @param {number} now The same, of now.
+ * @returns {string} The time of a day that is today, the name of another one of the last week, else the date.
+ */
+export function whenText(time, now) {
+  const days = Math.round((midnight(now) - midnight(time)) / 86_400_000);
+  if (days <= 0) return timeTexts(time).short;
+  if (days < 7) return format("weekday", { weekday: "short" }).format(time);
+  const year = new Date(time).getFullYear() !== new Date(now).getFullYear();
+  return year
+    ? format("date and year", { dateStyle: "short" }).format(time)
+    : format("date", { month: "short", day: "numeric" }).format(time);
+}
+
 /** @param {number} time A time. @returns {number} When its day began here. */
 function midnight(time) {
   return new Date(time).setHours(0, 0, 0, 0);

@@ -17,6 +17,7 @@ const PATHS = /** @type {const} */ ({
   reply: "M10 6L4 12l6 6M4 12h9c4 0 7 2 7 7",
   send: "M4 12l16-8-6 16-3-7z",
   sound: "M4 10v4h3l5 4V6l-5 4zM15.5 9a4 4 0 010 6M18 6.5a8 8 0 010 11",
+  up: "M12 19V5M6 11l6-6 6 6",
 });
 
 /**

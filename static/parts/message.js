@@ -39,18 +39,33 @@ export function reasonOf({ code, message }) {
   return key === undefined ? message : t(key);
 }
 
+/** What stays wrong however often it is sent. */
+const HOPELESS = new Set(["too_large", "bad_request"]);
+
+/**
+ * Whether something that was refused may be taken when it is sent again as it is.
+ *
+ * @param {{code: string}} [error] Why it was refused.
+ * @returns {boolean} Whether.
+ */
+export function mayHelp(error) {
+  return error === undefined || !HOPELESS.has(error.code);
+}
+
 /**
  * Why a message wasn't sent, and what may be done.
  *
- * @param {{error?: {code: string, message: string}, retry: () => void, discard: () => void, why?: string}} props The reason, and what is done.
+ * @param {{error?: {code: string, message: string}, retry: () => void, edit: () => void, discard: () => void, why?: string}} props The reason, and what is done.
  * @returns {unknown} The part.
  */
-export function Failed({ error, retry, discard, why = error && reasonOf(error) }) {
+export function Failed({ error, retry, edit, discard, why = error && reasonOf(error) }) {
+  const again = mayHelp(error);
   return html`
     <div class="status">
       <span>${t("notSent")}: ${why}</span>
       <span class="choices">
-        <button type="button" onClick=${retry}>${t("again")}</button>
+        ${again && html`<button type="button" onClick=${retry}>${t("again")}</button>`}
+        <button type="button" class=${again ? "quiet" : ""} onClick=${edit}>${t("edit")}</button>
         <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
       </span>
     </div>

@@ -2,7 +2,7 @@
 /** What is on its way from the send page, what waits and why, and what failed and what can be done about it. */
 import { html, useEffect, useState } from "../ui.js";
 import { t } from "../parts/i18n.js";
-import { reasonOf, When } from "../parts/message.js";
+import { mayHelp, reasonOf, When } from "../parts/message.js";
 import { Card } from "./card.js";
 import { pushOf } from "./content.js";
 
@@ -10,9 +10,6 @@ import { pushOf } from "./content.js";
 
 /** What is sent at once isn't shown on its way. */
 const SHOWN_AFTER = 400;
-
-/** What the same push again would be told again. */
-const HOPELESS = new Set(["too_large", "bad_request"]);
 
 /** What this page knows better words for. @type {ReadonlyMap<string, Parameters<typeof t>[0]>} */
 const WORDS = new Map([
@@ -74,13 +71,11 @@ export function Outgoing({ items, connection, topic, free, retry, edit, discard 
                   <span>${status === "failed" && `${t("notSent")}: `}${why(error)}</span>
                   ${status === "failed" && html`<span class="choices">
                     ${
-                    !HOPELESS.has(error.code) && html`
+                    mayHelp(error) && html`
                       <button type="button" onClick=${then(() => retry(id))}>${t("again")}</button>
                     `
                   }
-                    <button type="button" disabled=${!free} class=${
-                    HOPELESS.has(error.code) ? "" : "quiet"
-                  }
+                    <button type="button" disabled=${!free} class=${mayHelp(error) ? "quiet" : ""}
                       onClick=${then(() => edit(item))}>${t("edit")}</button>
                     <button type="button" class="quiet"
                       onClick=${then(() => discard(id))}>${t("discard")}</button>

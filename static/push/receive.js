@@ -1,18 +1,22 @@
 // @ts-check
 /** The receiver: every push of a topic, the newest on top. */
-import { html, render, store, useMemo } from "../ui.js";
+import { html, render, store, useLayoutEffect, useMemo, useRef } from "../ui.js";
 import { connect, FanfareError } from "../fanfare.js";
 import { Connection, Header, toast, Toasts } from "../parts/frame.js";
 import { perFrame } from "../parts/frames.js";
-import { dayText, language, t } from "../parts/i18n.js";
+import { counted, dayText, language, t } from "../parts/i18n.js";
+import { Icon } from "../parts/icons.js";
 import { reasonOf, Time } from "../parts/message.js";
 import { keepShell } from "../parts/shell.js";
 import { Card } from "./card.js";
 import { askedTopic, topicName } from "./content.js";
-import { initial, KEPT, reduce } from "./state.js";
+import { drawn, initial, KEPT, reduce } from "./state.js";
 import { Topic } from "./topic.js";
 
 const PAGE = 50;
+/** So near to the top, in pixels, one sees what comes; and so near to the end of what is drawn more is drawn. */
+const TOP = 60;
+const NEAR = 1500;
 const { state, dispatch } = store(reduce, initial);
 const asked = askedTopic(location.search);
 const topic = topicName(asked);
@@ -52,9 +56,19 @@ async function older() {
   }
 }
 
+/** Looks where one reads. */
+function look() {
+  const { scrollHeight } = document.documentElement;
+  const end = scrollY + innerHeight > scrollHeight - NEAR;
+  dispatch({ type: "look", top: scrollY < TOP, end });
+}
+
 function Receive() {
-  const { messages, connection, more, loading, ready } = state.value;
-  const rest = (more ?? messages.length >= PAGE) && messages.length < KEPT;
+  const { messages, held, shown, connection, more, loading, ready } = state.value;
+  const behind = messages.length - held;
+  const rest = shown >= behind && (more ?? behind >= PAGE) && behind < KEPT;
+  const log = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(look);
   return html`
     <${Header} page="receive" />
     ${topic !== undefined && html`<${Connection} state=${connection} />`}
@@ -64,17 +78,63 @@ function Receive() {
       )}</h1><${Topic} topic=${topic} asked=${asked} path="/to_recmsg/" /></div>
       ${topic === undefined
         ? html`<p class="empty">${t("noTopic", { topic: asked })}</p>`
-        : messages.length === 0 &&
-          html`<p class="empty">${t(ready ? "receiveEmpty" : "loading", { topic })}</p>`}
-      <div role="log" aria-label=${t("receiveHeading")}><ol class="pushes">
-        ${messages.map((received, i) =>
-          html`<${Received} key=${received.seq} received=${received} above=${messages[i - 1]} />`
-        )}
-      </ol></div>
+        : messages.length === 0 && html`<${Empty} topic=${topic} ready=${ready} />`}
+      <div role="log" class="log" aria-label=${t("receiveHeading")} tabindex="-1" ref=${log}>
+        <${Pushes} received=${drawn(state.value)} />
+      </div>
+      ${held > 0 && html`<${ToTop} held=${held} go=${() => {
+        scrollTo(0, 0);
+        // The button goes: who pressed it stays where they read.
+        log.current?.focus({ preventScroll: true });
+      }} />`}
       ${rest && html`<p class="rest"><button type="button" class="quiet" disabled=${loading}
         onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
     </main>
     <${Toasts} />
+  `;
+}
+
+/**
+ * @param {{topic: string, ready: boolean}} props What is received, and whether it is known that nothing was pushed so far.
+ * @returns {unknown} That, and how something is.
+ */
+function Empty({ topic, ready }) {
+  if (!ready) return html`<p class="empty">${t("loading")}</p>`;
+  const name = encodeURIComponent(topic);
+  return html`
+    <p class="empty">${t("receiveEmpty", { topic })}</p>
+    <pre tabindex="0"
+      aria-label=${t("curlTitle")}><code>curl -d "${t(
+        "curlWord",
+      )}" ${location.origin}/push/${name}</code></pre>
+    <p><a href=${`/to_sendmsg/?topic=${name}`}>${t("sendHeading")}</a></p>
+  `;
+}
+
+/**
+ * @param {{received: readonly import("./state.js").Received[]}} props What is drawn.
+ * @returns {unknown} The cards; while somebody reads further down, what comes draws none of them anew.
+ */
+function Pushes({ received }) {
+  const today = new Date().toDateString();
+  return useMemo(
+    () =>
+      html`
+        <ol class="pushes">
+          ${received.map((one, i) =>
+            html`<${Received} key=${one.seq} received=${one} above=${received[i - 1]} />`
+          )}
+        </ol>
+      `,
+    [received[0], received.at(-1), received.length, today, language.value],
+  );
+}
+
+/** @param {{held: number, go: () => void}} props How many came while one read further down, and what goes to them. @returns {unknown} The way to them. */
+function ToTop({ held, go }) {
+  return html`
+    <button type="button" class="to-top"
+      onClick=${go}><${Icon} name="up" />${counted("newOne", "newMany", held)}</button>
   `;
 }
 
@@ -86,7 +146,7 @@ function Received({ received, above }) {
   const { time, push, gap } = received;
   const day = dayText(time, Date.now());
   const first = above === undefined ? day !== t("today") : dayText(above.time, Date.now()) !== day;
-  // A thousand stand here: one that comes draws none of them anew.
+  // One that comes draws none of those that stand here anew.
   return useMemo(
     () =>
       html`
@@ -99,6 +159,7 @@ function Received({ received, above }) {
   );
 }
 
+for (const event of ["scroll", "resize"]) globalThis.addEventListener(event, look);
 keepShell();
 const page = document.getElementById("page");
 if (page !== null) {

@@ -1,7 +1,7 @@
 /**
  * How the chat page opens and runs in Chromium: `deno run -A tests/bench/page.ts [--messages 10000] [--seconds 10]`. Bytes and
- * first paint from empty caches; frames under a flood, with little loaded and with ten thousand messages; what a key and a
- * change of rooms take then.
+ * first paint from empty caches; frames under a flood, with little loaded and with ten thousand messages; what a key takes
+ * then; and the frames of the page that receives pushes, with as many as it keeps.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import { launchBrowser } from "../helpers/browser.ts";
 import { countFrames, flood, openAnew } from "../helpers/page_figures.ts";
-import { NativeClient, startServer, type TestServer } from "../helpers/server.ts";
+import { NativeClient, startServer } from "../helpers/server.ts";
 import { percentile, table } from "./figures.ts";
 
 const { values } = parseArgs({
@@ -23,6 +23,9 @@ const SECONDS = Number(values.seconds);
 const OPENINGS = 7;
 const RATE = 200;
 const LOBBY = "room:lobby";
+const PUSHES = "push:all";
+/** As many as the page keeps. */
+const PUSHED = 1000;
 /** What a client may leave unanswered. */
 const PENDING = 200;
 
@@ -49,8 +52,8 @@ const page = await (await browser.newContext({ locale: "en-US" })).newPage();
 await page.goto(`${server.url}/to_chat/`);
 await page.locator(".me .name").waitFor();
 rows.push(["frames at rest", await frames(page)]);
-rows.push([`frames at ${RATE} messages/s`, await frames(page, server)]);
-await lay(server);
+rows.push([`frames at ${RATE} messages/s`, await frames(page, LOBBY)]);
+await lay(LOBBY, MESSAGES);
 const loading = performance.now();
 await loadAll(page);
 rows.push([
@@ -61,24 +64,34 @@ rows.push([
 rows.push([`frames while scrolling through them`, await scrolling(page)]);
 await page.locator(".to-end").click();
 rows.push([`a key, drawn (${MESSAGES} loaded)`, await typing(page)]);
-rows.push([`frames at ${RATE} messages/s, ${MESSAGES} loaded`, await frames(page, server)]);
+rows.push([`frames at ${RATE} messages/s, ${MESSAGES} loaded`, await frames(page, LOBBY)]);
+await page.goto(`${server.url}/to_recmsg/`);
+await page.locator(".empty").waitFor();
+await lay(PUSHES, PUSHED);
+await page.locator(".push .text", { hasText: `message ${PUSHED - 1}` }).waitFor();
+rows.push([`/to_recmsg/ frames at ${RATE} pushes/s, ${PUSHED} there`, await frames(page, PUSHES)]);
+await scrollAll(page);
+rows.push([
+  `the same, ${await page.locator(".push").count()} scrolled through`,
+  await frames(page, PUSHES),
+]);
 console.log(table([["what", "figure"], ...rows]));
 await browser.close();
 
-async function frames(page: Page, flooded?: TestServer): Promise<string> {
+async function frames(page: Page, flooded?: string): Promise<string> {
   const [{ rate, longest }] = await Promise.all([
     countFrames(page, SECONDS),
-    flooded && flood(flooded, LOBBY, RATE, SECONDS),
+    flooded && flood(server, flooded, RATE, SECONDS),
   ]);
   return `${rate.toFixed(1)}/s, longest ${longest.toFixed(0)} ms`;
 }
 
-async function lay(server: TestServer): Promise<void> {
+async function lay(channel: string, count: number): Promise<void> {
   await using client = await NativeClient.open(server);
-  for (let i = 0; i < MESSAGES; i += PENDING) {
+  for (let i = 0; i < count; i += PENDING) {
     const batch = Array.from(
-      { length: Math.min(PENDING, MESSAGES - i) },
-      (_, k) => client.do("publish", { channel: LOBBY, data: { text: `message ${i + k}` } }),
+      { length: Math.min(PENDING, count - i) },
+      (_, k) => client.do("publish", { channel, data: { text: `message ${i + k}` } }),
     );
     await Promise.all(batch);
   }
@@ -96,6 +109,16 @@ async function loadAll(page: Page): Promise<void> {
       await new Promise(requestAnimationFrame);
     }
   });
+}
+
+/** To the end of all pushes, as somebody who reads them all. */
+async function scrollAll(page: Page): Promise<void> {
+  await page.evaluate(async (all) => {
+    while (document.querySelectorAll(".push").length < all) {
+      scrollTo(0, document.documentElement.scrollHeight);
+      await new Promise(requestAnimationFrame);
+    }
+  }, PUSHED);
 }
 
 async function scrolling(page: Page): Promise<string> {

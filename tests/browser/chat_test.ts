@@ -66,6 +66,8 @@ async function fill(
 const heard = (page: Page, text: string) =>
   page.locator(".message .text").getByText(text, { exact: true }).waitFor();
 const texts = (page: Page) => page.locator(".message .text").allInnerTexts();
+/** Waits until a conversation is the one that one writes in. */
+const opened = (page: Page, name: string) => page.locator("h1", { hasText: name }).waitFor();
 const focused = (page: Page) =>
   page.evaluate(() => {
     const { tagName, className } = document.activeElement ?? document.body;
@@ -485,6 +487,102 @@ Deno.test("what was missed beyond recovery is shown as a gap, and loaded on a cl
   assertEquals(await focused(page), "DIV timeline", "where the button was nobody can be");
 });
 
+Deno.test("among forty rooms the page stays in its window, and the conversation that is opened is seen in the list", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page, account, errors } = await visit(browser, server);
+  const rooms = Array.from({ length: 40 }, (_, i) => `room:team-${i}`);
+  await page.evaluate(
+    (kept) => localStorage.setItem("fanfare.chat", JSON.stringify(kept)),
+    { rooms, read: {}, last: {}, said: {} },
+  );
+  await page.reload();
+  await page.locator(".talk").nth(40).waitFor();
+  const write = async (name: string, text: string) => {
+    await using client = await NativeClient.open(server);
+    const other = String((await client.do("hello", { name })).account);
+    const channel = `dm:${[account, other].sort().join(".")}`;
+    await client.do("publish", { channel, data: { text } });
+    return other;
+  };
+  await write("Carol", "not read");
+  await page.getByRole("button", { name: "1 unread" }).waitFor();
+  const other = await write("عمر", "a word");
+  const direct = page.locator(".talk", { hasText: "a word" });
+  await direct.locator(".badge", { hasText: "1" }).waitFor();
+  const below = page.getByRole("button", { name: "2 unread" });
+  assertEquals(await findBarriers(page), []);
+  await below.focus();
+  await page.keyboard.press("Enter");
+  await below.waitFor({ state: "detached" });
+  assertEquals(await direct.evaluate((link) => document.activeElement === link), true);
+  await page.evaluate((other) => location.hash = `#dm:${other}`, other);
+  await heard(page, "a word");
+  await page.locator(".talk[aria-current]", { hasText: "a word" }).waitFor();
+  const { top, left, bottom, scrolled, height } = await page.evaluate(() => {
+    const link = document.querySelector(".talk[aria-current]");
+    const name = link?.querySelector(".name") ?? document.body;
+    const range = document.createRange();
+    range.selectNodeContents(name);
+    return {
+      top: document.querySelector("header.top")?.getBoundingClientRect().top,
+      bottom: link?.getBoundingClientRect().bottom ?? Infinity,
+      left: range.getBoundingClientRect().left - name.getBoundingClientRect().left,
+      scrolled: document.documentElement.scrollHeight,
+      height: innerHeight,
+    };
+  });
+  assertEquals([top, scrolled], [0, height], "nothing hidden makes it longer");
+  assert(bottom <= height);
+  assert(left < 1, "a name from right to left stands where all names do");
+  assertEquals(errors, []);
+});
+
+Deno.test("where the browser doesn't see to it, the page makes the box as high as what is written, up to a bound", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page } = await visit(browser, server);
+  await page.addInitScript(() => {
+    const { supports } = CSS;
+    CSS.supports = (...asked: string[]) =>
+      asked[0] !== "field-sizing" && Reflect.apply(supports, CSS, asked);
+    // As in WebKit before 26.2.
+    const old = new CSSStyleSheet();
+    old.replaceSync(".composer textarea { field-sizing: fixed !important; }");
+    document.adoptedStyleSheets = [old];
+  });
+  await page.reload();
+  const box = page.locator(".composer textarea");
+  const height = async () => (await box.boundingBox())?.height ?? 0;
+  await box.fill("one line");
+  const line = await height();
+  await box.fill("a line that is wrapped ".repeat(8));
+  const wrapped = await height();
+  assert(wrapped > line + 20, `${line} ${wrapped}`);
+  assertEquals(await box.evaluate((box) => box.scrollHeight <= box.clientHeight), true);
+  await box.fill("a line that is wrapped ".repeat(200));
+  assert(await height() < 200, "no higher than that");
+  await box.press("Enter");
+  await page.locator(".message").waitFor();
+  assertEquals(await height(), line);
+});
+
+Deno.test("who goes on to write while a new name is on its way keeps the focus there", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const { page } = await visit(browser, server);
+  await page.locator(".me .rename").click();
+  await page.locator(".me input").fill("Ada");
+  await page.evaluate(() => {
+    document.querySelector<HTMLFormElement>(".me form")?.requestSubmit();
+    document.querySelector<HTMLElement>(".composer textarea")?.focus();
+  });
+  await page.locator(".me .name", { hasText: "Ada" }).waitFor();
+  assertEquals(await focused(page), "TEXTAREA");
+  await rename(page, "Ada B");
+  assertMatch(await focused(page), /BUTTON .*rename/, "else it goes back to where it came from");
+});
+
 Deno.test("who types is shown to the others, and drafts wait in their conversations", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
@@ -497,7 +595,14 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
   assertEquals((await ada.page.locator(".typing").innerText()).trim(), "");
   await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await opened(ada.page, bob.account);
   await ada.page.locator(".composer textarea").pressSequentially("psst");
+  // In each conversation it is told anew, however short ago it was in another.
+  await bob.page.locator(".members a", { hasText: "Ada" }).click();
+  await opened(bob.page, "Ada");
+  await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
+  await bob.page.locator(".talk", { hasText: "lobby" }).click();
+  await opened(bob.page, "lobby");
   await ada.page.locator(".talk", { hasText: "lobby" }).click();
   await ada.page.waitForFunction(() => document.querySelector("textarea")?.value === "I think");
   await ada.page.locator(".composer textarea").press("Enter");
@@ -508,7 +613,9 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   // Between two nobody else hears even that.
   const eve = await visit(browser, server);
   await bob.page.locator(".members a", { hasText: "Ada" }).click();
+  await opened(bob.page, "Ada");
   await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await opened(ada.page, bob.account);
   await ada.page.locator(".composer textarea").press("End");
   await ada.page.locator(".composer textarea").pressSequentially(", are you there?");
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();

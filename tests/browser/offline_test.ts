@@ -103,7 +103,7 @@ Deno.test("two tabs offline: each keeps its own over a reload, and one that is c
   assertEquals(heard.indexOf("from two") < heard.indexOf("and again"), true);
 });
 
-Deno.test("what fails says why, and is tried again or discarded by keyboard", async () => {
+Deno.test("what fails says why, and is tried again, changed or discarded by keyboard", async () => {
   await using server = await startServer();
   await using browser = await launchBrowser();
   const ada = await visitor(browser, server);
@@ -111,9 +111,17 @@ Deno.test("what fails says why, and is tried again or discarded by keyboard", as
   await say(ada, "x".repeat(70_000));
   const failed = ada.locator(".message.failed");
   await failed.getByText("it is too long").waitFor();
-  await failed.getByRole("button", { name: "Try again" }).press("Enter");
-  await failed.getByText("it is too long").waitFor();
   assertEquals(await findBarriers(ada), []);
+  // The same again would be refused again.
+  assertEquals(await failed.getByRole("button", { name: "Try again" }).count(), 0);
+  const box = ada.locator(".composer textarea");
+  await box.fill("begun");
+  await failed.getByRole("button", { name: "Edit" }).press("Enter");
+  await failed.waitFor({ state: "detached" });
+  assertEquals(await ada.evaluate(() => document.activeElement?.tagName), "TEXTAREA");
+  assertEquals(await box.inputValue(), `${"x".repeat(70_000)}\nbegun`);
+  await box.press("Enter");
+  await failed.getByText("it is too long").waitFor();
   await failed.getByRole("button", { name: "Discard" }).press("Enter");
   await failed.waitFor({ state: "detached" });
   // The button is gone: who pressed it goes on writing.

@@ -248,3 +248,55 @@ Deno.test("Enter that picks a word of an input method neither leaves the topic n
   }
   assertEquals(await page.locator("#msg").inputValue(), "还在写");
 });
+
+Deno.test("who reads further down keeps the place while pushes come, is told how many, and goes to them", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  await using program = await NativeClient.open(server);
+  const pushAll = (from: number, to: number) =>
+    Promise.all(
+      Array.from({ length: to - from + 1 }, (_, i) =>
+        program.do("publish", { channel: "push:all", data: { text: `push ${from + i}` } })),
+    );
+  await pushAll(1, 150);
+  const page = await open(browser, server, "/to_recmsg/");
+  const texts = page.locator(".push .text");
+  const card = (n: number) => texts.getByText(`push ${n}`, { exact: true });
+  await card(150).waitFor();
+  await pushAll(151, 300);
+  await card(300).waitFor();
+  assertEquals([await texts.count(), await texts.first().innerText()], [60, "push 300"]);
+  // All that came is there for who scrolls, and what was before is loaded by the button at the end.
+  for (const n of [250, 190, 130, 101]) await card(n).scrollIntoViewIfNeeded();
+  await page.getByRole("button", { name: "Older messages" }).click();
+  await card(90).waitFor();
+  const place = async () => (await card(150).boundingBox())?.y;
+  await card(150).scrollIntoViewIfNeeded();
+  const before = await place();
+  await pushAll(301, 350);
+  const way = page.getByRole("button", { name: "50 new messages" });
+  await way.waitFor();
+  assertEquals([await place(), await texts.first().innerText()], [before, "push 300"]);
+  assertEquals(await findBarriers(page), []);
+  await way.focus();
+  await page.keyboard.press("Enter");
+  await card(350).waitFor();
+  assertEquals([await way.count(), await page.evaluate(() => scrollY)], [0, 0]);
+  await pushAll(351, 351);
+  await card(351).waitFor();
+  assertEquals(await texts.first().innerText(), "push 351");
+});
+
+Deno.test("where nothing was pushed yet stands how it is done, for the very topic", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, `/to_recmsg/?topic=${encodeURIComponent("构建")}`);
+  const line = await page.locator("pre").innerText();
+  const [, body, url] = line.match(/^curl -d "(.+)" (http\S+)$/) ?? [];
+  const href = await page.locator("main p a").getAttribute("href");
+  const sender = await open(browser, server, href ?? "");
+  assertEquals(await topic(sender).inputValue(), "构建");
+  await fetch(url ?? "", { method: "POST", body });
+  await page.locator(".push .text", { hasText: body }).waitFor();
+  assertEquals(await page.locator("pre, .empty").count(), 0);
+});

@@ -20,8 +20,8 @@ export interface TestServer extends AsyncDisposable {
   replacements(): number;
   /** Has it go by other settings, as at SIGHUP. */
   renew(changes: Changes): Promise<void>;
-  /** Ends it and starts another on the same data and port. */
-  restart(): Promise<void>;
+  /** Ends it and starts another on the same data and port, once something was done without it. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
 // How many isolates a server has where its test doesn't say; tests of one file run one after the other.
@@ -76,8 +76,9 @@ export async function startServer(
     replacements: () => running.replacements,
     renew: (changes) =>
       running.renew({ ...whole, ...changes, limits: { ...limits, ...changes.limits } }),
-    async restart() {
+    async restart(meanwhile) {
       await running.stop();
+      await meanwhile?.();
       running = await serve({ ...whole, port: Number(port) }, parts);
     },
     async [Symbol.asyncDispose]() {

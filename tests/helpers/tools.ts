@@ -5,6 +5,13 @@ const TOOLS = {
   caddy: { package: "caddy", also: [] },
   curl: { package: "curl", also: [] },
   nginx: { package: "nginx-light", also: ["/usr/sbin", "/usr/local/sbin"] },
+  "firefox-esr": { package: "firefox-esr", also: [] },
+  MiniBrowser: {
+    package: "libwebkit2gtk-4.1-0",
+    also: [`/usr/lib/${Deno.build.arch}-linux-gnu/webkit2gtk-4.1`],
+  },
+  WebKitWebDriver: { package: "webkit2gtk-driver", also: [] },
+  Xvfb: { package: "xvfb", also: [] },
   node: { package: "nodejs", also: [] },
   python3: { package: "python3", also: [] },
   script: { package: "bsdutils", also: [] },

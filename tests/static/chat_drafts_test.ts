@@ -10,12 +10,13 @@ type Action = Parameters<typeof reduceDrafts>[1];
 const to = (channel = LOBBY) => ({ channel, seq: 3, time: 3, from: "bob", text: "Which one?" });
 const run = (drafts: Drafts, ...actions: Action[]) => actions.reduce(reduceDrafts, drafts);
 const typed = (text: string, channel = LOBBY) => ({ type: "typed", channel, text }) as const;
-const reply = (channel = LOBBY) => ({ type: "reply", channel, to: to(channel) }) as const;
+const reply = (channel = LOBBY, epoch = "a log") =>
+  ({ type: "reply", channel, to: to(channel), epoch }) as const;
 
 Deno.test("text and what it replies to belong to their conversation, and go when they are sent", () => {
   const both = run({}, typed("this"), reply(), typed("psst", DM));
   assertEquals([draftOf(both, LOBBY), draftOf(both, DM)], [
-    { text: "this", to: to() },
+    { text: "this", to: to(), epoch: "a log" },
     { text: "psst" },
   ]);
   const given = run(both, { type: "reply", channel: LOBBY, to: undefined });
@@ -32,6 +33,19 @@ Deno.test("what the outbox refuses comes back with its quote, unless something e
   assertEquals(draftOf(run({}, back), LOBBY), draft);
   assertEquals(draftOf(run({}, typed("other"), back), LOBBY), { text: "other" });
   assertEquals(draftOf(run({}, reply(), back), LOBBY).text, "");
+});
+
+Deno.test("what couldn't be sent goes back to be changed, before what was begun meanwhile", () => {
+  const draft = { text: "too long", to: to(), epoch: "a log" };
+  const edit = { type: "edit", channel: LOBBY, draft } as const;
+  assertEquals(draftOf(run({}, edit), LOBBY), draft);
+  assertEquals(draftOf(run({}, typed("begun"), edit), LOBBY), {
+    ...draft,
+    text: "too long\nbegun",
+  });
+  const other = { ...to(), seq: 9 };
+  const both = run({}, { type: "reply", channel: LOBBY, to: other, epoch: "a log" }, edit);
+  assertEquals(draftOf(both, LOBBY), { ...draft, to: other });
 });
 
 Deno.test("drafts outlive a reload, as many and as long as fit, the newest first", () => {
@@ -76,8 +90,18 @@ Deno.test("another account doesn't find what was begun to be said in private", (
 
 Deno.test("of another log a reply is none: its message is another one there, and the text stays", () => {
   const drafts = run({}, typed("this"), reply(), reply(DM), typed("that", "room:b"));
-  assertEquals(run(drafts, { type: "forget" }), {
-    [LOBBY]: { text: "this" },
-    "room:b": { text: "that" },
-  });
+  const texts = { [LOBBY]: { text: "this" }, "room:b": { text: "that" } };
+  assertEquals(run(drafts, { type: "log", epoch: "another" }), texts);
+  const same = { type: "log", epoch: "a log" } as const;
+  assertEquals(run(drafts, same) === drafts, true, "and of the same one it stays");
+  const mixed = run(drafts, reply("room:b", "another"), { type: "log", epoch: "another" });
+  assertEquals([draftOf(mixed, LOBBY), draftOf(mixed, "room:b").to], [
+    { text: "this" },
+    to("room:b"),
+  ]);
+  // A tab that is restored late: what it kept is of a log that no other tab knows any more.
+  const kept: unknown = JSON.parse(JSON.stringify(draftsToKeep(drafts)));
+  const restored = run({}, { type: "remembered", kept });
+  assertEquals(run(restored, same), drafts);
+  assertEquals(run(restored, { type: "log", epoch: "another" }), texts);
 });

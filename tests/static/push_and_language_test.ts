@@ -3,8 +3,8 @@ import { assertEquals } from "@std/assert";
 import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/push/content.js";
 import { REFUSALS } from "../../lib/protocol/codes.ts";
 import { Code } from "../../static/fanfare.js";
-import { initial, reduce } from "../../static/push/state.js";
-import { dayText, language, pickLanguage, t } from "../../static/parts/i18n.js";
+import { drawn, initial, KEPT, reduce, STEP } from "../../static/push/state.js";
+import { dayText, language, pickLanguage, t, whenText } from "../../static/parts/i18n.js";
 import { reasonOf } from "../../static/parts/message.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
@@ -140,6 +140,10 @@ Deno.test("values in sentences are isolated, and days are told by their names", 
   const now = new Date(2026, 5, 10, 1).getTime();
   const days = [0, 1, 2, 400].map((ago) => dayText(new Date(2026, 5, 10 - ago, 23).getTime(), now));
   assertEquals(days, ["Today", "Yesterday", "Monday, June 8", "Tuesday, May 6, 2025"]);
+  const whens = [0, 1, 6, 7, 400].map((ago) =>
+    whenText(new Date(2026, 5, 10 - ago, 23).getTime(), now)
+  );
+  assertEquals(whens, ["11:00 PM", "Tue", "Thu", "Jun 3", "5/6/25"]);
 });
 
 Deno.test("sentences of both languages have places for the same values", () => {
@@ -147,6 +151,41 @@ Deno.test("sentences of both languages have places for the same values", () => {
   for (const key of Object.keys(en) as (keyof typeof en)[]) {
     assertEquals(places(zh[key]), places(en[key]), key);
   }
+});
+
+Deno.test("of a thousand pushes the newest are drawn, more as somebody comes near to the last, and what one reads stays while others come", () => {
+  const come = (from: number, to: number) => ({
+    type: "messages" as const,
+    messages: Array.from({ length: to - from + 1 }, (_, i) => push(from + i)),
+    ...{ gap: false, reset: false },
+  });
+  const seqs = (state: typeof initial) => drawn(state).map(({ seq }) => seq);
+  const ends = (state: typeof initial) => [seqs(state)[0], seqs(state).at(-1), seqs(state).length];
+  const look = (top: boolean, end: boolean) => ({ type: "look" as const, top, end });
+  let state = reduce(initial, come(1, KEPT));
+  assertEquals(ends(state), [KEPT, KEPT - STEP + 1, STEP]);
+  assertEquals(reduce(state, look(true, false)) === state, true, "the same is drawn once");
+  state = reduce(state, look(false, true));
+  assertEquals(ends(state), [KEPT, KEPT - 2 * STEP + 1, 2 * STEP]);
+  const before = seqs(state);
+  // More than are kept: those that one reads aren't cut away.
+  for (let from = KEPT + 1; from < 3 * KEPT; from += 500) {
+    state = reduce(state, come(from, from + 499));
+  }
+  assertEquals([seqs(state), state.held], [before, KEPT]);
+  assertEquals(reduce(state, look(false, false)) === state, true);
+  assertEquals(reduce(state, come(2 * KEPT + 1, 3 * KEPT)).messages, state.messages, "each once");
+  for (let i = 0; i < 2 * KEPT / STEP; i++) state = reduce(state, look(false, true));
+  assertEquals(ends(state), [KEPT, 1, KEPT], "down to the last that is there");
+  state = reduce(state, look(true, false));
+  assertEquals([ends(state), state.held, state.messages.length, state.more], [
+    [3 * KEPT, 3 * KEPT - STEP + 1, STEP],
+    0,
+    KEPT,
+    true,
+  ]);
+  state = reduce(state, come(3 * KEPT + 1, 3 * KEPT + 1));
+  assertEquals(ends(state), [3 * KEPT + 1, 3 * KEPT - STEP + 2, STEP], "at the top one sees all");
 });
 
 Deno.test("both languages have the same keys, and none is empty", () => {

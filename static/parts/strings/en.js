@@ -15,9 +15,11 @@ export const en = {
   chatText: "Talk in rooms, or to one person alone.",
   curlTitle: "From a script",
   curlText: "Leave “Receive” open in another window, and run this in a shell:",
+  curlWord: "Backup done",
   docs: "For programs: everything that can be asked, with lines to copy",
   receiveHeading: "Pushed to you",
-  receiveEmpty: "Nothing was pushed to “{topic}” yet. This page shows it as soon as it is.",
+  receiveEmpty:
+    "Nothing was pushed to “{topic}” yet. It appears here the moment it is, from a shell or by hand.",
   sendHeading: "Push a message",
   message: "Message",
   push: "Push",
