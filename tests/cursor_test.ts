@@ -99,8 +99,8 @@ Deno.test("one whose socket is full is sent nothing, and then all of it, from ri
     const slow = open(native);
     const quick = open(native);
     for (const { connection } of [slow, quick]) {
-      connection.subscribe("push:a", hub.seq);
-      connection.subscribe("push:b", hub.seq);
+      connection.reading.subscribe("push:a", hub.seq);
+      connection.reading.subscribe("push:b", hub.seq);
     }
     slow.socket.bufferedAmount = UNSENT;
     const filler = "x".repeat(2000);
@@ -126,7 +126,7 @@ Deno.test("one whose socket is full is sent nothing, and then all of it, from ri
 Deno.test("connections at the same place are handed the same frame", async () => {
   await withHub(async ({ hub, publish, settle, open }) => {
     const clients = [open(native), open(native)];
-    for (const { connection } of clients) connection.subscribe("push:a", hub.seq);
+    for (const { connection } of clients) connection.reading.subscribe("push:a", hub.seq);
     publish("push:a", [1]);
     await settle();
     publish("push:a", [2]);
@@ -142,7 +142,7 @@ Deno.test("connections at the same place are handed the same frame", async () =>
 Deno.test("clients of the first protocol get one frame for each message by the same cursor", async () => {
   await withHub(async ({ hub, publish, settle, open }) => {
     const { socket, connection } = open(firstPush);
-    connection.subscribe("push:a", hub.seq);
+    connection.reading.subscribe("push:a", hub.seq);
     for (let i = 0; i < 3; i++) publish("push:a", { text: `m${i}` });
     await settle();
     assertEquals(socket.frames, ["m0", "m1", "m2"]);
@@ -174,7 +174,7 @@ Deno.test("where sockets hold too much each is sent little, nothing before it to
   portions.watch([others]);
   await withHub(async ({ publish, settle, open }) => {
     const { socket, connection } = open(native);
-    connection.subscribe("push:all", 0);
+    connection.reading.subscribe("push:all", 0);
     let sent = 0;
     const longest = async () => {
       // Enough of it that all are counted anew.

@@ -99,9 +99,9 @@ function begin(edge: EdgeParts, connection: Connection, { channels, who, since }
   }
   // Where it can't begin with the place that it was given, it does so before the first message that follows.
   const first = gaps.length > 0 ? firstOwed(edge, places, at) : since?.seq ?? at;
-  connection.rewind(first);
+  connection.reading.rewind(first);
   connection.answer(opening({ epoch: hub.reader.epoch, seq: first }, gaps));
-  for (const [feed, place] of places) connection.subscribe(feed, place);
+  for (const [feed, place] of places) connection.reading.subscribe(feed, place);
 }
 
 function recovers({ hub, limits }: EdgeParts, feed: string, since: Place): boolean {

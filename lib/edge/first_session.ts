@@ -17,7 +17,7 @@ export const LIST_PAUSE = 250;
  * @returns Its session: whatever it says means nothing.
  */
 export function firstPushSession(connection: Connection, edge: EdgeParts): Session {
-  connection.subscribe(DEMO_PUSH, edge.hub.seq);
+  connection.reading.subscribe(DEMO_PUSH, edge.hub.seq);
   return { receive: () => {} };
 }
 
@@ -181,11 +181,11 @@ export class FirstChatSession implements Session {
     const feed = directFeed(account);
     const seen = hub.reader.account(account)?.seen ?? hub.seq;
     const from = Math.min(Math.max(seen, hub.reader.trimmed(feed)), hub.seq);
-    connection.subscribe(DEMO_ROOM, hub.seq);
-    connection.subscribe(feed, from, hub.seq);
+    connection.reading.subscribe(DEMO_ROOM, hub.seq);
+    connection.reading.subscribe(feed, from, hub.seq);
     // Its client can't say what it has: it has what the network took.
     const isDirect = ({ channel }: Message) => channel.startsWith("dm:");
-    connection.track(feed, isDirect, (upTo) => this.#seen(upTo));
+    connection.reading.track(feed, isDirect, (upTo) => this.#seen(upTo));
   }
 
   #seen(upTo: number): void {

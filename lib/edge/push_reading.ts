@@ -158,9 +158,9 @@ async function upgrade(
 }
 
 function begin({ hub }: EdgeParts, connection: Connection, { places }: Wish, open: string): void {
-  connection.rewind(Math.min(hub.seq, ...places.values()));
+  connection.reading.rewind(Math.min(hub.seq, ...places.values()));
   connection.answer(open);
-  for (const [channel, place] of places) connection.subscribe(channel, place);
+  for (const [channel, place] of places) connection.reading.subscribe(channel, place);
 }
 
 // All that is there, a page each time that the client has taken the last: nothing is kept for it.

@@ -338,7 +338,7 @@ export class NativeSession implements Session {
     const { hub, limits } = this.#edge;
     hub.catchUp();
     const feed = this.#feed(channel);
-    let at = this.#connection.place(feed);
+    let at = this.#connection.reading.place(feed);
     const told = { channel, epoch: hub.reader.epoch };
     const stands = this.#wanted.has(channel);
     const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
@@ -378,12 +378,12 @@ export class NativeSession implements Session {
     feed: string,
     { from, place, until }: { from: number; place: number; until: number },
   ): void {
-    this.#connection.subscribe(feed, place, until);
+    this.#connection.reading.subscribe(feed, place, until);
     if (feed !== directFeed(this.#who.account ?? "") || this.#connection.taken !== undefined) {
       return;
     }
     this.#directFrom = from;
-    this.#connection.track(feed, () => false);
+    this.#connection.reading.track(feed, () => false);
   }
 
   #unsubscribe(id: number, channel: string): void {
@@ -393,7 +393,7 @@ export class NativeSession implements Session {
     }
     this.#done(id, () => {
       // Also where a later command wants it again: that one begins anew.
-      this.#connection.unsubscribe(this.#feed(channel));
+      this.#connection.reading.unsubscribe(this.#feed(channel));
       return answerLine(id, "unsubscribe", { channel });
     });
   }

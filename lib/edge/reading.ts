@@ -1,0 +1,326 @@
+/** What one client reads: its feeds, its place in them, and what is due to it from there. */
+import type { Page } from "../log/reader.ts";
+import type { Codec } from "../protocol/codec.ts";
+import { PAGE_MESSAGES } from "../protocol/command.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Feed, Hub, Subscriber } from "./hub.ts";
+import { FRAME_CUT, type Portion } from "./portions.ts";
+import { Entry } from "./ring.ts";
+
+// How often a byte ends a frame, in 65,536ths.
+const MARKS = 2 * 65_536 / FRAME_CUT;
+
+interface Subscription {
+  readonly feed: Feed;
+  /** Only messages with a greater seq are due. */
+  place: number;
+  /** While it catches up: it is given its messages up to here before anything live is sent. */
+  until?: number;
+}
+
+interface Tracked {
+  readonly feed: string;
+  readonly belongs: (message: Message) => boolean;
+  taken: number;
+  /** The last one that was sent and may not be taken yet; 0 where there is none. */
+  sent: number;
+  readonly onTaken: ((seq: number) => void) | undefined;
+}
+
+/** Retention was faster than a client's reading: it has to come back, to be told of the gap. */
+export class Outrun extends Error {}
+
+/** A cursor over feeds: nothing is kept for its client, what is due is read when there is room for it. */
+export class Reading {
+  readonly #hub: Hub;
+  readonly #client: Subscriber;
+  readonly #subscriptions = new Map<string, Subscription>();
+  #cursor: number;
+  #signature = "";
+  #catching = 0;
+  #tracked: Tracked | undefined;
+
+  /**
+   * @param hub What has the feeds.
+   * @param client Who reads, and is served when something is due.
+   */
+  constructor(hub: Hub, client: Subscriber) {
+    this.#hub = hub;
+    this.#client = client;
+    this.#cursor = hub.seq;
+  }
+
+  /**
+   * Tells its place in a feed: what it was given or was said to begin with, and for another feed where it would begin. All
+   * live messages come from one cursor, so what a feed has below it is for the answer of its subscription.
+   *
+   * @param feed The feed's name.
+   * @returns The seq.
+   */
+  place(feed: string): number {
+    const subscription = this.#subscriptions.get(feed);
+    if (subscription === undefined) {
+      this.#cursor = Math.max(this.#cursor, this.#firstOwed() - 1);
+      return this.#cursor;
+    }
+    return subscription.until === undefined
+      ? Math.max(this.#cursor, subscription.place)
+      : subscription.place;
+  }
+
+  /**
+   * Keeps account of what was not only sent but taken by the network, for one feed.
+   *
+   * @param feed The feed's name, subscribed.
+   * @param belongs Which messages are of that feed.
+   * @param onTaken Called with the seq of the last of them, each time that all that was sent is taken.
+   */
+  track(
+    feed: string,
+    belongs: (message: Message) => boolean,
+    onTaken?: (seq: number) => void,
+  ): void {
+    this.#tracked = { feed, belongs, taken: this.place(feed), sent: 0, onTaken };
+  }
+
+  /**
+   * Tells what the network took of the feed that is tracked.
+   *
+   * @param all Whether all that was sent is taken.
+   * @returns Up to which seq it took everything; undefined where none is tracked.
+   */
+  taken(all: boolean): number | undefined {
+    if (this.#tracked === undefined) return undefined;
+    return all ? this.place(this.#tracked.feed) : this.#tracked.taken;
+  }
+
+  /** Whether something of the feed that is tracked was sent, and may not be taken yet. */
+  get untaken(): boolean {
+    return (this.#tracked?.sent ?? 0) > 0;
+  }
+
+  /**
+   * Goes back to an older place, before it reads anything: what its feeds have from there on comes in the order of seq over
+   * all of them.
+   *
+   * @param seq The place.
+   */
+  rewind(seq: number): void {
+    this.#cursor = seq;
+  }
+
+  /**
+   * Begins to read a feed.
+   *
+   * @param name The feed.
+   * @param after The place to begin with; what follows is sent.
+   * @param until Where above `after`, the seq to which it catches up before anything live.
+   */
+  subscribe(name: string, after: number, until = after): void {
+    const known = this.#subscriptions.get(name);
+    if (known?.until !== undefined) this.#catching -= 1;
+    const feed = known?.feed ?? this.#hub.attach(name, this.#client);
+    const subscription: Subscription = { feed, place: after };
+    // Whoever subscribes again while it catches up is still owed the rest.
+    const end = Math.max(until, known?.until ?? 0);
+    if (end > after) {
+      subscription.until = end;
+      this.#catching += 1;
+    }
+    this.#subscriptions.set(name, subscription);
+    this.#sign();
+    this.#hub.wake(this.#client);
+  }
+
+  /**
+   * Ends the reading of a feed.
+   *
+   * @param name The feed.
+   * @returns Whether it was read.
+   */
+  unsubscribe(name: string): boolean {
+    const subscription = this.#subscriptions.get(name);
+    if (subscription === undefined) return false;
+    this.#subscriptions.delete(name);
+    if (this.#tracked?.feed === name) this.#tracked = undefined;
+    if (subscription.until !== undefined) this.#catching -= 1;
+    this.#hub.detach(subscription.feed, this.#client);
+    this.#sign();
+    return true;
+  }
+
+  /** Ends the reading of all of them. */
+  end(): void {
+    for (const name of [...this.#subscriptions.keys()]) this.unsubscribe(name);
+  }
+
+  /**
+   * Takes what is due now.
+   *
+   * @param parts Where lines are added.
+   * @param portion How much may be sent at once.
+   * @throws {Outrun} If it is no longer kept.
+   */
+  take(parts: string[], portion: Portion): void {
+    if (this.#catching > 0) this.#catchUp(parts, portion);
+    else if (this.#subscriptions.size > 0) this.#takeLive(parts, portion);
+  }
+
+  /** All that was sent is taken. */
+  settle(): void {
+    const tracked = this.#tracked;
+    if (tracked === undefined) return;
+    tracked.taken = this.place(tracked.feed);
+    if (tracked.sent === 0) return;
+    const { sent } = tracked;
+    tracked.sent = 0;
+    tracked.onTaken?.(sent);
+  }
+
+  // The cursor of a quiet connection stays behind: nothing below the first message that it is owed is due to it.
+  #firstOwed(): number {
+    const { seq, reader } = this.#hub;
+    let first = seq + 1;
+    for (const { feed, place, until } of this.#subscriptions.values()) {
+      const after = Math.max(this.#cursor, until ?? place);
+      let next = after >= feed.ring.floor
+        ? feed.ring.after(after, 0).entries[0]?.message.seq
+        : reader.after(feed.name, after, seq, 1).messages[0]?.seq;
+      // What retention took from it is owed too: it has to be told of the gap.
+      if (after < feed.ring.floor && reader.trimmed(feed.name) > after) next = after + 1;
+      if (next !== undefined) first = Math.min(first, next);
+    }
+    return first;
+  }
+
+  // Strictly before anything live: what the connection is owed stays in one order.
+  #catchUp(parts: string[], portion: Portion): void {
+    let room = portion.frame;
+    for (const subscription of this.#subscriptions.values()) {
+      const { until, feed } = subscription;
+      if (until === undefined || room <= 0) continue;
+      const page = this.#read(feed, subscription.place, until, portion);
+      for (const message of page.messages) {
+        const line = this.#client.codec.message(message);
+        parts.push(line);
+        room -= line.length;
+        subscription.place = message.seq;
+        this.#note(message);
+      }
+      this.#hub.counters.delivered(page.messages.length);
+      if (page.more) continue;
+      subscription.place = until;
+      delete subscription.until;
+      this.#catching -= 1;
+    }
+    this.#hub.wake(this.#client);
+  }
+
+  #takeLive(parts: string[], portion: Portion): void {
+    if (this.#cursor === this.#hub.seq) return;
+    if (!this.#client.codec.joins || this.#isFresh()) {
+      const { entries, cursor } = this.#collect(portion);
+      for (const entry of entries) {
+        parts.push(entry.line(this.#client.codec));
+        this.#note(entry.message);
+      }
+      this.#hub.counters.delivered(entries.length, entries[0]?.message.time);
+      this.#advance(cursor);
+      return;
+    }
+    // What was joined for others may be more than there is room for now.
+    const made = this.#hub.shared(`${this.#signature}@${this.#cursor}/${portion.frame}`, () => {
+      const { entries, cursor, whole } = this.#collect(portion);
+      const frame = entries.map((entry) => entry.line(this.#client.codec)).join("\n");
+      return { frame, cursor, whole, count: entries.length, time: entries[0]?.message.time };
+    });
+    if (made.frame !== "") parts.push(made.frame);
+    this.#hub.counters.delivered(made.count, made.time);
+    this.#advance(made.cursor);
+  }
+
+  // Whether a subscription began after the cursor: then its place differs from that of all others with the same feeds.
+  #isFresh(): boolean {
+    for (const { place } of this.#subscriptions.values()) if (place > this.#cursor) return true;
+    return false;
+  }
+
+  #note(message: Message): void {
+    if (this.#tracked?.belongs(message)) this.#tracked.sent = message.seq;
+  }
+
+  #advance(cursor: number): void {
+    this.#cursor = cursor;
+    if (cursor < this.#hub.seq) this.#hub.wake(this.#client);
+  }
+
+  // What its feeds have from the cursor on, merged by seq: from the rings, or for a feed that it fell out of from the log.
+  #collect(portion: Portion): { entries: Entry[]; cursor: number; whole: boolean } {
+    let upTo = this.#hub.seq;
+    const found = new Map<number, Entry>();
+    for (const { feed, place } of this.#subscriptions.values()) {
+      const { entries, more } = this.#next(feed, Math.max(this.#cursor, place), upTo, portion);
+      for (const entry of entries) found.set(entry.message.seq, entry);
+      const last = entries.at(-1);
+      if (more && last !== undefined) upTo = Math.min(upTo, last.message.seq);
+    }
+    const due = [...found.values()].filter(({ message }) => message.seq <= upTo);
+    if (this.#subscriptions.size > 1) due.sort((a, b) => a.message.seq - b.message.seq);
+    const end = cutOf(due, this.#client.codec, { size: portion.frame, more: upTo < this.#hub.seq });
+    const last = due[end - 1];
+    if (end === due.length || last === undefined) {
+      return { entries: due, cursor: upTo, whole: upTo < this.#hub.seq };
+    }
+    return { entries: due.slice(0, end), cursor: last.message.seq, whole: true };
+  }
+
+  #next(
+    feed: Feed,
+    after: number,
+    upTo: number,
+    portion: Portion,
+  ): { entries: Entry[]; more: boolean } {
+    if (after >= feed.ring.floor) return feed.ring.after(after, portion.frame);
+    const { messages, more } = this.#read(feed, after, upTo, portion);
+    return { entries: messages.map((message) => new Entry(message)), more };
+  }
+
+  #read(feed: Feed, after: number, upTo: number, portion: Portion): Page {
+    const page = this.#hub.reader.after(
+      feed.name,
+      after,
+      upTo,
+      PAGE_MESSAGES,
+      portion.page,
+    );
+    if (this.#hub.reader.trimmed(feed.name) <= after) return page;
+    throw new Outrun();
+  }
+
+  #sign(): void {
+    const ids = [...this.#subscriptions.values()].map(({ feed }) => feed.id).sort((a, b) => a - b);
+    this.#signature = `${this.#client.codec.index}:${ids.join(",")}`;
+  }
+}
+
+/**
+ * Finds where a frame ends. What is more than a frame is cut where the entries themselves say so, whatever it began with: so
+ * those who fell behind at different places are at the same places again after one frame, and share what follows.
+ */
+function cutOf(
+  due: readonly Entry[],
+  codec: Codec,
+  { size: most, more }: { readonly size: number; readonly more: boolean },
+): number {
+  let size = 0;
+  let cut = 0;
+  for (const [i, entry] of due.entries()) {
+    const { length } = entry.line(codec);
+    size += length + 1;
+    // On average once in half a frame: the high bits of a multiple of the golden ratio are spread evenly.
+    const mark = Math.imul(entry.message.seq, 0x9e3779b1) >>> 16;
+    if (cut === 0 && mark < length * MARKS) cut = i + 1;
+    if (size >= most) return cut === 0 ? i + 1 : cut;
+  }
+  return more && cut > 0 ? cut : due.length;
+}
