@@ -564,7 +564,7 @@ export class NativeSession implements Session {
     }
     for (const channel of this.#wanted) this.#leave(channel);
     this.#wanted.clear();
-    this.#turns.clear();
+    this.#turns.end();
     this.#frames = [];
   }
 }
