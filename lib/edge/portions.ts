@@ -93,9 +93,8 @@ export class Portions {
    */
   of(now: number, { largest }: Pick<Holder, "largest">): Portion {
     if (!this.#isShort(now)) return USUAL;
-    // The room for as much as before is there in any case.
-    const size = Math.min(Math.max(LITTLE, largest), FRAME_CUT);
-    return { room: 1, frame: size, page: Math.min(Math.max(LITTLE, largest), PAGE_BYTES) };
+    const size = leftTo(largest);
+    return { room: 1, frame: Math.min(size, FRAME_CUT), page: Math.min(size, PAGE_BYTES) };
   }
 
   #isShort(now: number): boolean {
@@ -109,4 +108,10 @@ export class Portions {
     [this.#counted, this.#sent] = [now, 0];
     return this.#short;
   }
+}
+
+// The room for as much as before is there in any case. A frame may have five portions, of answers, words and pages: by a quarter of
+// the largest, in powers of two, nobody who reads on pumps up what is kept for it, and those who are at the same place share frames.
+function leftTo(largest: number): number {
+  return LITTLE * 2 ** Math.floor(Math.log2(Math.max(1, largest / (4 * LITTLE))));
 }
