@@ -228,6 +228,8 @@ export class NativeSession implements Session {
     const { access, bus } = this.#edge;
     void showToken(access, bus, token, this.#connection.address).then((result) => {
       this.#greeting = false;
+      // Who went meanwhile is nobody: what was held for it now nothing would give up.
+      if (!this.#connection.open) return;
       told(result);
       this.#proceed();
     });
