@@ -209,6 +209,27 @@ Deno.test("where sockets hold too much each is sent little, nothing before it to
   }, portions);
 });
 
+Deno.test("those who are sent little from different places are at the same places soon, and share what follows", async () => {
+  const portions = new Portions(100);
+  portions.watch([{ held: 101, largest: 0 }]);
+  portions.add(100);
+  await withHub(async ({ publish, settle, open }) => {
+    const clients = [open(native), open(native)];
+    for (const [i, { socket, connection }] of clients.entries()) {
+      socket.bufferedAmount = 1;
+      connection.reading.subscribe("push:a", 5 * i);
+    }
+    for (let i = 1; i <= 500; i++) publish("push:a", ["x".repeat(i % 100)]);
+    await settle();
+    for (const { socket } of clients) socket.bufferedAmount = 0;
+    await until(() => clients.every(({ socket }, i) => socket.lines === 500 - 5 * i));
+    const [one = [], other = []] = clients.map(({ socket }) => socket.frames);
+    assertGreater(other.length, 5);
+    const ends = (frames: string[]) => frames.map((frame) => frame.length).slice(-5);
+    assertEquals(ends(one), ends(other));
+  }, portions);
+});
+
 Deno.test("whoever was sent much keeps the room for it, and may be sent as much again, in few sizes that others share", () => {
   const portions = new Portions(100);
   portions.watch([{ held: 101, largest: 0 }]);
