@@ -246,6 +246,22 @@ Deno.test("whoever was sent much keeps the room for it, and may be sent as much 
   assertLess(sizes.size, 10);
 });
 
+Deno.test("what the sockets of an edge hold that was ended counts for the one in its place, until they are gone", () => {
+  const portions = new Portions(100);
+  const stuck = new Set([{ held: 60, largest: 0 }]);
+  const frame = (now: number) => {
+    portions.add(100);
+    return portions.of(now, { largest: 0 }).frame;
+  };
+  portions.watch(stuck);
+  portions.watch([{ held: 60, largest: 0 }]);
+  assertEquals(frame(0), LITTLE);
+  stuck.clear();
+  assertEquals(frame(1), FRAME_CUT);
+  portions.renew(50);
+  assertEquals(frame(2), LITTLE);
+});
+
 Deno.test("all sockets may hold an eighth of the memory, each isolate its part", () => {
   const mib = 1_048_576;
   const isolates = [0, 1, 4].map((count) => heldAtMost(800 * mib, count) / mib);

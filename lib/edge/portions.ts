@@ -62,8 +62,8 @@ export function heldAtMost(memory: number, isolates: number): number {
 
 /** Measures what is given to each. */
 export class Portions {
-  readonly #most: number;
-  #holders: Iterable<Holder> = [];
+  #most: number;
+  #holders: Iterable<Holder>[] = [];
   #short = false;
   // Since it was counted.
   #sent = 0;
@@ -74,9 +74,19 @@ export class Portions {
     this.#most = most;
   }
 
-  /** @param holders All that have sockets; they may become others. */
+  /** @param most What all may hold from now on, in bytes. */
+  renew(most: number): void {
+    this.#most = most;
+  }
+
+  /**
+   * Counts what some hold, as long as there are any: those of an edge that was ended hold on.
+   *
+   * @param holders All that have sockets in one edge; they may become others.
+   */
   watch(holders: Iterable<Holder>): void {
-    this.#holders = holders;
+    this.#holders = this.#holders.filter((before) => !before[Symbol.iterator]().next().done);
+    this.#holders.push(holders);
   }
 
   /** @param bytes How much was sent. */
@@ -103,7 +113,7 @@ export class Portions {
       return this.#short;
     }
     let sum = 0;
-    for (const { held } of this.#holders) sum += held;
+    for (const holders of this.#holders) for (const { held } of holders) sum += held;
     this.#short = sum > (this.#short ? CALM : 1) * this.#most;
     [this.#counted, this.#sent] = [now, 0];
     return this.#short;
