@@ -10,7 +10,7 @@ import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./credentials.ts";
-import { heldAtMost } from "./edge/portions.ts";
+import { heldAtMost, Portions } from "./edge/portions.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
 import { naming, readNamed } from "./files.ts";
@@ -236,6 +236,7 @@ async function openOne(
   const place = {
     ...{ bus: bus.edge, clock, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(metrics.text()),
+    portions: new Portions(),
   };
   const edge = await SingleEdge.start(settings, {
     place: () => ({ ...place, seq: log.seq }),

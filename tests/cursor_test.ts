@@ -146,6 +146,11 @@ Deno.test("clients of the first protocol get one frame for each message by the s
     for (let i = 0; i < 3; i++) publish("push:a", { text: `m${i}` });
     await settle();
     assertEquals(socket.frames, ["m0", "m1", "m2"]);
+    // The room that a socket keeps is that of a frame, not of all that were sent in one turn.
+    socket.send = (frame) => socket.bufferedAmount += String(frame).length;
+    for (let i = 3; i < 6; i++) publish("push:a", { text: `m${i}` });
+    await settle();
+    assertEquals([connection.unsent, connection.largest], [6, 2]);
     connection.end();
   });
 });
@@ -204,12 +209,60 @@ Deno.test("where sockets hold too much each is sent little, nothing before it to
   }, portions);
 });
 
-Deno.test("whoever was sent much keeps the room for it, and may be sent as much again", () => {
+Deno.test("those who are sent little from different places are at the same places soon, and share what follows", async () => {
   const portions = new Portions(100);
   portions.watch([{ held: 101, largest: 0 }]);
   portions.add(100);
-  const frames = [0, LITTLE + 1, 2 * FRAME_CUT].map((largest) => portions.of(0, { largest }).frame);
-  assertEquals(frames, [LITTLE, LITTLE + 1, FRAME_CUT]);
+  await withHub(async ({ publish, settle, open }) => {
+    const clients = [open(native), open(native)];
+    for (const [i, { socket, connection }] of clients.entries()) {
+      socket.bufferedAmount = 1;
+      connection.reading.subscribe("push:a", 5 * i);
+    }
+    for (let i = 1; i <= 500; i++) publish("push:a", ["x".repeat(i % 100)]);
+    await settle();
+    for (const { socket } of clients) socket.bufferedAmount = 0;
+    await until(() => clients.every(({ socket }, i) => socket.lines === 500 - 5 * i));
+    const [one = [], other = []] = clients.map(({ socket }) => socket.frames);
+    assertGreater(other.length, 5);
+    const ends = (frames: string[]) => frames.map((frame) => frame.length).slice(-5);
+    assertEquals(ends(one), ends(other));
+  }, portions);
+});
+
+Deno.test("whoever was sent much keeps the room for it, and may be sent as much again, in few sizes that others share", () => {
+  const portions = new Portions(100);
+  portions.watch([{ held: 101, largest: 0 }]);
+  portions.add(100);
+  const of = (largest: number) => portions.of(0, { largest });
+  const frames = [0, LITTLE + 1, 9 * LITTLE, 5 * FRAME_CUT].map((largest) => of(largest).frame);
+  assertEquals(frames, [LITTLE, LITTLE, 2 * LITTLE, FRAME_CUT]);
+  // Answers, words and pages may come in one frame: that the largest grew by it shan't make the next one larger.
+  for (const largest of [0, 9 * LITTLE, 20 * LITTLE]) {
+    const { frame, page } = of(largest);
+    assertEquals(of(Math.max(largest, 3 * frame + 2 * page + 1000)), of(largest));
+  }
+  const sizes = new Set(Array.from({ length: 2000 }, (_, i) => of(1000 * i).page));
+  assertLess(sizes.size, 10);
+});
+
+Deno.test("what the sockets of an edge hold that was ended counts for the one in its place, until they are gone", () => {
+  const portions = new Portions(100);
+  const stuck = new Set([{ held: 60, largest: 0 }]);
+  const frame = (now: number) => {
+    portions.add(100);
+    return portions.of(now, { largest: 0 }).frame;
+  };
+  portions.watch(stuck);
+  portions.watch([{ held: 60, largest: 0 }]);
+  assertEquals(frame(0), LITTLE);
+  stuck.clear();
+  assertEquals(frame(1), FRAME_CUT);
+  portions.renew(50);
+  assertEquals(frame(2), LITTLE);
+});
+
+Deno.test("all sockets may hold an eighth of the memory, each isolate its part", () => {
   const mib = 1_048_576;
   const isolates = [0, 1, 4].map((count) => heldAtMost(800 * mib, count) / mib);
   assertEquals([...isolates, heldAtMost(0, 1) / mib], [100, 100, 25, 256]);

@@ -1,9 +1,16 @@
 /** Isolates that end, hang or are replaced: their clients come back, presence is right, nothing is lost (hostile.md L7). */
-import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import {
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "node:path";
 import { pause, spawnServer, within } from "./helpers/child_server.ts";
 import type { Fault } from "./helpers/faulty_worker.ts";
 import { cookieOf, NativeClient, startServer, type TestServer } from "./helpers/server.ts";
+import { tool } from "./helpers/tools.ts";
 import { keysKept, write } from "./helpers/writing.ts";
 
 const WORKER = new URL("./helpers/faulty_worker.ts", import.meta.url);
@@ -153,6 +160,19 @@ Deno.test("where another can't start the old isolate stays, with all its clients
   // It is one of those that serve as before, and can be replaced.
   await server.replaceEdges();
   assertEquals([server.replacements(), await client.socket.closed], [1, 1001]);
+});
+
+Deno.test("a server whose core stands still isn't ready, and says so in time", async () => {
+  tool("curl");
+  await using server = await startServer({ workers: 1 });
+  const args = ["-s", "-w", "\n%{http_code} %header{retry-after}", `${server.url}/readyz`];
+  const asked = new Deno.Command("curl", { args }).output();
+  // The core is in this isolate: it does nothing for so long, as behind a disk that doesn't answer.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+  const answer = new TextDecoder().decode((await asked).stdout);
+  assertStringIncludes(answer, '"detail":"The log doesn\'t answer"');
+  assertStringIncludes(answer, "\n503 5");
+  assertEquals((await fetch(`${server.url}/readyz`).then((again) => again.json())).status, "ready");
 });
 
 Deno.test("two servers don't share a port by accident, with isolates or without", async () => {

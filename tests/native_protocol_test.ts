@@ -309,6 +309,28 @@ testIsolates(
   },
 );
 
+testIsolates(
+  "whoever is banned by what waited for its turn is a member of nothing that waited behind it",
+  async () => {
+    await using server = await startServer();
+    await using banned = await NativeClient.open(server);
+    await banned.do("hello", {});
+    const channel = "room:a";
+    const commands = [
+      { presence: { channel } },
+      ...Array.from({ length: 100 }, () => ({ history: { channel, before: 2, after: 1 } })),
+      { subscribe: { channel } },
+    ];
+    banned.socket.send(
+      commands.map((command, i) => JSON.stringify({ id: i + 100, ...command })).join("\n"),
+    );
+    assertEquals(await banned.socket.closed, 1008);
+    await using client = await NativeClient.open(server);
+    await client.do("hello", {});
+    assertEquals((await client.do("presence", { channel })).count, 0);
+  },
+);
+
 testIsolates("unsubscribing ends it, also right behind the subscription", async () => {
   await using server = await startServer();
   await using client = await NativeClient.open(server);

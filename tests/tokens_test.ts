@@ -6,6 +6,7 @@ import { EventStream, http } from "./helpers/http.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
 import { Tokens } from "../lib/tokens.ts";
 import { NativeClient, startServer, testIsolates, type TestServer } from "./helpers/server.ts";
+import { turn, World } from "./helpers/world.ts";
 
 const SECRET = "a secret of at least thirty-two characters";
 const ADMIN = "0123456789abcdef0123";
@@ -505,4 +506,21 @@ Deno.test("the token command makes one that the server takes, and says what is w
     const { code, error } = await token(...args);
     assertEquals([code, error.includes(sentence), error.split("\n").length], [2, true, 1], error);
   }
+});
+
+Deno.test("a connection that ended while its token was looked at isn't kept with it", async () => {
+  const folder = await Deno.makeTempDir();
+  const world = await World.open(folder);
+  const { connection, session } = world.connect("1f0c9a2b");
+  session.receive(JSON.stringify({ id: 1, hello: { token: "none of them" } }));
+  connection.close(1000, "Gone");
+  world.edge.grants.forget(connection);
+  // One that came later and stays is.
+  const other = world.connect("1f0c9a2c");
+  other.session.receive(JSON.stringify({ id: 1, hello: { token: "none of them" } }));
+  while (other.socket.read().length === 0) await turn();
+  assertEquals(world.edge.grants.size, 1);
+  other.connection.close(1000, "Gone");
+  world.close();
+  await Deno.remove(folder, { recursive: true });
 });

@@ -351,14 +351,18 @@ export class Connection implements Subscriber {
 
   #send(parts: readonly string[]): void {
     if (!this.#open || parts.length === 0) return;
-    if (this.codec.joins) this.#socket.send(parts.join("\n"));
-    else for (const part of parts) this.#socket.send(part);
+    if (this.codec.joins) this.#put(parts.join("\n"));
+    else for (const part of parts) this.#put(part);
+    // Looked at although nothing more is due: whether it reads, and what it took.
+    if (this.#unsent >= UNSENT || this.reading.untaken) this.#hub.waitForRoom(this);
+  }
+
+  #put(frame: string): void {
+    this.#socket.send(frame);
     const before = this.#unsent;
     this.#unsent = this.#socket.bufferedAmount;
     const sent = this.#unsent - before;
     this.#hub.portions.add(sent);
     if (this.#socket.frees !== true) this.#largest = Math.max(this.#largest, sent);
-    // Looked at although nothing more is due: whether it reads, and what it took.
-    if (this.#unsent >= UNSENT || this.reading.untaken) this.#hub.waitForRoom(this);
   }
 }

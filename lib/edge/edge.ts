@@ -28,6 +28,8 @@ export interface EdgePlace {
   readonly name: string | number;
   /** Tells the numbers of the whole process, in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
+  /** What measures how much is sent to one at once, where the isolate had an edge before. */
+  readonly portions?: Portions;
 }
 
 /** An edge that serves. */
@@ -49,7 +51,8 @@ export interface Edge {
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
   const { host, port, tls, unix, origins, trustProxy, limits } = settings;
-  const { clock, reusePort } = place;
+  const { clock, reusePort, portions = new Portions() } = place;
+  portions.renew(settings.held);
   const tracing = isTraced();
   const bus = tracing ? traced(place.bus) : place.bus;
   using stack = new DisposableStack();
@@ -59,7 +62,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     Access.create(settings.access, clock),
   ]);
   const counters = new Counters();
-  const hub = new Hub(bus, reader, place.seq, undefined, counters, new Portions(settings.held));
+  const hub = new Hub(bus, reader, place.seq, undefined, counters, portions);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const grants = new Grants(access, clock, lastLine);
   access.mute(reader.mutes(clock(), "", MOST_MUTES));

@@ -9,10 +9,10 @@ import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
 export const BODY_TIME = 10_000;
 
-/** What all bodies that are being read hold together, in bytes: clients that never finish theirs shall not fill the memory. */
+/** What all bodies that are being read may hold together, in bytes: clients that never finish theirs shall not fill the memory. */
 export const BODIES_BYTES = 64 * 1_048_576;
 
-// One that isn't larger is read all the same: whoever fills the room with unfinished ones shan't keep out who sends a line.
+// Those that aren't larger have as much room again: whoever fills the first with unfinished ones shan't keep out who sends a line.
 const SMALL_BODY = 8192;
 
 const BODIES_RETRY = 2000;
@@ -241,7 +241,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
       size += value.length;
       held += value.length;
       if (size > limit) throw tooLarge;
-      if (held > BODIES_BYTES && size > SMALL_BODY) {
+      if (held > (size > SMALL_BODY ? 1 : 2) * BODIES_BYTES) {
         const retry = { retry: BODIES_RETRY };
         throw new HttpRefused(503, "unavailable", "Too much is being sent at once", retry);
       }

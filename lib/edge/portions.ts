@@ -62,8 +62,8 @@ export function heldAtMost(memory: number, isolates: number): number {
 
 /** Measures what is given to each. */
 export class Portions {
-  readonly #most: number;
-  #holders: Iterable<Holder> = [];
+  #most: number;
+  #holders: Iterable<Holder>[] = [];
   #short = false;
   // Since it was counted.
   #sent = 0;
@@ -74,9 +74,19 @@ export class Portions {
     this.#most = most;
   }
 
-  /** @param holders All that have sockets; they may become others. */
+  /** @param most What all may hold from now on, in bytes. */
+  renew(most: number): void {
+    this.#most = most;
+  }
+
+  /**
+   * Counts what some hold, as long as there are any: those of an edge that was ended hold on.
+   *
+   * @param holders All that have sockets in one edge; they may become others.
+   */
   watch(holders: Iterable<Holder>): void {
-    this.#holders = holders;
+    this.#holders = this.#holders.filter((before) => !before[Symbol.iterator]().next().done);
+    this.#holders.push(holders);
   }
 
   /** @param bytes How much was sent. */
@@ -93,9 +103,8 @@ export class Portions {
    */
   of(now: number, { largest }: Pick<Holder, "largest">): Portion {
     if (!this.#isShort(now)) return USUAL;
-    // The room for as much as before is there in any case.
-    const size = Math.min(Math.max(LITTLE, largest), FRAME_CUT);
-    return { room: 1, frame: size, page: Math.min(Math.max(LITTLE, largest), PAGE_BYTES) };
+    const size = leftTo(largest);
+    return { room: 1, frame: Math.min(size, FRAME_CUT), page: Math.min(size, PAGE_BYTES) };
   }
 
   #isShort(now: number): boolean {
@@ -104,9 +113,15 @@ export class Portions {
       return this.#short;
     }
     let sum = 0;
-    for (const { held } of this.#holders) sum += held;
+    for (const holders of this.#holders) for (const { held } of holders) sum += held;
     this.#short = sum > (this.#short ? CALM : 1) * this.#most;
     [this.#counted, this.#sent] = [now, 0];
     return this.#short;
   }
+}
+
+// The room for as much as before is there in any case. A frame may have five portions, of answers, words and pages: by a quarter of
+// the largest, in powers of two, nobody who reads on pumps up what is kept for it, and those who are at the same place share frames.
+function leftTo(largest: number): number {
+  return LITTLE * 2 ** Math.floor(Math.log2(Math.max(1, largest / (4 * LITTLE))));
 }

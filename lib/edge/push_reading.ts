@@ -1,4 +1,5 @@
 /** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
+import { setImmediate } from "node:timers";
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
@@ -172,18 +173,24 @@ function pages(
   const upTo = hub.seq;
   const encoder = new TextEncoder();
   let left: ReadonlyMap<string, number> = places;
+  let gone = false;
   return new ReadableStream({
-    pull(controller) {
+    async pull(controller) {
       let lines = "";
-      // A page of which nothing passes is no reason to wait: one that is never taken would be.
+      // A page of which nothing passes is no reason to wait: one that is never taken would be. Others have their turn after it.
       while (lines === "" && left.size > 0) {
         const next = pageOf(hub.reader, left, upTo);
         left = next.left;
         lines = next.messages.map(toldOf).filter((told) => filter === "none" || filter(told))
           .map((told) => `${write(told)}\n`).join("");
+        if (lines === "") await new Promise((resolve) => setImmediate(resolve));
       }
+      if (gone) return;
       if (lines !== "") controller.enqueue(encoder.encode(lines));
       if (left.size === 0) controller.close();
+    },
+    cancel() {
+      [left, gone] = [new Map(), true];
     },
   }, { highWaterMark: 0 });
 }

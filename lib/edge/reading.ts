@@ -4,11 +4,8 @@ import type { Codec } from "../protocol/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
-import { FRAME_CUT, type Portion } from "./portions.ts";
+import type { Portion } from "./portions.ts";
 import { Entry } from "./ring.ts";
-
-// How often a byte ends a frame, in 65,536ths.
-const MARKS = 2 * 65_536 / FRAME_CUT;
 
 interface Subscription {
   readonly feed: Feed;
@@ -312,6 +309,8 @@ function cutOf(
   codec: Codec,
   { size: most, more }: { readonly size: number; readonly more: boolean },
 ): number {
+  // How often a character ends a frame, in 65,536ths.
+  const marks = 2 * 65_536 / most;
   let size = 0;
   let cut = 0;
   for (const [i, entry] of due.entries()) {
@@ -319,7 +318,7 @@ function cutOf(
     size += length + 1;
     // On average once in half a frame: the high bits of a multiple of the golden ratio are spread evenly.
     const mark = Math.imul(entry.message.seq, 0x9e3779b1) >>> 16;
-    if (cut === 0 && mark < length * MARKS) cut = i + 1;
+    if (cut === 0 && mark < length * marks) cut = i + 1;
     if (size >= most) return cut === 0 ? i + 1 : cut;
   }
   return more && cut > 0 ? cut : due.length;

@@ -64,6 +64,9 @@ const LEAVE_GRACE = 1500;
 const LEAVE_LOOK = 20;
 const SHUTDOWN_DEADLINE = 2000;
 
+// How long the core may take to say whether the log can be written, in milliseconds: behind a disk that stands still it doesn't.
+const READY_TIME = 2000;
+
 // Requests of one edge have so long from then on, where others serve.
 const REQUEST_GRACE = 300;
 
@@ -367,10 +370,13 @@ export class EdgeServer {
   async #ready(): Promise<Response> {
     if (this.#leaving) return problem(LEAVING);
     // What it was told may be older than a refusal that another isolate has passed on.
-    const refusal = this.#edge.hub.writable
-      ? await ask(this.#edge.bus, { op: "ready" })
-      : refuse("unavailable", "The log can't be written now");
-    return refusal === undefined ? json({ status: "ready" }) : problem(refusal);
+    const asked = this.#edge.hub.writable
+      ? ask(this.#edge.bus, { op: "ready" }).then((refusal) => refusal === undefined)
+      : Promise.resolve(false);
+    const writable = await orLate(asked, READY_TIME);
+    if (writable === true) return json({ status: "ready" });
+    const why = writable === undefined ? "The log doesn't answer" : "The log can't be written now";
+    return problem(refuse("unavailable", why));
   }
 
   // What a proxy brings has its visitor's address: only who is on this machine needs no token.
@@ -408,11 +414,16 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
   }
 }
 
-async function orLate(end: Promise<void>, ms: number): Promise<void> {
+async function orLate<T>(end: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([end, late]);
-  clearTimeout(timer);
+  const late = new Promise<undefined>((resolve) =>
+    timer = setTimeout(() => resolve(undefined), ms)
+  );
+  try {
+    return await Promise.race([end, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -41,7 +41,7 @@ export interface Session {
 }
 
 // What is asked about one channel, and answered in its order.
-type Reading = Extract<Command, { verb: "subscribe" | "unsubscribe" | "history" | "presence" }>;
+type Question = Extract<Command, { verb: "subscribe" | "unsubscribe" | "history" | "presence" }>;
 
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;
@@ -181,7 +181,7 @@ export class NativeSession implements Session {
       case "unsubscribe":
       case "history":
       case "presence":
-        return this.#turns.take(command.body.channel, () => this.#read(command));
+        return this.#turns.take(command.body.channel, () => this.#ask(command));
       case "publish":
         return this.#publish(command.id, command.body);
       case "signal":
@@ -198,7 +198,7 @@ export class NativeSession implements Session {
     }
   }
 
-  #read(command: Reading): void {
+  #ask(command: Question): void {
     switch (command.verb) {
       case "subscribe":
         return this.#subscribe(command.id, command.body);
@@ -228,6 +228,8 @@ export class NativeSession implements Session {
     const { access, bus } = this.#edge;
     void showToken(access, bus, token, this.#connection.address).then((result) => {
       this.#greeting = false;
+      // Who went meanwhile is nobody: what was held for it now nothing would give up.
+      if (!this.#connection.open) return;
       told(result);
       this.#proceed();
     });
@@ -564,7 +566,7 @@ export class NativeSession implements Session {
     }
     for (const channel of this.#wanted) this.#leave(channel);
     this.#wanted.clear();
-    this.#turns.clear();
+    this.#turns.end();
     this.#frames = [];
   }
 }

@@ -4,6 +4,7 @@
 export class Turns {
   // Made when something waits: an empty map for each idle connection is memory too.
   #held: Map<string, (() => void)[]> | undefined;
+  #over = false;
 
   /**
    * Does something about a channel: at once, or once what was asked before is answered.
@@ -12,6 +13,7 @@ export class Turns {
    * @param work What; it may hold the channel in its turn.
    */
   take(channel: string, work: () => void): void {
+    if (this.#over) return;
     const behind = this.#held?.get(channel);
     if (behind === undefined) work();
     else behind.push(work);
@@ -34,8 +36,9 @@ export class Turns {
     };
   }
 
-  /** Forgets what waits: whoever asked is gone. */
-  clear(): void {
+  /** Does nothing from now on, not even what waits: whoever asked is gone, maybe by what was just done for it. */
+  end(): void {
+    this.#over = true;
     for (const behind of this.#held?.values() ?? []) behind.length = 0;
   }
 }

@@ -98,6 +98,12 @@ export const key = v.pipe(
   text(keyForm),
   v.check((key) => faultInKey(key) === undefined, keyForm),
 );
+// Commands wait for clients that don't read: a megabyte in each of five hundred would be kept with them.
+const EPOCH_LENGTH = 128;
+const epoch = v.pipe(
+  text("an epoch"),
+  v.check((epoch) => epoch.length <= EPOCH_LENGTH, `at most ${EPOCH_LENGTH} characters`),
+);
 const flag = v.boolean("true or false");
 /** A message's data. JSON has no undefined: a field that is there has a value, whatever it is. */
 export const data = v.unknown();
@@ -107,7 +113,7 @@ export const SCHEMAS = {
   hello: fields({ token: v.optional(text("a token")), name: v.optional(v.nullable(displayName)) }),
   subscribe: fields({
     channel: readable,
-    since: v.optional(fields({ epoch: text("an epoch"), seq })),
+    since: v.optional(fields({ epoch, seq })),
     history: v.optional(whole("messages", 0, PAGE_MESSAGES)),
     presence: v.optional(flag),
   }),

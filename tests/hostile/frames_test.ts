@@ -372,4 +372,14 @@ Deno.test("M12: a place that isn't of this log, or isn't yet, brings a gap and n
   }
   const past = await eve.ask("subscribe", { channel: "room:a", since: { epoch, seq: -1 } });
   assertEquals(codeOf(past), "bad_request");
+  // What waits for a client that doesn't read is kept: none of it may be long.
+  const [long, longer] = await Promise.all(
+    [128, 129].map((length) =>
+      eve.ask("subscribe", { channel: "room:a", since: { epoch: "e".repeat(length), seq: 0 } })
+    ),
+  );
+  assertEquals([Object.hasOwn(long ?? {}, "subscribe"), codeOf(longer ?? {})], [
+    true,
+    "bad_request",
+  ]);
 });

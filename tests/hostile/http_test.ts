@@ -2,7 +2,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { join } from "node:path";
-import { BODIES_BYTES } from "../../lib/edge/http.ts";
+import { BODIES_BYTES, HttpRefused, readBody } from "../../lib/edge/http.ts";
 import { bodyLimit, DEFAULT_LIMITS } from "../../lib/limits.ts";
 import {
   ask,
@@ -367,6 +367,28 @@ Deno.test("bodies that are never finished hold so much and no more: then others 
   assertEquals((await push("msg=small")).status, 200);
   for (const conn of conns) conn.close();
   for (let tries = 0; (await push(large)).status !== 400; tries++) assertLess(tries, 1000);
+});
+
+Deno.test("small bodies that are never finished have an end too, however many there are", async () => {
+  const chunk = new Uint8Array(8192);
+  const ends: (() => void)[] = [];
+  const read = async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(chunk);
+        ends.push(() => controller.error(new Error("gone")));
+      },
+    });
+    try {
+      return await readBody(new Request("http://localhost/", { method: "POST", body }), 10_000);
+    } catch (error) {
+      return error instanceof HttpRefused ? error.status : error;
+    }
+  };
+  const reads = Array.from({ length: 2 * BODIES_BYTES / chunk.length }, read);
+  assertEquals(await Promise.race([...reads, read()]), 503);
+  for (const end of ends) end();
+  assertEquals(new Set(await Promise.all(reads)), new Set([400]));
 });
 
 Deno.test("H10: a body that trickles is 408 within 15 s", async () => {
