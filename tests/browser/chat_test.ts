@@ -507,10 +507,13 @@ Deno.test("among forty rooms the page stays in its window, and the conversation 
   };
   await write("Carol", "not read");
   await page.getByRole("button", { name: "1 unread" }).waitFor();
+  await page.getByRole("button", { name: "1 unread" }).focus();
   const other = await write("عمر", "a word");
   const direct = page.locator(".talk", { hasText: "a word" });
   await direct.locator(".badge", { hasText: "1" }).waitFor();
   const below = page.getByRole("button", { name: "2 unread" });
+  await below.waitFor();
+  assertEquals(await below.evaluate((button) => document.activeElement === button), true);
   assertEquals(await findBarriers(page), []);
   await below.focus();
   await page.keyboard.press("Enter");
