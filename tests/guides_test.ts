@@ -60,23 +60,3 @@ for (const name of guides) {
     }
   });
 }
-
-/** The anchors of a text's headings, as what shows Markdown makes them. */
-const anchors = (text: string) =>
-  (text.replace(FENCE, "").match(/^#+ .*$/gm) ?? []).map((heading) =>
-    heading.replace(/^#+ /, "").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
-  );
-
-Deno.test("every link from a guide to a place in another, or in itself, leads to a heading that is there", async () => {
-  let links = 0;
-  for (const { name } of Deno.readDirSync(DOCS)) {
-    if (!name.endsWith(".md")) continue;
-    const text = await read(name);
-    for (const [, file = "", anchor = ""] of text.matchAll(/\]\(([\w.-]*)#([^)]+)\)/g)) {
-      const there = anchors(file === "" ? text : await read(file));
-      assertEquals(there.includes(anchor), true, `${name} leads to ${file}#${anchor}`);
-      links++;
-    }
-  }
-  assertGreater(links, 10);
-});
