@@ -75,7 +75,7 @@ function Receive() {
   const behind = messages.length - held;
   const rest = shown >= behind && (more ?? behind >= PAGE) && behind < KEPT;
   const log = useRef(/** @type {HTMLElement | null} */ (null));
-  // What is drawn while somebody reads further down is old, and nothing to be read out.
+  // What is drawn while somebody reads further down is old, and nothing to be read out; how many came is.
   const live = reading ? "off" : "polite";
   useLayoutEffect(look);
   return html`
@@ -92,11 +92,11 @@ function Receive() {
         aria-live=${live}>
         <${Pushes} received=${drawn(state.value)} />
       </div>
-      ${held > 0 && html`<${ToTop} held=${held} go=${() => {
+      <div role="status">${held > 0 && html`<${ToTop} held=${held} go=${() => {
         scrollTo(0, 0);
         // The button goes: who pressed it stays where they read.
         log.current?.focus({ preventScroll: true });
-      }} />`}
+      }} />`}</div>
       ${rest && html`<p class="rest"><button type="button" class="quiet" disabled=${loading}
         onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
     </main>

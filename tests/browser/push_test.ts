@@ -276,6 +276,8 @@ Deno.test("who reads further down keeps the place while pushes come, is told how
   await pushAll(301, 350);
   const way = page.getByRole("button", { name: "50 new messages" });
   await way.waitFor();
+  // What comes isn't drawn, and is told all the same to those who hear the page.
+  await page.getByRole("status").getByText("50 new messages").waitFor();
   assertEquals([await place(), await texts.first().innerText()], [before, "push 300"]);
   assertEquals(await findBarriers(page), []);
   await way.focus();
