@@ -161,7 +161,7 @@ function Received({ received, above }) {
     () =>
       html`
         ${first && html`<li class="day">${day}</li>`}
-        <li class="push">
+        <li class="push" tabindex="-1">
           <${Card} push=${push}><${Time} time=${time} /><//></li>
         ${gap && html`<li class="gap">${t("gap")}</li>`}
       `,

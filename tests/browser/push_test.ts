@@ -333,3 +333,17 @@ Deno.test("older pushes that are asked for while the connection is gone come onc
   await page.evaluate(() => scrollTo(0, 0));
   await page.locator("[role=log][aria-live=polite]").waitFor();
 });
+
+Deno.test("who shows all of a long push by keyboard stays at it", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/to_recmsg/");
+  const body = Array.from({ length: 200 }, (_, i) => `line ${i}`).join("\n");
+  const { status } = await fetch(`${server.url}/push/all`, { method: "POST", body });
+  assertEquals(status, 201);
+  const all = page.getByRole("button", { name: "Show all" });
+  await all.press("Enter");
+  await all.waitFor({ state: "detached" });
+  const stays = () => document.activeElement?.matches(".push") === true;
+  assertEquals(await page.evaluate(stays), true);
+});
