@@ -25,7 +25,8 @@ const NOTES = "/opened/";
  * @typedef {LifeEvent & {notification: {data: unknown, close: () => void}}} ClickEvent
  * @typedef {{url: string, postMessage: (message: unknown) => void, focus: () => Promise<unknown>}} Page
  * @typedef {{matchAll: (which: object) => Promise<Page[]>, get: (id: string) => Promise<unknown>, openWindow: (url: string) => Promise<unknown>}} Pages
- * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>, clients: Pages}} Worker
+ * @typedef {{addEventListener: (type: string, listener: (event: any) => void) => void, skipWaiting: () => Promise<void>, clients: Pages,
+ *   registration: {installing: unknown, waiting: unknown}}} Worker
  */
 const worker = /** @type {Worker} */ (/** @type {unknown} */ (globalThis));
 
@@ -93,6 +94,9 @@ async function get(url, integrity) {
 }
 
 async function dropOthers() {
+  // What another worker keeps just now is no old set: that one drops the others once it takes over.
+  const { installing, waiting } = worker.registration;
+  if (installing || waiting) return;
   const others = (await sets()).filter((name) => name !== CACHE);
   await Promise.all(others.map(async (name) => {
     const pages = await noted(await caches.open(name));
@@ -149,7 +153,8 @@ async function load({ request, clientId }, path) {
   const page = opened.get(clientId);
   if (page?.kept) return await find(path) ?? fetch(request);
   if (page !== undefined && page.version !== VERSION) return fetch(request);
-  const set = page === undefined ? await setOf(clientId) : undefined;
+  // Where what is kept can't be read there is still the server.
+  const set = page === undefined ? await setOf(clientId).catch(() => undefined) : undefined;
   if (set !== undefined) return await set.match(path, { ignoreVary: true }) ?? fetch(request);
   return (await networkFirst(request, path)).response;
 }
@@ -187,7 +192,8 @@ async function soon(network) {
   }
 }
 
-/** @param {string} url A URL of the shell. @returns {Promise<Response | undefined>} What is kept. */
+/** @param {string} url A URL of the shell. @returns {Promise<Response | undefined>} What is kept; nothing where that can't be read: there is still the server. */
 async function find(url) {
-  return await (await caches.open(CACHE)).match(url, { ignoreVary: true });
+  return await caches.open(CACHE).then((set) => set.match(url, { ignoreVary: true }))
+    .catch(() => undefined);
 }

@@ -29,7 +29,8 @@ function skeleton(text: string) {
     ),
     code: [...code].sort(),
     links: all(/\]\(([^)#]*)[^)]*\)/g).map((to) => to.replace(".zh-CN.md", ".md")).sort(),
-    figures: all(/\d[\d,.]* (?:MiB|MB|ms|%)/g).sort(),
+    figures: all(/\d[\d,.]*\s(?:[KM]iB|[KM]B|ms|%)/g).map((figure) => figure.replace("\n", " "))
+      .sort(),
   };
 }
 

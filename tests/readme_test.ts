@@ -263,6 +263,9 @@ Deno.test("the Chinese version has the same headings, commands, flags, recipes, 
   assertEquals(links(chinese), links(readme));
   const figures = (text: string) => text.match(/\d[\d,.]* (?:ms|µs|KiB)/g);
   assertEquals(figures(chinese), figures(readme));
+  const files = (text: string) =>
+    [...new Set(text.match(/(?:\w+\/)*\w+\.(?:ts|js|db|key|token)\b/g))].sort();
+  assertEquals(files(chinese), files(readme));
   assert(readme.includes("(static/docs/README.zh-CN.md)") && chinese.includes("(../../README.md)"));
 });
 

@@ -98,8 +98,11 @@ export function makeActions(client, { state, dispatch }, drafts) {
       write();
     },
 
-    /** @param {import("./known.js").Outgoing} message Wasn't sent: back to where it was written. @param {Said | null} [to] What it replies to. */
-    edit({ id, channel, text }, to) {
+    /** @param {import("./known.js").Outgoing} message Wasn't sent: back to where it was written. @param {Said | null} [quote] What it replies to; null where that isn't there any more. */
+    edit({ id, channel, text, reply: seq }, quote) {
+      // What isn't loaded yet is known by its place.
+      const place = { channel, time: 0, from: null, text: t("quoteLoading") };
+      const to = quote === undefined && seq !== undefined ? { ...place, seq } : quote;
       const reply = to ? { to, epoch: state.value.epoch } : {};
       drafts.dispatch({ type: "edit", channel, draft: { text, ...reply } });
       client.discard(id);

@@ -29,11 +29,11 @@ export function useBeyond(list, unread) {
         all.filter(([, way]) => way === side).map(([link]) => link);
       setBeyond({ up: on("up"), down: on("down") });
     });
-    for (const link of list.current?.querySelectorAll(".talk.unread") ?? []) watch.observe(link);
-    return () => {
-      watch.disconnect();
-      setBeyond({ up: noLinks, down: noLinks });
-    };
+    const links = list.current?.querySelectorAll(".talk.unread") ?? [];
+    for (const link of links) watch.observe(link);
+    // Else what was known so far stands until the first look: a button that goes for a moment loses the focus, and a click.
+    if (links.length === 0) setBeyond({ up: noLinks, down: noLinks });
+    return () => watch.disconnect();
   }, [unread.join(" ")]);
   return beyond;
 }

@@ -8,7 +8,7 @@ import { begun, completed, Completions, matching } from "./complete.js";
 import { draftOf } from "./drafts.js";
 import { excerpt } from "./line.js";
 import { titleOf } from "./side.js";
-import { authorOf, nameOf } from "./known.js";
+import { authorOf, nameOf, quoteOf } from "./known.js";
 
 /** @typedef {import("./known.js").ChatState} ChatState */
 
@@ -158,12 +158,14 @@ function mentionable({ rosters, open, names, account }) {
  * @returns {unknown} The part.
  */
 function Replying({ to, state, cancel }) {
-  const name = authorOf(state, to);
+  // What wasn't loaded when somebody began may be there now.
+  const said = quoteOf(state, to.channel, to.seq) ?? to;
+  const name = authorOf(state, said);
   return html`
     <p
       class="replying"><${Icon} name="reply" /><span class="what"><strong>${t("replying", {
         name,
-      })}</strong> <span class="excerpt" dir="auto">${excerpt(to.text)}</span></span>
+      })}</strong> <span class="excerpt" dir="auto">${excerpt(said.text)}</span></span>
         <button type="button" class="quiet" title=${t("cancelReply")} aria-label=${t("cancelReply")}
           onClick=${cancel}><${Icon} name="close" /></button></p>
   `;

@@ -124,7 +124,7 @@ export function Text({ text, mentions }) {
       /** @type {any} */ event,
     ) => {
       // The button goes: who pressed it stays at the message.
-      event.currentTarget.closest("article")?.focus();
+      event.currentTarget.closest("article, .push")?.focus({ preventScroll: true });
       showAll(true);
     }}>${t("showAll")}</button>`
   }</p>`;

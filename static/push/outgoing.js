@@ -61,7 +61,7 @@ export function Outgoing({ items, connection, topic, free, retry, edit, discard 
           const { id, channel, data, time, status, error } = item;
           const to = channel.slice("push:".length);
           return html`
-            <li key=${id} class=${`push ${status}`}>
+            <li key=${id} class=${`push ${status}`} tabindex="-1">
               <${Card} push=${pushOf(data)}>
                 <${When} time=${time} status=${status} connection=${connection} />
                 ${to !== topic && html`<bdi class="to">${to}</bdi>`}

@@ -1,7 +1,7 @@
 // @ts-check
 /** The receiver: every push of a topic, the newest on top. */
 import { html, render, store, useLayoutEffect, useMemo, useRef } from "../ui.js";
-import { connect, FanfareError } from "../fanfare.js";
+import { Code, connect, FanfareError, State } from "../fanfare.js";
 import { Connection, Header, toast, Toasts } from "../parts/frame.js";
 import { perFrame } from "../parts/frames.js";
 import { counted, dayText, language, t } from "../parts/i18n.js";
@@ -26,7 +26,12 @@ const channel = `push:${topic}`;
 const client = topic === undefined ? undefined : connect({ adopts: () => false });
 /** @type {ReturnType<typeof perFrame<import("./state.js").ReceiveAction>>} */
 const arrivals = perFrame((actions) => dispatch(...actions));
-client?.on("state", () => dispatch({ type: "connection", state: client.state }));
+/** Whether older ones were asked for while there was no connection. */
+let late = false;
+client?.on("state", () => {
+  dispatch({ type: "connection", state: client.state });
+  if (client.state === State.open && late) older();
+});
 client?.subscribe(channel, {
   history: PAGE,
   onMessages: (messages, gap, reset) => arrivals.add({ type: "messages", messages, gap, reset }),
@@ -42,17 +47,19 @@ client?.subscribe(channel, {
 async function older() {
   const { messages, loading } = state.value;
   const before = messages.at(-1)?.seq;
-  if (loading || before === undefined || client === undefined) return;
+  if ((loading && !late) || before === undefined || client === undefined) return;
+  late = false;
   dispatch({ type: "loading", loading: true });
   try {
     const page = await client.history(channel, { before, limit: PAGE });
     dispatch({ type: "older", ...page });
   } catch (error) {
-    dispatch({ type: "loading", loading: false });
-    toast(
-      t("loadFailed", { why: error instanceof FanfareError ? reasonOf(error) : String(error) }),
-      true,
-    );
+    const why = error instanceof FanfareError ? reasonOf(error) : String(error);
+    // The connection is made anew, and this is asked again then.
+    late = error instanceof FanfareError && error.code === Code.closed &&
+      client.state !== State.closed;
+    dispatch({ type: "loading", loading: late });
+    if (!late) toast(t("loadFailed", { why }), true);
   }
 }
 
@@ -64,10 +71,12 @@ function look() {
 }
 
 function Receive() {
-  const { messages, held, shown, connection, more, loading, ready } = state.value;
+  const { messages, held, reading, shown, connection, more, loading, ready } = state.value;
   const behind = messages.length - held;
   const rest = shown >= behind && (more ?? behind >= PAGE) && behind < KEPT;
   const log = useRef(/** @type {HTMLElement | null} */ (null));
+  // What is drawn while somebody reads further down is old, and nothing to be read out; how many came is.
+  const live = reading ? "off" : "polite";
   useLayoutEffect(look);
   return html`
     <${Header} page="receive" />
@@ -79,14 +88,15 @@ function Receive() {
       ${topic === undefined
         ? html`<p class="empty">${t("noTopic", { topic: asked })}</p>`
         : messages.length === 0 && html`<${Empty} topic=${topic} ready=${ready} />`}
-      <div role="log" class="log" aria-label=${t("receiveHeading")} tabindex="-1" ref=${log}>
+      <div role="log" class="log" aria-label=${t("receiveHeading")} tabindex="-1" ref=${log}
+        aria-live=${live}>
         <${Pushes} received=${drawn(state.value)} />
       </div>
-      ${held > 0 && html`<${ToTop} held=${held} go=${() => {
+      <div role="status">${held > 0 && html`<${ToTop} held=${held} go=${() => {
         scrollTo(0, 0);
         // The button goes: who pressed it stays where they read.
         log.current?.focus({ preventScroll: true });
-      }} />`}
+      }} />`}</div>
       ${rest && html`<p class="rest"><button type="button" class="quiet" disabled=${loading}
         onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
     </main>
@@ -151,7 +161,7 @@ function Received({ received, above }) {
     () =>
       html`
         ${first && html`<li class="day">${day}</li>`}
-        <li class="push">
+        <li class="push" tabindex="-1">
           <${Card} push=${push}><${Time} time=${time} /><//></li>
         ${gap && html`<li class="gap">${t("gap")}</li>`}
       `,

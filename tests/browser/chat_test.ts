@@ -507,10 +507,13 @@ Deno.test("among forty rooms the page stays in its window, and the conversation 
   };
   await write("Carol", "not read");
   await page.getByRole("button", { name: "1 unread" }).waitFor();
+  await page.getByRole("button", { name: "1 unread" }).focus();
   const other = await write("عمر", "a word");
   const direct = page.locator(".talk", { hasText: "a word" });
   await direct.locator(".badge", { hasText: "1" }).waitFor();
   const below = page.getByRole("button", { name: "2 unread" });
+  await below.waitFor();
+  assertEquals(await below.evaluate((button) => document.activeElement === button), true);
   assertEquals(await findBarriers(page), []);
   await below.focus();
   await page.keyboard.press("Enter");
@@ -594,12 +597,15 @@ Deno.test("who types is shown to the others, and drafts wait in their conversati
   await ada.page.locator(".composer textarea").pressSequentially("I think");
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
   assertEquals((await ada.page.locator(".typing").innerText()).trim(), "");
-  await ada.page.locator(".members a", { hasText: bob.account }).click();
-  await opened(ada.page, bob.account);
-  await ada.page.locator(".composer textarea").pressSequentially("psst");
-  // In each conversation it is told anew, however short ago it was in another.
+  // Who types is shown for a few seconds: whoever is to see it is there before.
   await bob.page.locator(".members a", { hasText: "Ada" }).click();
   await opened(bob.page, "Ada");
+  await ada.page.locator(".composer textarea").pressSequentially("…");
+  await ada.page.locator(".composer textarea").press("Backspace");
+  await ada.page.locator(".members a", { hasText: bob.account }).click();
+  await opened(ada.page, bob.account);
+  // In each conversation it is told anew, however short ago it was in another.
+  await ada.page.locator(".composer textarea").pressSequentially("psst");
   await bob.page.locator(".typing", { hasText: "Ada" }).waitFor();
   await bob.page.locator(".talk", { hasText: "lobby" }).click();
   await opened(bob.page, "lobby");

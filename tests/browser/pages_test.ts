@@ -231,6 +231,19 @@ Deno.test("who is new is led from the first page to a push of their own, and to 
   await using browser = await launchBrowser();
   for (const locale of ["en-US", "zh-CN"]) {
     const { page, errors } = await visitor(browser, server, "/", { locale });
+    // Chinese may be broken anywhere: a heading is broken between its parts, not within a word.
+    const rows = await page.locator("h1").evaluate((heading) => {
+      const [text] = heading.childNodes;
+      if (!(text instanceof Text)) return [];
+      return text.data.split(/(?<=，)/).map((part) => {
+        const range = document.createRange();
+        const start = text.data.indexOf(part);
+        range.setStart(text, start);
+        range.setEnd(text, start + part.length);
+        return range.getClientRects().length;
+      });
+    });
+    if (locale === "zh-CN") assertEquals(rows, [1, 1]);
     const line = await page.locator("pre code").innerText();
     const [, word, url] = /^curl -d "([^"]+)" (http:\S+)$/.exec(line) ?? [];
     await page.locator("main a[href='/docs']").click();

@@ -276,6 +276,8 @@ Deno.test("who reads further down keeps the place while pushes come, is told how
   await pushAll(301, 350);
   const way = page.getByRole("button", { name: "50 new messages" });
   await way.waitFor();
+  // What comes isn't drawn, and is told all the same to those who hear the page.
+  await page.getByRole("status").getByText("50 new messages").waitFor();
   assertEquals([await place(), await texts.first().innerText()], [before, "push 300"]);
   assertEquals(await findBarriers(page), []);
   await way.focus();
@@ -299,4 +301,49 @@ Deno.test("where nothing was pushed yet stands how it is done, for the very topi
   await fetch(url ?? "", { method: "POST", body });
   await page.locator(".push .text", { hasText: body }).waitFor();
   assertEquals(await page.locator("pre, .empty").count(), 0);
+});
+
+Deno.test("older pushes that are asked for while the connection is gone come once it is back, and nobody hears those that stood there before", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/to_recmsg/");
+  {
+    await using program = await NativeClient.open(server);
+    for (let n = 1; n <= 120; n++) {
+      await program.do("publish", { channel: "push:all", data: { text: `push ${n}` } });
+    }
+  }
+  await page.reload();
+  const log = page.getByRole("log");
+  const card = (n: number) => page.locator(".push .text").getByText(`push ${n}`, { exact: true });
+  await card(71).waitFor();
+  assertEquals(await log.getAttribute("aria-live"), "polite");
+  await card(71).scrollIntoViewIfNeeded();
+  const older = page.locator(".rest button");
+  await older.waitFor();
+  await server.restart(async () => {
+    await page.locator(".banner").waitFor();
+    await older.click();
+    await page.locator(".rest button:disabled", { hasText: "Loading" }).waitFor();
+    assertEquals(await page.locator(".toast").count(), 0, "the banner says why");
+  });
+  await card(21).waitFor();
+  assertEquals(await log.getAttribute("aria-live"), "off");
+  assertEquals(await findBarriers(page), []);
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.locator("[role=log][aria-live=polite]").waitFor();
+});
+
+Deno.test("who shows all of a long push by keyboard stays at it", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  const page = await open(browser, server, "/to_recmsg/");
+  const body = Array.from({ length: 200 }, (_, i) => `line ${i}`).join("\n");
+  const { status } = await fetch(`${server.url}/push/all`, { method: "POST", body });
+  assertEquals(status, 201);
+  const all = page.getByRole("button", { name: "Show all" });
+  await all.press("Enter");
+  await all.waitFor({ state: "detached" });
+  const stays = () => document.activeElement?.matches(".push") === true;
+  assertEquals(await page.evaluate(stays), true);
 });

@@ -33,13 +33,13 @@ class Site implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}/`;
   }
 
-  /** @param name What page and script say. @param worker Whether browsers are told of it. */
-  async deploy(name: string, worker = true): Promise<void> {
+  /** @param name What page and script say. @param worker Whether browsers are told of it. @param more What its worker does besides. */
+  async deploy(name: string, worker = true, more = ""): Promise<void> {
     const script = `document.getElementById("script").textContent = "${name}";`;
     const html =
       `<!doctype html><title>${name}</title><p id="page">${name}</p><p id="script"></p><script type="module" src="/static/a.js"></script>`;
     const read = () => Promise.resolve(script);
-    const shell = await makeShell(WORKER, { "/": html }, {}, read);
+    const shell = await makeShell(WORKER + more, { "/": html }, {}, read);
     this.files.set("/", html).set("/static/a.js", script);
     this.version = shell.version;
     if (worker) this.files.set("/sw.js", shell.worker);
@@ -71,6 +71,17 @@ async function shown(page: Page): Promise<string> {
   await page.waitForFunction(() => document.getElementById("script")?.textContent !== "");
   return (await page.locator("p").allInnerTexts()).join(" ");
 }
+
+/** Has the next worker take over. */
+const update = (page: Page) =>
+  page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    await registration?.update();
+    const taken = () => registration?.installing === null && registration.waiting === null;
+    while (!taken() || registration?.active?.state !== "activated") {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
 
 const kept = (page: Page) => page.evaluate(() => caches.keys());
 
@@ -118,14 +129,7 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
   await site.quiet();
 
   // Whatever takes over meanwhile, that page is given the rest of what was kept with it.
-  await page.evaluate(async () => {
-    const registration = await navigator.serviceWorker.getRegistration();
-    await registration?.update();
-    const taken = () => registration?.installing === null && registration.waiting === null;
-    while (!taken() || registration?.active?.state !== "activated") {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  });
+  await update(page);
   const rest = await page.evaluate(() => fetch("/static/a.js").then((file) => file.text()));
   assertMatch(rest, /"one"/);
 
@@ -184,4 +188,69 @@ Deno.test("a page of a version that isn't kept gets no file that is", async () =
   site.statuses.set("/", 503);
   await page.reload();
   assertEquals(await shown(page), "one one", "a server that is away leaves what is kept");
+});
+
+Deno.test("what is kept and can't be read keeps nobody from what the server has", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(30_000);
+  await site.deploy("one");
+  await page.goto(site.url);
+  await page.evaluate(() =>
+    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+      .then(() => true)
+  );
+  await page.reload();
+  // A disk that fails: the page was opened by another worker, and this one has to ask for the set.
+  const fail = "caches.keys = caches.open = () => Promise.reject(new Error('No disk'));";
+  await site.deploy("two", true, `addEventListener("activate", () => { ${fail} });`);
+  await update(page);
+  const asked = () =>
+    page.evaluate(() => fetch("/static/a.js").then((file) => file.text(), () => "no answer"));
+  assertMatch(await asked(), /"two"/);
+  await page.reload();
+  assertEquals(await shown(page), "two two");
+  // Late, and the only answer that there is.
+  site.delays.set("/static/a.js", 4000);
+  assertMatch(await asked(), /"two"/);
+});
+
+Deno.test("a worker that still serves doesn't drop what the next one keeps", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(30_000);
+  await site.deploy("one");
+  const first = new Map(site.files);
+  const { version } = site;
+  await page.goto(site.url);
+  await page.evaluate(() =>
+    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+      .then(() => true)
+  );
+  await page.reload();
+  // One of two servers is another already: its worker has all that it keeps, and a page of the first is opened meanwhile.
+  await site.deploy(
+    "two",
+    true,
+    `
+    addEventListener("install", (event) => event.waitUntil(caches.open(CACHE).then(() => new Promise((go) => {
+      new BroadcastChannel("go").onmessage = go;
+    }))));
+  `,
+  );
+  const next = `fanfare-shell-${site.version}`;
+  await page.evaluate(() =>
+    navigator.serviceWorker.getRegistration().then((registration) => registration?.update())
+  );
+  await page.waitForFunction((name) => caches.has(name), next);
+  for (const [path, text] of first) if (path !== "/sw.js") site.files.set(path, text);
+  site.version = version;
+  await page.reload();
+  assertEquals(await shown(page), "one one");
+  await page.reload();
+  assertEquals(await shown(page), "one one");
+  assertEquals((await kept(page)).includes(next), true);
+  await page.evaluate(() => new BroadcastChannel("go").postMessage("go"));
 });

@@ -1,10 +1,13 @@
 /** What was begun and not sent, as a pure reducer. */
 import { assertEquals } from "@std/assert";
+import { makeActions } from "../../static/chat/actions.js";
 import { draftOf, draftsToKeep, MOST_DRAFTS, reduceDrafts } from "../../static/chat/drafts.js";
+import { initial } from "../../static/chat/known.js";
 
 const LOBBY = "room:lobby";
 const DM = "dm:ada.bob";
 type Drafts = Parameters<typeof reduceDrafts>[0];
+type Client = Parameters<typeof makeActions>[0];
 type Action = Parameters<typeof reduceDrafts>[1];
 
 const to = (channel = LOBBY) => ({ channel, seq: 3, time: 3, from: "bob", text: "Which one?" });
@@ -46,6 +49,33 @@ Deno.test("what couldn't be sent goes back to be changed, before what was begun 
   const other = { ...to(), seq: 9 };
   const both = run({}, { type: "reply", channel: LOBBY, to: other, epoch: "a log" }, edit);
   assertEquals(draftOf(both, LOBBY), { ...draft, to: other });
+});
+
+Deno.test("a failed reply that is changed stays a reply, though what it replies to isn't loaded yet", () => {
+  const dispatched: Action[] = [];
+  const client: unknown = { discard: () => {} };
+  const store = {
+    state: { value: { ...initial, epoch: "a log" } },
+    dispatch: () => {},
+  };
+  const drafts = { state: { value: {} }, dispatch: (...all: Action[]) => dispatched.push(...all) };
+  const act = makeActions(client as Client, store, drafts);
+  const failed = { id: "1", key: "k", channel: LOBBY, text: "too long", time: 5 };
+  const message = { ...failed, reply: 3, status: "failed" } as const;
+  const edited = () => draftOf(run({}, ...dispatched.splice(0)), LOBBY);
+  act.edit(message, undefined);
+  const draft = edited();
+  assertEquals([draft.text, draft.epoch, draft.to?.channel, draft.to?.seq], [
+    "too long",
+    "a log",
+    LOBBY,
+    3,
+  ]);
+  act.edit(message, to());
+  assertEquals(edited().to, to());
+  // It isn't there any more.
+  act.edit(message, null);
+  assertEquals(edited(), { text: "too long" });
 });
 
 Deno.test("drafts outlive a reload, as many and as long as fit, the newest first", () => {

@@ -152,7 +152,7 @@ export const zh = {
   docsTitle: "面向程序",
   docsHeading: "面向程序的 Fanfare",
   docsLead:
-    "一行命令就能发布，从任何地方都能读取任何频道，什么都不会丢。把管理令牌或你自己用户的 JWT 放进 TOKEN；以开放方式运行的服务器不需要令牌也接受推送。",
+    "一行命令就能发布，从任何地方都能读取任何频道，什么都不会丢。把管理员令牌或你自己用户的 JWT 放进 TOKEN；以开放方式运行的服务器不需要令牌也接受推送。",
   docsApi: "消息和频道",
   docsEvents: "事件流",
   docsPush: "一行推送，以及 ntfy",
