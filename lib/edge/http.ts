@@ -12,8 +12,11 @@ export const BODY_TIME = 10_000;
 /** What all bodies that are being read may hold together, in bytes: clients that never finish theirs shall not fill the memory. */
 export const BODIES_BYTES = 64 * 1_048_576;
 
-// Those that aren't larger have as much room again: whoever fills the first with unfinished ones shan't keep out who sends a line.
-const SMALL_BODY = 8192;
+/**
+ * What a small body holds at most, in bytes. Those have as much room again: whoever fills the first with unfinished ones shan't
+ * keep out who sends a line.
+ */
+export const SMALL_BODY = 8192;
 
 const BODIES_RETRY = 2000;
 

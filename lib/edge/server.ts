@@ -26,6 +26,7 @@ import {
   notFound,
   packed,
   problem,
+  SMALL_BODY,
   unauthorized,
 } from "./http.ts";
 import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
@@ -345,7 +346,9 @@ export class EdgeServer {
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
     if (["GET", "HEAD"].includes(request.method) && announcesBody(request.headers)) {
-      return problem(refuse("too_large", `${request.method} takes no body`));
+      return problem(
+        refuse("too_large", `${request.method} takes no body over ${SMALL_BODY} bytes`),
+      );
     }
     // What comes while it leaves gets all other refusals first; what was taken before is answered.
     const late = this.#leaving && path !== "/healthz" && path !== "/readyz";
@@ -457,9 +460,11 @@ function failed(error: unknown): Response {
   return problem(UNANSWERED);
 }
 
-// Of a GET the runtime (Deno 2.9.6) gives nobody the body, and keeps what comes of it until the answer has ended: a stream's doesn't.
+// Of a GET the runtime (Deno 2.9.6) gives nobody the body, and keeps what comes of it until the answer has ended: a stream's
+// doesn't. As little as some clients send with every request does no harm.
 function announcesBody(headers: Headers): boolean {
-  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) !== 0;
+  return headers.has("transfer-encoding") ||
+    Number(headers.get("content-length") ?? 0) > SMALL_BODY;
 }
 
 function hasToken(query: URLSearchParams): boolean {
