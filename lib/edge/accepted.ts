@@ -4,7 +4,7 @@ import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Connection } from "./connection.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./parts.ts";
 
 // A client that goes before its handshake is answered leaves a socket that says nothing, ever.
 const OPEN_TIME = 5000;

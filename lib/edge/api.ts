@@ -23,7 +23,7 @@ import {
   valueOf,
   withRate,
 } from "./rules.ts";
-import { byteLength, type EdgeParts, nameIn } from "./session.ts";
+import { byteLength, type EdgeParts, nameIn } from "./parts.ts";
 
 /**
  * Lists what the API offers.

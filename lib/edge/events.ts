@@ -7,7 +7,7 @@ import { mayNotRead, needsAccount } from "./rules.ts";
 import type { Connection } from "./connection.ts";
 import { problem } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
-import type { EdgeParts } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "./sse.ts";
 

@@ -4,7 +4,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import type { Connection } from "./connection.ts";
 import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
-import type { EdgeParts, Session } from "./session.ts";
+import type { EdgeParts, Session } from "./parts.ts";
 
 /** The newest list is told at most this often, in milliseconds: four times a second. */
 export const LIST_PAUSE = 250;

@@ -10,7 +10,8 @@ import { bearerIn, problem } from "./http.ts";
 import { native } from "./native.ts";
 import { newAccount } from "./newcomers.ts";
 import type { Point } from "./point.ts";
-import { type EdgeParts, NativeSession } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
+import { NativeSession } from "./session.ts";
 import type { Sockets } from "./sockets.ts";
 
 /** The native subprotocol. */

@@ -11,7 +11,7 @@ import type { Caller } from "./door.ts";
 import { json, problem, readBody, readJson, tagged } from "./http.ts";
 import type { Point } from "./point.ts";
 import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
-import type { EdgeParts } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
 
 /**
  * Lists what an admin moderates with.

@@ -13,7 +13,7 @@ import { FORMATS, toldOf, toldPlace } from "./ntfy.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./rules.ts";
-import { byteLength, type EdgeParts } from "./session.ts";
+import { byteLength, type EdgeParts } from "./parts.ts";
 import type { Sockets } from "./sockets.ts";
 
 /**

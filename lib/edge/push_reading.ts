@@ -13,7 +13,7 @@ import { packing, problem } from "./http.ts";
 import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
-import type { EdgeParts } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 
 // How often ntfy says that it is there, in milliseconds.

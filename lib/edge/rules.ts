@@ -10,7 +10,7 @@ import { fromBytes } from "../protocol/said.ts";
 import { publishAll, type Published } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "./http.ts";
-import { type EdgeParts, meeting, nameIn } from "./session.ts";
+import { type EdgeParts, meeting, nameIn } from "./parts.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =

@@ -35,7 +35,7 @@ import { moderationPoints } from "./moderation.ts";
 import { closingLine, native } from "./native.ts";
 import type { Pages } from "./pages.ts";
 import type { Point } from "./point.ts";
-import type { EdgeParts } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
 import { pushPoints } from "./push.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";

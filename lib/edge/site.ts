@@ -5,7 +5,7 @@ import { notFound } from "./http.ts";
 import { newAccount } from "./newcomers.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
-import type { EdgeParts } from "./session.ts";
+import type { EdgeParts } from "./parts.ts";
 
 const READ = ["GET", "HEAD"];
 

@@ -12,7 +12,7 @@ import { Attended } from "./attended.ts";
 import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
-import type { EdgeParts, Session } from "./session.ts";
+import type { EdgeParts, Session } from "./parts.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */

@@ -1,0 +1,68 @@
+/** What all that speaks to clients in an edge shares: its parts, and what is said of accounts and sizes everywhere. */
+import { Buffer } from "node:buffer";
+import type { Access, Who } from "../access.ts";
+import type { EdgeEnd } from "../bus.ts";
+import type { Counters } from "../counters.ts";
+import type { Limits } from "../limits.ts";
+import type { Proposal } from "../protocol/message.ts";
+import type { Grants } from "./grants.ts";
+import type { Hub } from "./hub.ts";
+
+/** What the parts of an edge work with. */
+export interface EdgeParts {
+  readonly hub: Hub;
+  readonly bus: EdgeEnd;
+  readonly access: Access;
+  readonly grants: Grants;
+  readonly limits: Limits;
+  readonly counters: Counters;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Milliseconds between two pings. */
+  readonly ping: number;
+}
+
+/** What handles the frames of one connection. */
+export interface Session {
+  /**
+   * @param frame A text frame.
+   */
+  receive(frame: string): void;
+}
+
+/**
+ * A number in bytes.
+ *
+ * @param text A text.
+ * @returns Its length in UTF-8.
+ */
+export function byteLength(text: string): number {
+  return Buffer.byteLength(text);
+}
+
+/**
+ * Finds the name that a token gives its account.
+ *
+ * @param edge The edge's parts.
+ * @param who Whoever showed it.
+ * @returns The name; undefined where there is none, or it is longer than names may be here.
+ */
+export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefined {
+  const name = grant?.name;
+  return name === undefined || [...name].length > limits.name ? undefined : name;
+}
+
+/**
+ * Makes the record that brings an account into being, with the name that its token says.
+ *
+ * @param edge The edge's parts.
+ * @param account The account.
+ * @param name What the token says, if it says one.
+ * @returns The proposal; nothing is written where it says nothing new.
+ */
+export function meeting({ hub }: EdgeParts, account: string, name?: string): Proposal {
+  if (name === undefined || hub.reader.account(account)?.name === name) {
+    return { kind: "account", account };
+  }
+  return { kind: "rename", account, name };
+}

@@ -1,0 +1,240 @@
+/** What a native client asks about channels: to be subscribed or not, what was said, who is there. */
+import type { Who } from "../access.ts";
+import type { Answer } from "../bus.ts";
+import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
+import type { Roster } from "../protocol/presence.ts";
+import { UNANSWERED } from "./ask.ts";
+import type { Connection } from "./connection.ts";
+import { answerLine, answerPage, answerRoster, listOf } from "./native.ts";
+import type { EdgeParts } from "./parts.ts";
+import { Turns } from "./turns.ts";
+
+/** What is asked about one channel, and answered in its order. */
+export type Question = Extract<
+  Command,
+  { verb: "subscribe" | "unsubscribe" | "history" | "presence" }
+>;
+
+/** Who asks, and is answered. */
+export interface Asker {
+  /** Who it is now. */
+  readonly who: Who;
+  may(id: number, action: "read", channel: string): boolean;
+  done(id: number, line: () => string): void;
+  fail(id: number, refusal: Refusal): void;
+}
+
+/** The questions of one client. */
+export class Questions {
+  readonly #connection: Connection;
+  readonly #edge: EdgeParts;
+  readonly #asker: Asker;
+  readonly #wanted = new Set<string>();
+  readonly #turns = new Turns();
+  #directFrom = 0;
+
+  /**
+   * @param connection The client's.
+   * @param edge The edge's parts.
+   * @param asker Who asks.
+   */
+  constructor(connection: Connection, edge: EdgeParts, asker: Asker) {
+    this.#connection = connection;
+    this.#edge = edge;
+    this.#asker = asker;
+  }
+
+  /** The channels that the client wants to be subscribed to. */
+  get wanted(): Iterable<string> {
+    return this.#wanted;
+  }
+
+  /** From which seq on the client has all its direct messages, where it reads them. */
+  get directFrom(): number {
+    return this.#directFrom;
+  }
+
+  /**
+   * Answers one, behind what was asked about its channel before.
+   *
+   * @param question It.
+   */
+  take(question: Question): void {
+    this.#turns.take(question.body.channel, () => this.#answer(question));
+  }
+
+  /** The client is gone: leaves all its channels, and answers nothing more. */
+  end(): void {
+    for (const channel of this.#wanted) this.#leave(channel);
+    this.#wanted.clear();
+    this.#turns.end();
+  }
+
+  #answer(question: Question): void {
+    switch (question.verb) {
+      case "subscribe":
+        return this.#subscribe(question.id, question.body);
+      case "unsubscribe":
+        return this.#unsubscribe(question.id, question.body.channel);
+      case "history":
+        return this.#history(question.id, question.body);
+      case "presence":
+        return this.#presence(question.id, question.body.channel);
+    }
+  }
+
+  #subscribe(id: number, body: Body<"subscribe">): void {
+    const { channel, presence: watch = false } = body;
+    if (!this.#asker.may(id, "read", channel)) return;
+    if (!this.#wanted.has(channel) && this.#wanted.size >= this.#edge.limits.channels) {
+      const { channels } = this.#edge.limits;
+      return this.#asker.fail(
+        id,
+        refuse("bad_request", `A connection has at most ${channels} channels`),
+      );
+    }
+    if (watch && channel === ALL_DIRECT) {
+      return this.#asker.fail(
+        id,
+        refuse("bad_request", `"subscribe.presence" is wrong: ${ALL_DIRECT} has none`),
+      );
+    }
+    this.#wanted.add(channel);
+    if (!watch) this.#connection.unwatch(channel);
+    const finish = (roster?: Roster) =>
+      this.#asker.done(id, () => this.#subscribed(id, body, roster));
+    const { account } = this.#asker.who;
+    const connection = this.#connection.id;
+    const release = watch ? this.#turns.hold(channel) : undefined;
+    const told = (answer: Answer) => {
+      const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
+      // From the list on: what changes before the answer goes out is told behind it.
+      if (roster !== undefined) this.#connection.watch(channel, roster.version);
+      finish(roster);
+      release?.();
+    };
+    if (channel !== ALL_DIRECT && account !== null) {
+      this.#edge.bus.send(
+        { op: "join", channel, account, connection, watch },
+        watch ? told : undefined,
+      );
+    } else if (watch) {
+      this.#edge.bus.send({ op: "roster", channel }, told);
+    }
+    if (!watch) finish();
+  }
+
+  // Made when it can be sent: what is live begins exactly where the answer's page ends.
+  #subscribed(id: number, body: Body<"subscribe">, roster?: Roster): string {
+    const { channel, since, history } = body;
+    const { hub, limits } = this.#edge;
+    hub.catchUp();
+    const feed = this.#feed(channel);
+    let at = this.#connection.reading.place(feed);
+    const told = { channel, epoch: hub.reader.epoch };
+    const stands = this.#wanted.has(channel);
+    const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
+      since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
+      hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
+    if (since !== undefined && recovers) {
+      at = Math.max(at, since.seq);
+      const { messages, more, list } = hub.missed(
+        feed,
+        since.seq,
+        at,
+        this.#connection.portion.page,
+      );
+      this.#edge.counters.delivered(messages.length);
+      const place = more ? messages.at(-1)?.seq ?? since.seq : at;
+      if (stands) this.#begin(feed, { from: since.seq, place, until: at });
+      const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
+      return answerPage(id, "subscribe", answer, list, roster);
+    }
+    if (since !== undefined) this.#edge.counters.add("gaps_total");
+    const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
+    const { messages, more } = size === 0
+      ? { messages: [], more: true }
+      : hub.reader.newest(feed, at, size, this.#connection.portion.page);
+    const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
+    if (stands) this.#begin(feed, { from, place: at, until: at });
+    if (since === undefined) {
+      return answerPage(id, "subscribe", { ...told, seq: at }, listOf(messages), roster);
+    }
+    const oldest = hub.reader.oldest(feed);
+    const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
+    return answerPage(id, "subscribe", gap, listOf(messages), roster);
+  }
+
+  // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
+  #begin(
+    feed: string,
+    { from, place, until }: { from: number; place: number; until: number },
+  ): void {
+    this.#connection.reading.subscribe(feed, place, until);
+    if (
+      feed !== directFeed(this.#asker.who.account ?? "") || this.#connection.taken !== undefined
+    ) {
+      return;
+    }
+    this.#directFrom = from;
+    this.#connection.reading.track(feed, () => false);
+  }
+
+  #unsubscribe(id: number, channel: string): void {
+    if (this.#wanted.delete(channel)) {
+      this.#connection.unwatch(channel);
+      this.#leave(channel);
+    }
+    this.#asker.done(id, () => {
+      // Also where a later command wants it again: that one begins anew.
+      this.#connection.reading.unsubscribe(this.#feed(channel));
+      return answerLine(id, "unsubscribe", { channel });
+    });
+  }
+
+  #history(id: number, { channel, before, after, limit = PAGE_DEFAULT }: Body<"history">): void {
+    if (!this.#asker.may(id, "read", channel)) return;
+    if (before !== undefined && after !== undefined) {
+      return this.#asker.fail(
+        id,
+        refuse("bad_request", '"history" takes "before" or "after", not both'),
+      );
+    }
+    this.#asker.done(id, () => {
+      this.#edge.hub.catchUp();
+      const { reader, seq } = this.#edge.hub;
+      const { page } = this.#connection.portion;
+      const feed = this.#feed(channel);
+      const { messages, more } = after === undefined
+        ? reader.newest(feed, Math.min(seq, (before ?? seq + 1) - 1), limit, page)
+        : reader.after(feed, after, seq, limit, page);
+      return answerPage(id, "history", { channel, more }, listOf(messages));
+    });
+  }
+
+  #presence(id: number, channel: string): void {
+    if (!this.#asker.may(id, "read", channel)) return;
+    const release = this.#turns.hold(channel);
+    this.#edge.bus.send({ op: "roster", channel }, (answer) => {
+      const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
+      if (roster === undefined) this.#asker.fail(id, UNANSWERED);
+      else {
+        if (this.#connection.watches(channel)) this.#connection.watch(channel, roster.version);
+        this.#asker.done(id, () => answerRoster(id, roster));
+      }
+      release();
+    });
+  }
+
+  #feed(channel: string): string {
+    return channel === ALL_DIRECT ? directFeed(this.#asker.who.account ?? "") : channel;
+  }
+
+  #leave(channel: string): void {
+    const { account } = this.#asker.who;
+    if (account === null || channel === ALL_DIRECT) return;
+    this.#edge.bus.send({ op: "leave", channel, account, connection: this.#connection.id });
+  }
+}
