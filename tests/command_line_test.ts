@@ -125,6 +125,7 @@ Deno.test("what the system refuses is told with the flag or the file that is in 
     [["check", "--data", at("log")], 1, /Cannot lock and read the log "[^"]+": it is a folder/],
     [["token", "--sub", "a", "--jwt-secret-file", ""], 2, /--jwt-secret-file is missing/],
     [["token", "--sub", "a", "--expires", "0s"], 2, /--expires/],
+    [["token", "--sub", "a", "--publish", "push:"], 2, /--publish is "push:"/],
   ];
   for (const [args, code, sentence] of cases) {
     const told = await run(args);

@@ -77,7 +77,7 @@ export async function makeToken(
 }
 
 // A channel, or the beginning of some with a star behind.
-const CHANNELS = /^(?:(?:push|room|dm):[^*]*\*?|(?:|p|pu|pus|push|r|ro|roo|room|d|dm)\*)$/;
+const CHANNELS = /^(?:(?:push|room|dm):(?:[^*]+\*?|\*)|(?:|p|pu|pus|push|r|ro|roo|room|d|dm)\*)$/;
 
 function read(args: string[]) {
   const text = { type: "string" } as const;

@@ -71,9 +71,10 @@ function look() {
 }
 
 function Receive() {
-  const { messages, held, reading, shown, connection, more, loading, ready } = state.value;
+  const { messages, held, reading, connection, more, loading, ready } = state.value;
   const behind = messages.length - held;
-  const rest = shown >= behind && (more ?? behind >= PAGE) && behind < KEPT;
+  // Also while not all is drawn: who loads by keyboard stays at the button.
+  const rest = (more ?? behind >= PAGE) && behind < KEPT;
   const log = useRef(/** @type {HTMLElement | null} */ (null));
   // What is drawn while somebody reads further down is old, and nothing to be read out; how many came is.
   const live = reading ? "off" : "polite";
@@ -97,7 +98,7 @@ function Receive() {
         // The button goes: who pressed it stays where they read.
         log.current?.focus({ preventScroll: true });
       }} />`}</div>
-      ${rest && html`<p class="rest"><button type="button" class="quiet" disabled=${loading}
+      ${rest && html`<p class="rest"><button type="button" class="quiet" aria-disabled=${loading}
         onClick=${older}>${t(loading ? "loading" : "older")}</button></p>`}
     </main>
     <${Toasts} />

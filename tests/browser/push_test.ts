@@ -323,12 +323,15 @@ Deno.test("older pushes that are asked for while the connection is gone come onc
   await older.waitFor();
   await server.restart(async () => {
     await page.locator(".banner").waitFor();
-    await older.click();
-    await page.locator(".rest button:disabled", { hasText: "Loading" }).waitFor();
+    await older.focus();
+    await page.keyboard.press("Enter");
+    await page.locator(".rest button[aria-disabled=true]", { hasText: "Loading" }).waitFor();
     assertEquals(await page.locator(".toast").count(), 0, "the banner says why");
   });
   await card(21).waitFor();
   assertEquals(await log.getAttribute("aria-live"), "off");
+  await older.getByText("Older").waitFor();
+  assertEquals(await older.evaluate((button) => button === document.activeElement), true);
   assertEquals(await findBarriers(page), []);
   await page.evaluate(() => scrollTo(0, 0));
   await page.locator("[role=log][aria-live=polite]").waitFor();
