@@ -4,6 +4,9 @@ import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";
+import { native } from "../lib/edge/native.ts";
+import { NativeSession } from "../lib/edge/session.ts";
+import { Sockets } from "../lib/edge/sockets.ts";
 import type { EdgeSettings } from "../lib/isolate.ts";
 import { Log } from "../lib/log/log.ts";
 import { type Ask, http } from "./helpers/http.ts";
@@ -11,6 +14,7 @@ import { UNBOUNDED } from "./helpers/limits.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
 import { cookieOf, NativeClient } from "./helpers/server.ts";
+import { World } from "./helpers/world.ts";
 
 const ADMIN = { authorization: "Bearer 0123456789abcdef0123" };
 
@@ -107,3 +111,40 @@ Deno.test("who comes while it leaves is told what is wrong, and else to come bac
 });
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
+
+Deno.test("a socket whose handshake was answered before all were sent away is closed as it opens, and one that comes later isn't let in", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const sockets = new Sockets(world.edge);
+  const who = { account: "ada", admin: false };
+  const sessions: NativeSession[] = [];
+  const welcome = {
+    ...{ codec: native, who, protocol: "fanfare.v1", headers: new Headers() },
+    begin: (connection: ConstructorParameters<typeof NativeSession>[0]) => {
+      const session = new NativeSession(connection, who, world.edge);
+      sessions.push(session);
+      return session;
+    },
+  };
+  const caller = { address: "127.0.0.1", secure: false };
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      const response = await sockets.upgrade(request, caller, welcome);
+      sockets.end();
+      return response;
+    },
+  );
+  const meet = async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.addr.port}/ws`, "fanfare.v1");
+    // As quick as a client can be.
+    socket.onopen = () => socket.send('{"id":1,"hello":{}}');
+    socket.onerror = (event) => event.preventDefault();
+    return await new Promise<number>((resolve) => socket.onclose = ({ code }) => resolve(code));
+  };
+  // What Deno says where the handshake was refused.
+  assertEquals([await meet(), await meet()], [1001, 0]);
+  assertEquals([sessions.length, sockets.size], [0, 0]);
+  await server.shutdown();
+  world.close();
+});

@@ -26,9 +26,9 @@ export interface Host<Welcome> {
    * @param socket Open.
    * @param origin Whose it is.
    * @param welcome What was given with it.
-   * @returns What reads and writes on it from now on.
+   * @returns What reads and writes on it from now on; undefined where it was closed instead.
    */
-  opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened;
+  opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened | undefined;
   /**
    * The socket is about to be gone, since its client is silent.
    *

@@ -208,6 +208,7 @@ export class EdgeServer {
     }
     await orLate(end, SHUTDOWN_DEADLINE);
     // Not every runtime closes sockets then; and nobody may read the log from here on.
+    this.#sockets.end();
     this.#endAll(retry);
   }
 
@@ -224,6 +225,7 @@ export class EdgeServer {
     this.#sendAway();
     await pause(CUT_GRACE);
     this.#sendAway();
+    this.#sockets.end();
     // Deno says of sockets that are cut that nothing is unsent: they are lost.
     for (const connection of this.#sockets.connections) connection.end(true);
     // One that is shut down already can't be cut any more: its isolate ends.

@@ -12,6 +12,7 @@ import { Attended } from "./attended.ts";
 import { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
+import { AWAY } from "./leaving.ts";
 import type { EdgeParts, Session } from "./parts.ts";
 import { StreamSocket } from "./stream.ts";
 
@@ -55,6 +56,7 @@ export class Sockets {
   readonly #connections = new Attended();
   readonly #host: Host<Welcome>;
   #handshakes = 0;
+  #ended = false;
 
   /** @param edge The edge's parts. */
   constructor(edge: EdgeParts) {
@@ -67,7 +69,11 @@ export class Sockets {
         log.info("frame.refused", { ...origin, code });
         edge.counters.refused("command", code === CLOSE.tooLarge ? "too_large" : "bad_request");
       },
-      opened: (socket, origin, welcome) => this.#begin(socket, origin, welcome),
+      opened: (socket, origin, welcome) => {
+        // Between the answer of a handshake and the opening of its socket all may have been sent away.
+        if (this.#ended) return void socket.close(CLOSE.leaving, "The server went away");
+        return this.#begin(socket, origin, welcome);
+      },
       silent: (origin) => {
         log.info("connection.silent", { ...origin });
         edge.counters.add("silent_closed_total");
@@ -79,6 +85,11 @@ export class Sockets {
   /** Those that are there, with those that we closed and whose clients don't go (hostile.md F4). */
   get connections(): readonly Connection[] {
     return [...this.#connections];
+  }
+
+  /** Begins nothing from now on: what a session reads may be closed. Those that are there stay. */
+  end(): void {
+    this.#ended = true;
   }
 
   /** How many there are. */
@@ -118,7 +129,7 @@ export class Sockets {
     this.#handshakes += 1;
     const id = connectionId();
     const origin = { connection: id, address };
-    const refusal = await admit(this.#edge.bus, origin, welcome.who.account);
+    const refusal = await this.#admit(origin, welcome.who);
     if (refusal !== undefined) {
       this.#handshakes -= 1;
       log.info("connection.refused", { connection: id, address, code: refusal.code });
@@ -153,7 +164,7 @@ export class Sockets {
     const { codec, who, begin, idle, headers } = source;
     const id = connectionId();
     const origin = { connection: id, address };
-    const refusal = await admit(this.#edge.bus, origin, who.account);
+    const refusal = await this.#admit(origin, who);
     if (refusal !== undefined) {
       log.info("connection.refused", { connection: id, address, code: refusal.code });
       return problem(refusal);
@@ -180,6 +191,13 @@ export class Sockets {
       return problem(refuse("internal", "The log can't be read"));
     }
     return new Response(socket.body, { headers: { ...STREAMING, ...headers } });
+  }
+
+  async #admit(origin: Required<Origin>, { account }: Who): Promise<Refusal | undefined> {
+    const refusal = await admit(this.#edge.bus, origin, account);
+    if (refusal !== undefined || !this.#ended) return refusal;
+    this.#forget(origin, undefined);
+    return AWAY;
   }
 
   #begin(
