@@ -118,12 +118,18 @@ async function noted(set) {
   }));
 }
 
-/** @param {string} id Of a page that was opened from the set; notes of pages that are gone go too. */
+/** @param {string} id Of a page that was opened from the set. */
 async function note(id) {
+  await (await caches.open(CACHE)).put(NOTES + id, new Response());
+}
+
+/** @param {string} id Of the page that is opening: notes of others that are gone go. */
+async function forgetOthers(id) {
   const set = await caches.open(CACHE);
-  const gone = (await noted(set)).filter(({ stands }) => !stands);
+  const gone = (await noted(set)).filter(({ note, stands }) =>
+    !stands && !note.url.endsWith(NOTES + id)
+  );
   await Promise.all(gone.map(({ note }) => set.delete(note)));
-  await set.put(NOTES + id, new Response());
 }
 
 /** @param {string} id Of a page that this worker didn't open. @returns {Promise<Cache | undefined>} The set that it was opened from. */
@@ -141,9 +147,12 @@ async function openPage(event, page) {
   const version = kept ? VERSION : response.headers.get("fanfare-shell");
   opened.set(event.resultingClientId, { kept, version });
   if (opened.size > MOST_PAGES) opened.delete([...opened.keys()][0] ?? "");
-  // Where there is no room for a note the page opens all the same.
-  if (kept) await note(event.resultingClientId).catch(() => {});
-  else if (version === VERSION) event.waitUntil(dropOthers());
+  if (kept) {
+    // Whether another page stands may be known late: nobody waits for that.
+    event.waitUntil(forgetOthers(event.resultingClientId));
+    // Where there is no room for a note the page opens all the same.
+    await note(event.resultingClientId).catch(() => {});
+  } else if (version === VERSION) event.waitUntil(dropOthers());
   return response;
 }
 

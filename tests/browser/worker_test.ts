@@ -72,6 +72,13 @@ async function shown(page: Page): Promise<string> {
   return (await page.locator("p").allInnerTexts()).join(" ");
 }
 
+/** Has the page kept. */
+const register = (page: Page) =>
+  page.evaluate(() =>
+    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+      .then(() => true)
+  );
+
 /** Has the next worker take over. */
 const update = (page: Page) =>
   page.evaluate(async () => {
@@ -92,10 +99,7 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
   page.setDefaultTimeout(30_000);
   await site.deploy("one");
   await page.goto(site.url);
-  await page.evaluate(() =>
-    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
-      .then(() => true)
-  );
+  await register(page);
   assertEquals(await kept(page), [`fanfare-shell-${site.version}`]);
   await page.context().setOffline(true);
   await page.reload();
@@ -149,10 +153,7 @@ Deno.test("what a page has loaded isn't asked for again to be kept, unless it is
   await using site = new Site();
   await using browser = await launchBrowser();
   const keep = async (page: Page) => {
-    await page.evaluate(() =>
-      navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
-        .then(() => true)
-    );
+    await register(page);
     await page.context().setOffline(true);
     await page.reload();
     await page.context().setOffline(false);
@@ -177,10 +178,7 @@ Deno.test("a page of a version that isn't kept gets no file that is", async () =
   page.setDefaultTimeout(30_000);
   await site.deploy("one");
   await page.goto(site.url);
-  await page.evaluate(() =>
-    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
-      .then(() => true)
-  );
+  await register(page);
   await site.deploy("two", false);
   site.statuses.set("/static/a.js", 503);
   await page.reload();
@@ -197,10 +195,7 @@ Deno.test("what is kept and can't be read keeps nobody from what the server has"
   page.setDefaultTimeout(30_000);
   await site.deploy("one");
   await page.goto(site.url);
-  await page.evaluate(() =>
-    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
-      .then(() => true)
-  );
+  await register(page);
   await page.reload();
   // A disk that fails: the page was opened by another worker, and this one has to ask for the set.
   const fail = "caches.keys = caches.open = () => Promise.reject(new Error('No disk'));";
@@ -225,10 +220,7 @@ Deno.test("a worker that still serves doesn't drop what the next one keeps", asy
   const first = new Map(site.files);
   const { version } = site;
   await page.goto(site.url);
-  await page.evaluate(() =>
-    navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
-      .then(() => true)
-  );
+  await register(page);
   await page.reload();
   // One of two servers is another already: its worker has all that it keeps, and a page of the first is opened meanwhile.
   await site.deploy(
