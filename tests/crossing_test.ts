@@ -3,10 +3,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
-import type { EdgeSettings } from "../lib/isolate.ts";
 import { Log } from "../lib/log/log.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { SingleEdge } from "../lib/single.ts";
+import { edgeSettings } from "./helpers/edge.ts";
 import { pause, within } from "./helpers/child_server.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 import { tempFolder } from "./helpers/log.ts";
@@ -85,18 +85,7 @@ Deno.test("a token that changes while the only edge is renewed holds for the one
     open: false,
     tokens: { accountClaim: "sub", withdrawn: [] },
   };
-  const settings: EdgeSettings = {
-    ...{ log: `${folder.path}/log.db`, access, limits: UNBOUNDED, trustProxy: false },
-    ...{
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
-      unix: undefined,
-      held: 1e9,
-      pages: undefined,
-    },
-    ...{ origins: [] },
-  };
+  const settings = edgeSettings(`${folder.path}/log.db`, { access });
   const place = { bus: bus.edge, clock: Date.now, reusePort: false, name: "core" };
   const edge = await SingleEdge.start(settings, {
     place: () => ({ ...place, seq: log.seq, metrics: () => Promise.resolve("") }),

@@ -7,6 +7,7 @@ import { LEAVE_ONE } from "../lib/isolate.ts";
 import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { CLOSE } from "../lib/protocol/codes.ts";
+import { edgeSettings } from "./helpers/edge.ts";
 import { pause } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { RawWebSocket } from "./helpers/raw_websocket.ts";
@@ -32,17 +33,7 @@ Deno.test("an edge that leaves says so to a client that it still owes answers, a
       ...{ kind: "message" as const, channel: "room:a", from: "ada", data, time: 1, seq: i + 1 },
     })),
   );
-  const edge = await startEdge({
-    log: `${folder.path}/log.db`,
-    access: {
-      key: crypto.getRandomValues(new Uint8Array(32)),
-      adminToken: "0123456789abcdef",
-      open: true,
-      tokens: { accountClaim: "sub", withdrawn: [] },
-    },
-    ...{ limits: DEFAULT_LIMITS, host: "127.0.0.1", port: 0, origins: [], trustProxy: false },
-    ...{ tls: undefined, unix: undefined, held: 1e9, pages: undefined },
-  }, {
+  const edge = await startEdge(edgeSettings(`${folder.path}/log.db`, { limits: DEFAULT_LIMITS }), {
     ...{ bus, seq: log.seq, clock: Date.now, reusePort: false, name: 1 },
     metrics: () => Promise.resolve(""),
   });

@@ -7,8 +7,8 @@ import { startEdge } from "../lib/edge/edge.ts";
 import { native } from "../lib/edge/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Sockets } from "../lib/edge/sockets.ts";
-import type { EdgeSettings } from "../lib/isolate.ts";
 import { Log } from "../lib/log/log.ts";
+import { EDGE_TOKEN, edgeSettings } from "./helpers/edge.ts";
 import { type Ask, http } from "./helpers/http.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 import { tempFolder } from "./helpers/log.ts";
@@ -16,7 +16,7 @@ import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
 import { cookieOf, NativeClient } from "./helpers/server.ts";
 import { World } from "./helpers/world.ts";
 
-const ADMIN = { authorization: "Bearer 0123456789abcdef0123" };
+const ADMIN = { authorization: `Bearer ${EDGE_TOKEN}` };
 
 Deno.test("who comes while it leaves is told what is wrong, and else to come back; who is in goes on", async () => {
   using folder = tempFolder();
@@ -26,25 +26,7 @@ Deno.test("who comes while it leaves is told what is wrong, and else to come bac
   const now = () => performance.now();
   const sequencer = localSequencer(log, Date.now);
   const core = new Core({ bus: bus.core, log, sequencer, now, limits: UNBOUNDED });
-  const settings: EdgeSettings = {
-    log: path,
-    access: {
-      key: new Uint8Array(32),
-      adminToken: "0123456789abcdef0123",
-      open: true,
-      tokens: { accountClaim: "sub", withdrawn: [] },
-    },
-    limits: UNBOUNDED,
-    ...{
-      host: "127.0.0.1",
-      port: 0,
-      tls: undefined,
-      unix: undefined,
-      held: 1e9,
-      pages: undefined,
-    },
-    ...{ origins: [], trustProxy: false },
-  };
+  const settings = edgeSettings(path);
   const edge = await startEdge(settings, {
     ...{ bus: bus.edge, seq: log.seq, clock: Date.now, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(""),
