@@ -6,6 +6,7 @@ import {
   getLogger,
   type LogRecord,
 } from "@logtape/logtape";
+import { onOneLine } from "./protocol/json.ts";
 
 /** How much is told. */
 export const LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -41,7 +42,7 @@ export function startLogging(level: Level): void {
   configureSync({
     reset: true,
     sinks: {
-      stderr: (record) => void Deno.stderr.writeSync(encoder.encode(format(record))),
+      stderr: (record) => void Deno.stderr.writeSync(encoder.encode(onOneLine(format(record)))),
       console: getConsoleSink(),
     },
     loggers: [

@@ -1,5 +1,6 @@
 /** The commands that speak to a server, by the client library of the pages. */
 import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
+import { toJson } from "../protocol/json.ts";
 import { readNamed } from "../files.ts";
 import { linesOf, wholeText } from "./input.ts";
 import type { Range, Reading, Request, Sending, Server } from "./options.ts";
@@ -72,7 +73,7 @@ async function publish(request: Publish, terminal: Terminal): Promise<number> {
       );
       const one = within(publication, timeout, request.url).then((place) => {
         sent += 1;
-        terminal.report(JSON.stringify(place));
+        terminal.report(toJson(place));
         terminal.progress(sent, undefined, "messages");
       }).catch((error) => void (failed ??= error)).finally(() => going.delete(one));
       going.add(one);
@@ -208,7 +209,7 @@ async function backwards(
 }
 
 function shown(message: Message, { json }: Server, terminal: Terminal): string {
-  if (json || !terminal.people) return JSON.stringify(message);
+  if (json || !terminal.people) return toJson(message);
   const { channel, time, from, name, data } = message;
   const text = typeof data === "object" && data !== null && "text" in data ? data.text : data;
   const when = new Date(time).toLocaleTimeString();

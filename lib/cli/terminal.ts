@@ -129,5 +129,5 @@ export class Terminal {
  * @returns It, with its control characters shown.
  */
 export function plain(text: string): string {
-  return text.replace(/(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+  return text.replace(/(?![\t\n])[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }

@@ -1,4 +1,5 @@
 /** Who is in which channel: pure state and deltas. It knows no clock: time is a parameter, in milliseconds, never going down. */
+import { toJson } from "../protocol/json.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { ROSTER_SIZE } from "../protocol/presence.ts";
 
@@ -203,7 +204,7 @@ export class Presence {
   roster(channel: string): Roster {
     const state = this.#channels.get(channel);
     if (state === undefined) return { channel, version: this.#dropped, count: 0, list: "[]" };
-    state.list ??= JSON.stringify(listOf(state));
+    state.list ??= toJson(listOf(state));
     return { channel, version: state.version, count: state.members.size, list: state.list };
   }
 

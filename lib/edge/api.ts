@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
+import { toJson } from "../protocol/json.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
@@ -23,7 +24,7 @@ import {
   valueOf,
   withRate,
 } from "./rules.ts";
-import { byteLength, type EdgeParts, nameIn } from "./parts.ts";
+import { dataJson, type EdgeParts, nameIn } from "./parts.ts";
 
 /**
  * Lists what the API offers.
@@ -132,14 +133,10 @@ async function publishWanted(
 ): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
   const proposals: Publication[] = [];
   for (const [i, { channel, data, key }] of wanted.entries()) {
-    const json = JSON.stringify(data);
-    const { message } = edge.limits;
-    if (byteLength(json) > message) {
-      const name = wanted.length > 1 ? `"${i}.data"` : '"data"';
-      return problem(refuse("too_large", `${name} has at most ${message} bytes as JSON`));
-    }
+    const fit = dataJson(edge.limits, channel, data, wanted.length > 1 ? `${i}.data` : "data");
+    if ("refusal" in fit) return problem(fit.refusal);
     const named = key === undefined ? {} : { key };
-    proposals.push({ kind: "message", channel, from: who.account, ...named, data: json });
+    proposals.push({ kind: "message", channel, from: who.account, ...named, data: fit.json });
   }
   return await publishAs(edge, who, caller, proposals);
 }
@@ -213,7 +210,7 @@ async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Re
     rate: rates.get(channel) ?? 0,
   }));
   const told = { channels: list.slice(0, limit), more: list.length > limit };
-  return await tagged(request, JSON.stringify(told));
+  return await tagged(request, toJson(told));
 }
 
 // The log's order, which pages go by: that of UTF-16 is another where a letter has two halves.
@@ -229,7 +226,7 @@ async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response
   const name = known ?? nameIn(edge, who);
   return await tagged(
     request,
-    JSON.stringify({ account, ...(name === undefined ? {} : { name }) }),
+    toJson({ account, ...(name === undefined ? {} : { name }) }),
   );
 }
 

@@ -11,9 +11,6 @@ import type { EdgeParts } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "./sse.ts";
 
-/** How long a stream may be silent, in milliseconds. */
-export const SILENCE = 15_000;
-
 const HEADERS = { "content-type": "text/event-stream; charset=utf-8" };
 const PARAMETERS = ["channel", "last_event_id"];
 
@@ -49,7 +46,7 @@ export function eventPoints(edge: EdgeParts, sockets: Sockets): Point[] {
     return await sockets.stream(caller, {
       codec,
       who,
-      idle: { word: () => COMMENT, pause: SILENCE },
+      keepalive: () => COMMENT,
       headers: HEADERS,
       begin: (connection) => begin(edge, connection, { channels, who, since }),
     });

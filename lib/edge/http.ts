@@ -1,5 +1,6 @@
 /** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
 import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/codes.ts";
+import { toJson } from "../protocol/json.ts";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import { promisify } from "node:util";
@@ -57,7 +58,7 @@ export function harden(response: Response): Response {
  * @returns The response.
  */
 export function json(body: unknown, status = 200): Response {
-  return new Response(typeof body === "string" ? body : JSON.stringify(body), {
+  return new Response(typeof body === "string" ? body : toJson(body), {
     status,
     headers: { "content-type": "application/json", "cache-control": "no-store" },
   });
@@ -78,7 +79,7 @@ export function problem(
 ): Response {
   const body = { status, title: STATUS_TEXT[status], detail: message, code };
   const again = retry ?? (status === 503 ? UNKNOWN_RETRY : undefined);
-  return new Response(JSON.stringify(body), {
+  return new Response(toJson(body), {
     status,
     headers: {
       "content-type": "application/problem+json",

@@ -4,6 +4,7 @@ import { bodyLimit } from "../limits.ts";
 import { log } from "../logger.ts";
 import { isAccount } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
+import { toJson } from "../protocol/json.ts";
 import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { propose, type Result } from "./ask.ts";
@@ -82,7 +83,7 @@ async function list(edge: EdgeParts, request: Request, who: Who): Promise<Respon
   if (foreign !== undefined) return foreign;
   const mutes = edge.hub.reader.mutes(edge.clock(), after, limit + 1);
   const told = { mutes: mutes.slice(0, limit), more: mutes.length > limit };
-  return await tagged(request, JSON.stringify(told));
+  return await tagged(request, toJson(told));
 }
 
 function decide(edge: EdgeParts, proposal: Proposal, { address }: Caller): Promise<Result> {

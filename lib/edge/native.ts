@@ -2,6 +2,7 @@
 import type { Refusal } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";
+import { onOneLine, toJson } from "../protocol/json.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import { type Roster, rosterJson } from "../protocol/presence.ts";
 
@@ -11,11 +12,13 @@ export const native: Codec = {
   index: 0,
   joins: true,
   message: (message) => `{"message":${messageJson(message)}}`,
-  presence: (delta) => JSON.stringify({ presence: delta }),
+  presence: (delta) => toJson({ presence: delta }),
   signal: ({ channel, from, data }) =>
-    `{"signal":{"channel":${JSON.stringify(channel)},"from":${
-      JSON.stringify(from)
-    },"data":${data}}}`,
+    onOneLine(
+      `{"signal":{"channel":${JSON.stringify(channel)},"from":${
+        JSON.stringify(from)
+      },"data":${data}}}`,
+    ),
 };
 
 /**
@@ -45,7 +48,7 @@ export function* decode(frame: string): Generator<Command | BadCommand> {
  * @returns The line.
  */
 export function answerLine(id: number, verb: Verb, body: object): string {
-  return JSON.stringify({ id, [verb]: body });
+  return toJson({ id, [verb]: body });
 }
 
 /**
@@ -65,7 +68,7 @@ export function answerPage(
   list: string,
   roster?: Roster,
 ): string {
-  const rest = JSON.stringify(body).slice(1);
+  const rest = toJson(body).slice(1);
   const presence = roster === undefined ? "" : `,"presence":${rosterJson(roster, false)}`;
   return `{"id":${id},"${verb}":{"messages":[${list}]${presence}${rest === "}" ? "" : ","}${rest}}`;
 }
@@ -99,7 +102,7 @@ export function answerRoster(id: number, roster: Roster): string {
  * @returns The line.
  */
 export function errorLine(id: number | undefined, refusal: Refusal): string {
-  return JSON.stringify(id === undefined ? { error: refusal } : { id, error: refusal });
+  return toJson(id === undefined ? { error: refusal } : { id, error: refusal });
 }
 
 /**
@@ -110,5 +113,5 @@ export function errorLine(id: number | undefined, refusal: Refusal): string {
  * @returns The line.
  */
 export function closingLine(reason: string, retry: number): string {
-  return JSON.stringify({ closing: { reason, retry } });
+  return toJson({ closing: { reason, retry } });
 }

@@ -1,5 +1,6 @@
 /** How subscribers of ntfy are told: `/push/NAME/json`, `/sse`, `/raw` and `/ws`, and the answers of addresses that are ntfy's alone. */
 import type { Codec } from "../protocol/codec.ts";
+import { toJson } from "../protocol/json.ts";
 import { type Message, textOf } from "../protocol/message.ts";
 
 /** One line of a subscription, as its JSON has it. */
@@ -28,7 +29,7 @@ export interface Format {
 /** The last parts of the addresses where pushes are read. */
 export type FormatName = "json" | "sse" | "raw" | "ws";
 
-const JSON_LINES = { type: "application/x-ndjson; charset=utf-8", write: JSON.stringify };
+const JSON_LINES = { type: "application/x-ndjson; charset=utf-8", write: toJson };
 
 /** The formats by the last part of their addresses. */
 export const FORMATS: Readonly<Record<FormatName, Format>> = {
@@ -36,12 +37,12 @@ export const FORMATS: Readonly<Record<FormatName, Format>> = {
   sse: format("ntfy_sse", 5, {
     type: "text/event-stream; charset=utf-8",
     write: (told) =>
-      `${told.event === "message" ? "" : `event: ${told.event}\n`}data: ${JSON.stringify(told)}\n`,
+      `${told.event === "message" ? "" : `event: ${told.event}\n`}data: ${toJson(told)}\n`,
   }),
   raw: format("ntfy_raw", 6, {
     type: "text/plain; charset=utf-8",
     // One line for each message: that is all that this format is.
-    write: ({ message = "" }) => message.replace(/[\r\n\u2028\u2029]+/g, " "),
+    write: ({ message = "" }) => message.replace(/[[\p{Cc}\p{Zl}\p{Zp}]--\t]+/gv, " "),
   }),
   // Each message is a frame of its own.
   ws: format("ntfy_ws", 4, JSON_LINES, false),

@@ -4,7 +4,9 @@ import type { Access, Who } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import type { Counters } from "../counters.ts";
 import type { Limits } from "../limits.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Proposal } from "../protocol/message.ts";
+import { faultInPush } from "../protocol/push.ts";
 import type { Grants } from "./grants.ts";
 import type { Hub } from "./hub.ts";
 
@@ -38,6 +40,31 @@ export interface Session {
  */
 export function byteLength(text: string): number {
   return Buffer.byteLength(text);
+}
+
+/**
+ * Writes a publication's data as the JSON that is kept, or refuses it.
+ *
+ * @param limits The limits in force.
+ * @param channel Where it is published.
+ * @param data A value out of JSON.parse.
+ * @param name What the field is called to whoever sent it.
+ * @returns JSON text, or the refusal.
+ */
+export function dataJson(
+  { message }: Limits,
+  channel: string,
+  data: unknown,
+  name = "data",
+): { readonly json: string } | { readonly refusal: Refusal } {
+  const json = JSON.stringify(data);
+  if (byteLength(json) > message) {
+    return { refusal: refuse("too_large", `"${name}" has at most ${message} bytes as JSON`) };
+  }
+  const fault = channel.startsWith("push:") ? faultInPush(data) : undefined;
+  return fault === undefined
+    ? { json }
+    : { refusal: refuse("bad_request", `In "${name}", ${fault}`) };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
+import { toJson } from "../protocol/json.ts";
 import { type Message, messageJson, type Outcome } from "../protocol/message.ts";
 import { type Push, type PushRead, readPush, readPushJson } from "../protocol/push.ts";
 import { BODIES, readBodyAs } from "../protocol/request.ts";
@@ -54,7 +55,7 @@ type Answer = (channel: string, outcome: Outcome, message: Message | undefined) 
 
 const ours: Answer = (channel, outcome, message) => {
   const told = message === undefined
-    ? JSON.stringify({ channel, ...outcome })
+    ? toJson({ channel, ...outcome })
     : withDuplicate(messageJson(message), outcome.duplicate);
   return json(told, outcome.duplicate ? 200 : 201);
 };

@@ -16,9 +16,6 @@ import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 
-// How often ntfy says that it is there, in milliseconds.
-const KEEPALIVE = 45_000;
-
 const PAGE = 200;
 
 // Nobody on the way keeps what may be another answer a moment later.
@@ -126,11 +123,10 @@ async function stream(
 ): Promise<Response> {
   const { topics, filter } = wish;
   const { codec, write } = filter === "none" ? format : FORMATS.json;
-  const word = () => write(toldEvent("keepalive", topics, edge.clock()));
   const response = await sockets.stream(caller, {
     codec,
     who,
-    idle: { word, pause: KEEPALIVE },
+    keepalive: () => write(toldEvent("keepalive", topics, edge.clock())),
     headers: { "content-type": format.type },
     begin: (connection) =>
       begin(edge, connection, wish, write(toldEvent("open", topics, edge.clock()))),

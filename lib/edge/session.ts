@@ -9,7 +9,7 @@ import { propose, showToken } from "./ask.ts";
 import type { Connection } from "./connection.ts";
 import { Flood } from "./flood.ts";
 import { answerLine, decode, errorLine } from "./native.ts";
-import { byteLength, type EdgeParts, meeting, nameIn, type Session } from "./parts.ts";
+import { dataJson, type EdgeParts, meeting, nameIn, type Session } from "./parts.ts";
 import { type Asker, Questions } from "./questions.ts";
 
 /** How many `bad_request`s in a row close a connection. */
@@ -221,7 +221,7 @@ export class NativeSession implements Session, Asker {
 
   #publish(id: number, { channel, data, key }: Body<"publish">): void {
     if (!this.may(id, "publish", channel)) return;
-    const json = this.#fit(id, data);
+    const json = this.#fit(id, channel, data);
     if (json === undefined) return;
     const proposal = {
       kind: "message" as const,
@@ -235,7 +235,7 @@ export class NativeSession implements Session, Asker {
 
   #signal(id: number, { channel, data }: Body<"signal">): void {
     if (!this.may(id, "publish", channel)) return;
-    const json = this.#fit(id, data);
+    const json = this.#fit(id, channel, data);
     if (json === undefined) return;
     const signal = { channel, from: this.#who.account, data: json };
     this.#edge.bus.send({ op: "signal", signal, connection: this.#connection.id }, (answer) => {
@@ -276,11 +276,10 @@ export class NativeSession implements Session, Asker {
     return false;
   }
 
-  #fit(id: number, data: unknown): string | undefined {
-    const json = JSON.stringify(data);
-    const { message } = this.#edge.limits;
-    if (byteLength(json) <= message) return json;
-    this.fail(id, refuse("too_large", `"data" has at most ${message} bytes as JSON`));
+  #fit(id: number, channel: string, data: unknown): string | undefined {
+    const fit = dataJson(this.#edge.limits, channel, data);
+    if ("json" in fit) return fit.json;
+    this.fail(id, fit.refusal);
     return undefined;
   }
 

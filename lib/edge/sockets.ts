@@ -19,6 +19,9 @@ import { StreamSocket } from "./stream.ts";
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */
 export const IDLE_SECONDS = 30;
 
+/** How long a stream may say nothing, in milliseconds: proxies cut what is silent for half a minute. */
+export const SILENCE = 15_000;
+
 const CROWDED_RETRY = 2000;
 
 /** What becomes of a handshake that is let in. */
@@ -39,8 +42,8 @@ export interface Source {
   readonly codec: Codec;
   /** Whose it is. */
   readonly who: Who;
-  /** What is said when nothing else is, and after how many milliseconds. */
-  readonly idle: { readonly word: () => string; readonly pause: number };
+  /** Makes what is sent every {@linkcode SILENCE}. */
+  readonly keepalive: () => string;
   /** Of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   /** Begins to read. */
@@ -161,7 +164,7 @@ export class Sockets {
    * @returns The answer, or why there is none.
    */
   async stream({ address }: Caller, source: Source): Promise<Response> {
-    const { codec, who, begin, idle, headers } = source;
+    const { codec, who, begin, keepalive, headers } = source;
     const id = connectionId();
     const origin = { connection: id, address };
     const refusal = await this.#admit(origin, who);
@@ -178,7 +181,7 @@ export class Sockets {
       log.debug("connection.closed", { connection: id, address });
     });
     const connection = new Connection(id, socket, codec, this.#edge.hub, address);
-    const beat = setInterval(() => connection.tell(idle.word()), idle.pause);
+    const beat = setInterval(() => connection.tell(keepalive()), SILENCE);
     this.#connections.add(connection);
     this.#edge.counters.add("connections_total");
     this.#edge.grants.hold(connection, who);

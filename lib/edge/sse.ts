@@ -1,5 +1,6 @@
 /** The codec of event streams (protocol.md section 3): an event is a few lines and a blank one, which the frame's end adds. */
 import type { Codec } from "../protocol/codec.ts";
+import { toJson } from "../protocol/json.ts";
 import { messageJson } from "../protocol/message.ts";
 
 /** How long a client waits before it comes back, in milliseconds. */
@@ -36,7 +37,7 @@ export function sse(epoch: string): Codec {
 export function opening(place: Place, gaps: readonly string[]): string {
   const begin = `id: ${place.epoch}:${place.seq}\n\nretry: ${RETRY}\n`;
   if (gaps.length === 0) return begin;
-  return `${begin}\nevent: gap\ndata: ${JSON.stringify({ channels: gaps })}\n`;
+  return `${begin}\nevent: gap\ndata: ${toJson({ channels: gaps })}\n`;
 }
 
 /**

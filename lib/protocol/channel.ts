@@ -1,4 +1,5 @@
 /** Channels: their names, their kinds, and the feeds that a message of one is read in. */
+import { hasInvisible } from "./invisible.ts";
 
 /** What a channel is for: `push` to whoever listens, `room` for any account, `dm` between two. */
 export type Kind = "push" | "room" | "dm";
@@ -33,7 +34,8 @@ const MOST_KNOWN = 10_000;
 // Most names; the rest of the rules is for other scripts.
 const PLAIN = /^[A-Za-z0-9_.-]+$/;
 
-const NAME = /^[\p{L}\p{M}\p{Nd}_.-]+$/u;
+// Letters, marks and digits, and the joiners that some scripts need between them.
+const NAME = /^[\p{L}\p{M}\p{Nd}\u200c\u200d_.-]+$/u;
 const ACCOUNT = /^[A-Za-z0-9_-]{1,63}$/;
 const encoder = new TextEncoder();
 
@@ -69,10 +71,7 @@ function read(id: string): Channel | undefined {
   const name = id.slice(colon + 1);
   if (name.length > NAME_BYTES || !NAME.test(name)) return undefined;
   if (kind === "push" || kind === "room") {
-    const plain = PLAIN.test(name);
-    if (!plain && (name !== name.normalize("NFC") || encoder.encode(name).length > NAME_BYTES)) {
-      return undefined;
-    }
+    if (!PLAIN.test(name) && !isNameOfOtherScript(name)) return undefined;
     return { id, kind, name, parties: [] };
   }
   if (kind !== "dm") return undefined;
@@ -81,6 +80,11 @@ function read(id: string): Channel | undefined {
   if (parties.length !== 2 || first === undefined || second === undefined) return undefined;
   if (!isAccount(first) || !isAccount(second) || first > second) return undefined;
   return { id, kind, name, parties };
+}
+
+function isNameOfOtherScript(name: string): boolean {
+  return name === name.normalize("NFC") && encoder.encode(name).length <= NAME_BYTES &&
+    !hasInvisible(name);
 }
 
 /**

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { ALL_DIRECT, parseChannel } from "./channel.ts";
 import { type Refusal, refuse } from "./codes.ts";
+import { hasInvisible } from "./invisible.ts";
 import { faultIn, faultInText, MAX_DEPTH } from "./json.ts";
 
 /** The most messages that one page holds; protocol.md section 2. */
@@ -16,11 +17,6 @@ export const KEY_LENGTH = 128;
 /** How long a display name may be, in characters. */
 export const NAME_LENGTH = 40;
 
-// Letters that are drawn as nothing; with white space they make a name that looks empty.
-const BLANK = /[\s\u115f\u1160\u2800\u3164\uffa0]/gu;
-// Cf has the bidirectional overrides and the zero-width characters (hostile.md M6).
-const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
-
 /**
  * Tells what is wrong with a display name: 1 to 40 characters, not blank, nothing invisible in it.
  *
@@ -28,10 +24,13 @@ const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
  * @returns The end of a sentence, or undefined where it is right.
  */
 export function faultInName(name: string): string | undefined {
-  if (name.replace(BLANK, "") === "") return "is blank";
+  // Twice as many units as characters at most: a long text is counted by nothing else.
+  if (name.length > 2 * NAME_LENGTH || [...name].length > NAME_LENGTH) {
+    return `is longer than ${NAME_LENGTH} characters`;
+  }
+  if (name.trim() === "") return "is blank";
   if (name.trim() !== name) return "begins or ends with white space";
-  if ([...name].length > NAME_LENGTH) return `is longer than ${NAME_LENGTH} characters`;
-  if (UNSHOWABLE.test(name)) return "has control, zero-width or direction characters";
+  if (hasInvisible(name)) return "has control, direction or other invisible characters";
   return faultInText(name);
 }
 

@@ -1,4 +1,5 @@
 /** Messages and the records of the log. */
+import { onOneLine } from "./json.ts";
 
 /**
  * A message as it lies in the log and goes between isolates. `data` stays the JSON text that it was published as, so that
@@ -76,7 +77,7 @@ export function messageJson(message: Message): string {
   json += from === null ? "null" : `"${from}"`;
   if (name !== undefined) json += `,"name":${JSON.stringify(name)}`;
   if (key !== undefined) json += `,"key":${JSON.stringify(key)}`;
-  return `${json},"data":${data}}`;
+  return onOneLine(`${json},"data":${data}}`);
 }
 
 /**

@@ -51,6 +51,10 @@ const PRIORITIES: Readonly<Record<string, number>> = {
   urgent: 5,
 };
 
+// What a field of one line can't have.
+const UNLINED = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+const HAS_CONTROLS = "has line feeds or control characters";
+
 const MOST_TAGS = 20;
 const LONGEST = 1000;
 // As ntfy says where nothing is said.
@@ -182,8 +186,27 @@ function plainText(text: string): string {
   return lines.replace(/(?![\t\n\0])\p{Cc}/gu, "");
 }
 
+/**
+ * Looks for line feeds and control characters in the fields of a push's data that are shown in one line, whatever way it came.
+ * A field of another form is data like any other.
+ *
+ * @param data A value out of JSON.parse.
+ * @returns What is wrong, such as `title has control characters`; undefined where nothing is.
+ */
+export function faultInPush(data: unknown): string | undefined {
+  if (typeof data !== "object" || data === null) return undefined;
+  for (const [name, value] of Object.entries(data)) {
+    if (name !== "title" && name !== "tags" && name !== "click") continue;
+    const lines: unknown[] = Array.isArray(value) && name === "tags" ? value : [value];
+    if (lines.some((line) => typeof line === "string" && UNLINED.test(line))) {
+      return `${name} ${HAS_CONTROLS}`;
+    }
+  }
+  return undefined;
+}
+
 function faultInLine(line: string): string | undefined {
-  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(line)) return "has line feeds or control characters";
+  if (UNLINED.test(line)) return HAS_CONTROLS;
   if (line.length > LONGEST) return `is longer than ${LONGEST} characters`;
   return faultInText(line);
 }

@@ -266,6 +266,44 @@ Deno.test("M5: control characters: none in a key's place or a name; forms make C
   assertEquals(Object((await client.hear("message")).data).text, typed);
 });
 
+Deno.test("M5: a push's title, tags and click have no control characters, whatever way they come", async () => {
+  await using server = await startServer();
+  await using client = await NativeClient.open(server);
+  const post = async (path: string, body: unknown) => {
+    const response = await fetch(server.url + path, {
+      method: "POST",
+      headers: { "content-type": "application/json", cookie: await cookieOf(server) },
+      body: JSON.stringify(body),
+    });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const ways = async (channel: string, data: Record<string, unknown>) => [
+    "publish" in await client.ask("publish", { channel, data }),
+    await post(`/api/channels/${channel}/messages`, { data }) === 201,
+    await post("/api/messages", [{ channel, data: 1 }, { channel, data }]) === 201,
+  ];
+  for (const control of ["\n", "\x07", "\x1b[31m", "\x7f", "\x85", "\u2028", "\u2029"]) {
+    const line = `a${control}b`;
+    for (const field of [{ title: line }, { tags: ["x", line] }, { click: `http://a/${line}` }]) {
+      const data = { text: line, ...field };
+      assertEquals(await ways("push:a", data), [false, false, false], JSON.stringify(data));
+    }
+    const json = { topic: "a", message: "x", title: line };
+    assertEquals(await post("/push", json), 400, JSON.stringify(json));
+  }
+  // Of another form, or elsewhere, they mean nothing.
+  for (
+    const [channel, data] of [
+      ["push:a", { title: ["a\nb"], tags: "c", text: "a\nb" }],
+      ["room:a", { title: "a\nb" }],
+      ["push:a", { title: "a b", tags: ["c"], click: "http://a/" }],
+    ] as const
+  ) {
+    assertEquals(await ways(channel, data), [true, true, true], JSON.stringify(data));
+  }
+});
+
 Deno.test("M6: a name shows, or it is refused; a text may have what a name may not", async () => {
   await using server = await startServer();
   await using client = await NativeClient.open(server);

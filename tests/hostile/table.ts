@@ -108,7 +108,12 @@ export const ROWS: Readonly<Record<string, Row>> = {
   M4: { about: "numbers and types", shown: [frames("M4:"), native("what isn't a command")] },
   M5: {
     about: "surrogates, NUL, control characters",
-    shown: [frames("M5:"), push("H13:"), push("one line publishes")],
+    shown: [
+      frames("M5: control"),
+      frames("M5: a push's title"),
+      push("H13:"),
+      push("one line publishes"),
+    ],
   },
   M6: { about: "names", shown: [frames("M6:"), limits("channels and names")] },
   M7: {
