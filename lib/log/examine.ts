@@ -4,14 +4,21 @@ import { DatabaseSync } from "node:sqlite";
 import { FolderLock } from "./lock.ts";
 import { LogDamaged } from "./damage.ts";
 import { type Marked, markPath, readMark } from "./mark.ts";
+import { identityIn, LOG_PAGE, readPage } from "./identity.ts";
 import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "./schema.ts";
 import { readWal, type Wal } from "./wal.ts";
 
-/** What is there: nothing, a log, or a copy that `backup` made. */
-export type Found = "nothing" | "log" | "backup";
+/**
+ * What is there: nothing, a log that goes on, or a copy: one that `backup` made, or a log without a mark of its own. Nobody knows
+ * whether seqs after a copy's end were given out already, so that it gets a new epoch.
+ */
+export type Found = "nothing" | "log" | "copy";
 
 const MAGIC = "SQLite format 3\0";
 const HEADER = 100;
+
+// Programs of the first schema wrote no marks.
+const FIRST_MARKED = 2;
 
 /**
  * Examines a log and what lies beside it; changes nothing.
@@ -34,16 +41,27 @@ export function examine(path: string): Found {
   const application = header.getUint32(68);
   if (application === BACKUP) {
     // SQLite would apply the WAL of another log to it.
-    if (walSize === undefined || walSize === 0) return "backup";
+    if (walSize === undefined || walSize === 0) return "copy";
     throw new LogDamaged(path, `it is a backup, but "${path}-wal" beside it is another log's`);
   }
   if (application !== APPLICATION && application !== 0) {
     throw new LogDamaged(path, "it is the database of another program");
   }
-  const wal = examineWal(path, walSize, mark);
+  const epoch = epochOf(path);
+  const own = mark?.epoch === epoch ? mark : undefined;
+  const wal = examineWal(path, walSize, own);
+  if (wal?.log !== undefined && epoch !== undefined && wal.log.epoch !== epoch) {
+    throw new LogDamaged(path, `the WAL "${path}-wal" is another log's`);
+  }
   examineSize(path, size, header, wal);
-  examineRecords(path, mark);
-  return "log";
+  const version = examineRecords(path, own);
+  return own === undefined && (mark !== undefined || version >= FIRST_MARKED) ? "copy" : "log";
+}
+
+// As the file alone says: what a WAL says belongs to the log that the WAL was written for.
+function epochOf(path: string): string | undefined {
+  const page = readPage(path, LOG_PAGE);
+  return page && identityIn(page)?.epoch;
 }
 
 /**
@@ -102,7 +120,7 @@ function examineSize(path: string, size: number, header: DataView, wal: Wal | un
 }
 
 // Read-only: the last connection that closes a writable log deletes its WAL.
-function examineRecords(path: string, mark: Marked | undefined): void {
+function examineRecords(path: string, mark: Marked | undefined): number {
   let row;
   let version;
   try {
@@ -128,6 +146,7 @@ function examineRecords(path: string, mark: Marked | undefined): void {
       `it ends with seq ${row.seq}, but ${mark?.seq} was acknowledged: its end is gone`,
     );
   }
+  return version;
 }
 
 function sizeOf(path: string): number | undefined {

@@ -15,7 +15,8 @@ import { examine } from "./examine.ts";
 import { keptIn } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
 import { Mutes } from "./mutes.ts";
-import { create, MESSAGE_BYTES, migrate, rollBack } from "./schema.ts";
+import { rollBack } from "./journal.ts";
+import { create, MESSAGE_BYTES, migrate } from "./schema.ts";
 import { Spare } from "./spare.ts";
 import { KEY_AGE, Trim } from "./trim.ts";
 
@@ -46,6 +47,8 @@ const WAL_BYTES = 8_388_608;
 /** The log, open for writing. */
 export class Log {
   readonly epoch: string;
+  /** Whether it was a copy, or had no mark of its own, and has a new epoch. */
+  readonly renewed: boolean;
   #seq: number;
   #time: number;
   #bytes: number;
@@ -76,14 +79,17 @@ export class Log {
     // On a full disk its room is what the log is opened with.
     this.#spare?.free();
     rollBack(path);
-    if (examine(path) === "nothing") create(path, newEpoch);
+    const found = examine(path);
+    if (found === "nothing") create(path, newEpoch);
+    this.renewed = found === "copy";
     this.#path = path;
     this.#inode = Deno.statSync(path).ino;
     this.#db = new DatabaseSync(path, { timeout: 5000 });
     try {
       this.#db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}`);
-      // A backup has no WAL yet: it becomes a log in its own file, at once or not at all.
-      migrate(this.#db, newEpoch);
+      // A copy gets its epoch in its own file, at once or not at all: a WAL with another epoch than its file is another log's.
+      if (this.renewed) this.#useJournal();
+      migrate(this.#db, this.renewed ? newEpoch() : undefined);
       this.#db.exec("PRAGMA journal_mode = WAL");
       this.#sql = prepare(this.#db);
       this.#trim = new Trim(this.#db);
@@ -247,6 +253,13 @@ export class Log {
       mark.close();
     } finally {
       this.#db.close();
+    }
+  }
+
+  #useJournal(): void {
+    const mode = this.#db.prepare("PRAGMA journal_mode = DELETE").get()?.journal_mode;
+    if (mode !== "delete") {
+      throw new Error(`Cannot give "${this.#path}" a new epoch: another process reads it`);
     }
   }
 

@@ -72,47 +72,28 @@ export const NEWEST_SCHEMA = MIGRATIONS.length;
  * Brings a database to the newest schema, in one transaction.
  *
  * @param db An open database, empty or of an older schema, or a backup.
- * @param newEpoch Makes the random name of a new log, or of what follows a backup: seqs of two can't be compared.
+ * @param epoch The random name of a new log, or of what follows a copy: seqs of two can't be compared. Undefined for a log that
+ *   goes on.
  * @throws {Error} If the disk refuses; then nothing was changed.
  */
-export function migrate(db: DatabaseSync, newEpoch: () => string): void {
+export function migrate(db: DatabaseSync, epoch: string | undefined): void {
   const version = schemaOf(db);
-  const application = Number(db.prepare("PRAGMA application_id").get()?.application_id);
-  if (version === NEWEST_SCHEMA && application === APPLICATION) return;
+  if (version === NEWEST_SCHEMA && epoch === undefined) return;
+  // First of all, so that a rollback journal holds the row that says whose it is.
+  const rename = () => {
+    if (epoch !== undefined) db.prepare("UPDATE log SET epoch = ?").run(epoch);
+  };
   db.exec("BEGIN IMMEDIATE");
   try {
+    if (version > 0) rename();
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
     if (version === 0) db.exec("INSERT INTO log (epoch, seq, time) VALUES ('', 0, 0)");
-    if (version === 0 || application === BACKUP) {
-      db.prepare("UPDATE log SET epoch = ?").run(newEpoch());
-    }
+    if (version === 0) rename();
     db.exec(`PRAGMA user_version = ${NEWEST_SCHEMA}; PRAGMA application_id = ${APPLICATION}`);
     db.exec("COMMIT");
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
-  }
-}
-
-/**
- * Undoes what a kill interrupted before a log had a WAL: a backup becomes a log in its own file, with a rollback journal.
- *
- * @param path The log's file.
- * @throws {Error} If the disk refuses.
- */
-export function rollBack(path: string): void {
-  try {
-    if (Deno.statSync(`${path}-journal`).size === 0) return;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  const db = new DatabaseSync(path, { timeout: 5000 });
-  try {
-    // Whoever reads first rolls back.
-    db.prepare("PRAGMA user_version").get();
-  } finally {
-    db.close();
   }
 }
 
@@ -135,7 +116,7 @@ export function create(path: string, newEpoch: () => string): void {
   try {
     // auto_vacuum only takes before the first table; VACUUM needs all permissions.
     db.exec("PRAGMA auto_vacuum = INCREMENTAL");
-    migrate(db, newEpoch);
+    migrate(db, newEpoch());
     // In its final mode before it has its name: afterwards it never needs a rollback journal.
     db.exec("PRAGMA journal_mode = WAL");
   } finally {

@@ -3,12 +3,16 @@
  * (design.md section 3), so that whoever promised to keep it has to look first. Format: sqlite.org/fileformat2.html, section 4.
  */
 
+import { type Identity, identityIn, LOG_PAGE } from "./identity.ts";
+
 /** What committed transactions of a WAL hold. */
 export interface Wal {
   /** Numbers of the pages in it. */
   readonly pages: ReadonlySet<number>;
   /** Pages of the whole database after its last commit; 0 where there is none. */
   readonly size: number;
+  /** Which log it was written for; undefined where nothing is committed in it. */
+  readonly log: Identity | undefined;
 }
 
 const HEADER = 32;
@@ -44,6 +48,8 @@ export function readWal(file: Deno.FsFile): Wal | string {
   const pages = new Set<number>();
   let size = 0;
   let open: number[] = [];
+  let row: DataView<ArrayBuffer> | undefined;
+  let log: Identity | undefined;
   let broken: number | undefined;
   let read = HEADER;
   for (const frame of frames(file, FRAME + pageSize)) {
@@ -65,15 +71,21 @@ export function readWal(file: Deno.FsFile): Wal | string {
     }
     sum = next;
     open.push(frame.getUint32(0));
+    if (frame.getUint32(0) === LOG_PAGE) {
+      const page = frame.byteOffset + FRAME;
+      row = new DataView(frame.buffer.slice(page, page + pageSize));
+    }
     if (commit === 0) continue;
+    if (row !== undefined) log = identityIn(row);
+    row = undefined;
     for (const page of open) pages.add(page);
     open = [];
     size = commit;
   }
-  return { pages, size };
+  return { pages, size, log };
 }
 
-function* frames(file: Deno.FsFile, step: number): Generator<DataView> {
+function* frames(file: Deno.FsFile, step: number): Generator<DataView<ArrayBuffer>> {
   const piece = new Uint8Array(PIECE * step);
   for (;;) {
     const got = fill(file, piece);
