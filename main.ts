@@ -13,9 +13,11 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config.ts";
+import { tokenPath } from "./lib/credentials.ts";
 import { isTraced } from "./lib/edge/trace.ts";
 import { readNamed } from "./lib/files.ts";
 import { log, startLogging } from "./lib/logger.ts";
+import { opennessOf } from "./lib/openness.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */
@@ -100,11 +102,22 @@ async function runServer(config: Config): Promise<void> {
   }
   const { url } = await starting;
   try {
-    terminal.report(`Fanfare listens on ${url}`);
+    terminal.report(`Fanfare listens on ${url} ${startFacts(config)}`);
   } catch (error) {
     // A full disk behind standard output is no reason not to serve.
     log.warning("server.unheard", { url, error: String(error) });
   }
+}
+
+// Who may push, and where data and token are: it stands behind the address, which programs read out of this line.
+function startFacts(config: Config): string {
+  const { data } = config;
+  const who = {
+    anyone: "open: anyone may push",
+    local: "open: anyone on this machine may push",
+    closed: "closed: pushing needs the admin token",
+  }[opennessOf(config)];
+  return `(${who}; data in "${data}", admin token in "${tokenPath(config)}")`;
 }
 
 // Ctrl-C reaches the whole process group, and `deno task` passes it on once more: that echo is no second signal.

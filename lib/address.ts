@@ -1,6 +1,7 @@
 /** Addresses of clients: which belong together, and which are this machine. */
 
-const V4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
+// Leading zeros mean octal digits to some programs.
+const V4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
 const V6 = /^[0-9a-fA-F:]{2,39}$/;
 
 /**

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { BURST_FACTOR, DEFAULT_LIMITS, type Limits, type RetentionPolicy } from "./limits.ts";
 import { NAME_LENGTH } from "./protocol/command.ts";
 import { type Level, LEVELS } from "./logger.ts";
+import { readOrigin } from "./origin.ts";
 
 /** What the program is to do: serve, copy the log into a file, or look for damage in it. */
 export type Command =
@@ -77,7 +78,7 @@ const FLAGS: Readonly<Record<string, Flag>> = {
   origin: {
     value: "URL",
     fallback: "",
-    text: "another origin whose pages may connect; repeatable",
+    text: "another origin whose pages may connect, no pattern; repeatable",
     many: true,
   },
   open: { fallback: "", text: "let anyone push, on any address" },
@@ -114,7 +115,10 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "",
     text: 'what a token\'s "aud" must hold; where not said, it may be absent or fanfare',
   },
-  "trust-proxy": { fallback: "", text: "believe X-Forwarded-For, -Proto and -Host" },
+  "trust-proxy": {
+    fallback: "",
+    text: "believe X-Forwarded-For, -Proto and -Host; closes the server unless --open",
+  },
   rate: {
     value: "N",
     fallback: "20",
@@ -225,7 +229,7 @@ export function readSettings(text: string, file: string): Map<string, string> {
   const settings = new Map<string, string>();
   for (const [i, line] of text.split(/\r?\n/).entries()) {
     if (/^\s*(?:[#;].*)?$/.test(line)) continue;
-    const [, name = "", value = ""] = /^\s*([A-Z_]+)=(.*?)\s*$/.exec(line) ?? [];
+    const [, name = "", value = ""] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
     if (!known.has(name)) {
       throw new ConfigError(`Line ${i + 1} of "${file}" is no setting of FANFARE_…=…`);
     }
@@ -423,14 +427,9 @@ function whole(name: string, text: string, from: number, to: number): number {
 }
 
 function origin(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (
-    url !== undefined && /^https?:$/.test(url.protocol) &&
-    [url.origin, `${url.origin}/`].includes(text)
-  ) {
-    return url.origin;
-  }
-  throw wrong("origin", text, "like https://example.com");
+  const read = readOrigin(text);
+  if ("origin" in read) return read.origin;
+  throw wrong("origin", text, read.expected);
 }
 
 function wrong(name: string, text: string, expected: string): ConfigError {

@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import type { AccessSettings, OlderKey } from "./access.ts";
-import { isLoopback } from "./address.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { readNamed } from "./files.ts";
 import { log } from "./logger.ts";
+import { opennessOf, type OpennessSettings } from "./openness.ts";
 import { type Refusal, refuse } from "./protocol/codes.ts";
 import type { Withdrawal } from "./tokens.ts";
 
@@ -28,17 +28,26 @@ const LEAST_TOKEN = 16;
 const LEAST_SECRET = 32;
 
 /** What of the command line is about secrets. */
-export type CredentialSources = Pick<
-  Config,
-  | "data"
-  | "host"
-  | "open"
-  | "adminTokenFile"
-  | "jwtSecretFile"
-  | "jwks"
-  | "accountClaim"
-  | "jwtAudience"
->;
+export type CredentialSources =
+  & Pick<
+    Config,
+    | "data"
+    | "jwtSecretFile"
+    | "jwks"
+    | "accountClaim"
+    | "jwtAudience"
+  >
+  & OpennessSettings;
+
+/**
+ * Tells where the admin token stands.
+ *
+ * @param sources What was told.
+ * @returns The file.
+ */
+export function tokenPath({ data, adminTokenFile }: CredentialSources): string {
+  return adminTokenFile ?? join(data, "admin.token");
+}
 
 /** The secrets of a server that runs. */
 export class Credentials {
@@ -56,12 +65,12 @@ export class Credentials {
     keys: Pick<AccessSettings, "key" | "older">,
   ) {
     this.#sources = sources;
-    const { data, host, open, adminTokenFile, jwtSecretFile, jwks } = sources;
+    const { jwtSecretFile, jwks } = sources;
     const { accountClaim, jwtAudience: audience } = sources;
     this.#settings = {
       ...keys,
       adminToken: "",
-      open: open || (isLoopback(host) && adminTokenFile === undefined),
+      open: opennessOf(sources) !== "closed",
       tokens: {
         accountClaim,
         ...(audience === undefined ? {} : { audience }),
@@ -69,7 +78,7 @@ export class Credentials {
       },
     };
     const files = new Map<string, () => Promise<void>>();
-    const tokenFile = adminTokenFile ?? join(data, "admin.token");
+    const tokenFile = tokenPath(sources);
     files.set(tokenFile, async () => this.#set({ adminToken: await readToken(tokenFile) }));
     // At once: what is withdrawn while the file is being read would be taken back by what stood there before.
     files.set(this.#withdrawals, () => {
@@ -101,7 +110,7 @@ export class Credentials {
     const { data, adminTokenFile, jwks } = sources;
     const key = keyIn(await kept(join(data, "cookie.key"), KEY_BYTES), join(data, "cookie.key"));
     const older = await olderKeys(data, now);
-    if (adminTokenFile === undefined) await kept(join(data, "admin.token"), 24);
+    if (adminTokenFile === undefined) await kept(tokenPath(sources), 24);
     const credentials = new Credentials(sources, { key, older });
     for (const [file, read] of credentials.#files) {
       credentials.#seen.set(file, await stampOf(file));
@@ -253,7 +262,7 @@ function covered(known: Withdrawal, by: Withdrawal): boolean {
 }
 
 function isUrl(text: string): boolean {
-  return /^https?:\/\//.test(text);
+  return /^https?:\/\//i.test(text);
 }
 
 async function stampOf(path: string): Promise<string> {

@@ -1,5 +1,7 @@
 /** Says which flag or folder is in the way where the system refuses: its own sentences name neither. */
 
+import { ConfigError } from "./config.ts";
+
 /** What is the matter, in words; what isn't here keeps the system's. */
 const REASONS: readonly [abstract new () => Error, string][] = [
   [Deno.errors.NotFound, "there is no such file or folder"],
@@ -36,10 +38,29 @@ export async function naming<T>(failed: string, work: () => T | Promise<T>): Pro
  * @param path The file.
  * @param flag The flag, without its dashes.
  * @returns What stands there.
- * @throws {Error} If it can't be read; the message names flag and file.
+ * @throws {ConfigError} If it can't be read; the message names flag and file.
  */
-export function readNamed(path: string, flag: string): Promise<string> {
-  return naming(`Cannot read the file of --${flag}, "${path}"`, () => Deno.readTextFile(path));
+export async function readNamed(path: string, flag: string): Promise<string> {
+  return await named(
+    `Cannot read the file of --${flag}, "${path}"`,
+    () => Deno.readTextFile(path),
+  );
+}
+
+/**
+ * Uses a file or a folder that a flag names: where the system refuses, the flag's value is wrong.
+ *
+ * @param failed The beginning of the sentence for that, with the flag.
+ * @param work What is done.
+ * @returns What it brought.
+ * @throws {ConfigError} If the system refuses.
+ */
+export async function named<T>(failed: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await naming(failed, work);
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }
 
 // Such as "No space left on device (os error 28)"; SUN_LEN is how long the path of a socket file may be.

@@ -21,6 +21,8 @@ export interface EdgeSettings {
   readonly unix: string | undefined;
   readonly origins: readonly string[];
   readonly trustProxy: boolean;
+  /** Whether only loopback names are served. */
+  readonly localOnly: boolean;
   /** A folder of the user's pages. */
   readonly pages: string | undefined;
 }

@@ -13,11 +13,13 @@ import { Credentials } from "./credentials.ts";
 import { heldAtMost, Portions } from "./edge/portions.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
-import { naming, readNamed } from "./files.ts";
+import { named, naming } from "./files.ts";
+import { certificate, listening, removeStale, urlOf } from "./listening.ts";
 import { FolderLock } from "./log/lock.ts";
 import { Log } from "./log/log.ts";
 import { loggingLevel, startLogging } from "./logger.ts";
 import { lagOf, Metrics } from "./metrics.ts";
+import { opennessOf } from "./openness.ts";
 import { SingleEdge } from "./single.ts";
 import type { Withdrawal } from "./tokens.ts";
 
@@ -185,7 +187,7 @@ async function settingsOf(
 ): Promise<EdgeSettings> {
   const { data, host, port, unix, limits, origins, trustProxy, pages } = config;
   if (pages !== undefined) {
-    await naming(
+    await named(
       `Cannot serve the folder of --pages, "${pages}"`,
       () => Array.fromAsync(Deno.readDir(pages)),
     );
@@ -195,6 +197,7 @@ async function settingsOf(
     access,
     tls: await certificate(config),
     held: heldAtMost(memory, config.workers),
+    localOnly: opennessOf(config) === "local",
     ...{ limits, host, port, unix, origins, trustProxy, pages },
   };
 }
@@ -389,60 +392,6 @@ function sizeOf(file: string): number {
  */
 export function logPath(data: string): string {
   return join(data, "fanfare.db");
-}
-
-/**
- * Writes an address as people open it.
- *
- * @param address Where a server listens.
- * @param secure Whether by TLS.
- * @returns `http://host:port/`.
- */
-function urlOf(address: Deno.NetAddr | Deno.UnixAddr, secure = false): string {
-  if (!("port" in address)) return `unix:${address.path}`;
-  const { hostname, port } = address;
-  return `http${secure ? "s" : ""}://${
-    hostname.includes(":") ? `[${hostname}]` : hostname
-  }:${port}/`;
-}
-
-// The beginning of the sentence for a start that fails there.
-function listening({ host, port, unix }: Config): string {
-  return unix === undefined
-    ? `Cannot listen on ${host}:${port} (--host and --port)`
-    : `Cannot listen on "${unix}" (--unix)`;
-}
-
-async function certificate({ tls, host }: Config): Promise<EdgeSettings["tls"]> {
-  if (tls === undefined) return undefined;
-  const [cert, key] = [await readNamed(tls.cert, "cert"), await readNamed(tls.key, "key")];
-  try {
-    // Whether they can be used is told before a listener is given up for them.
-    Deno.listenTls({ hostname: host, port: 0, cert, key }).close();
-  } catch (error) {
-    const sentence = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot use "${tls.cert}" with the key "${tls.key}": ${sentence}`);
-  }
-  return { cert, key };
-}
-
-// A kill leaves the file of a socket behind, and nobody can listen there; one that somebody answers at is in use.
-async function removeStale(path: string): Promise<void> {
-  const there = await Deno.lstat(path).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  });
-  if (there === undefined) return;
-  if (!there.isSocket) throw new Error(`Cannot listen on "${path}": it is there, and no socket`);
-  const answers = await Deno.connect({ transport: "unix", path }).then(
-    (connection) => {
-      connection.close();
-      return true;
-    },
-    () => false,
-  );
-  if (answers) throw new Error(`Cannot listen on "${path}": another process does`);
-  await Deno.remove(path);
 }
 
 function newEpoch(): string {

@@ -138,20 +138,24 @@ Deno.test("M11: fifty thousand accounts that only came are gone from the log in 
 });
 
 /** A browser with an account, which it has used once. */
-async function browser(server: TestServer): Promise<{ cookie: string; account: string }> {
-  const cookie = await cookieOf(server);
-  await using client = await NativeClient.open(server, { cookie });
+async function browser(
+  server: TestServer,
+  headers: Record<string, string> = {},
+): Promise<{ cookie: string; account: string }> {
+  const cookie = await cookieOf(server, "/to_chat/", headers);
+  await using client = await NativeClient.open(server, { ...headers, cookie });
   return { cookie, account: String((await client.do("hello", {})).account) };
 }
 
 /** Whether an account is known, asked in a way that leaves nothing behind. */
 async function isKnown(server: TestServer, cookie: string, account: string): Promise<boolean> {
-  const me = Object((await http(server, "/api/me", { headers: { cookie } })).body).account;
+  const headers = { cookie, "x-forwarded-for": "192.0.2.9" };
+  const me = Object((await http(server, "/api/me", { headers })).body).account;
   const json = [account, "zz"].map((other) => ({
     channel: `dm:${[me, other].sort().join(".")}`,
     data: 1,
   }));
-  const refused = await http(server, "/api/messages", { headers: { cookie }, json });
+  const refused = await http(server, "/api/messages", { headers, json });
   assertEquals(refused.status, 404);
   return !String(Object(refused.body).detail).includes(`"${account}"`);
 }
@@ -248,18 +252,19 @@ Deno.test("without a restart: who was forgotten counts as new, who stays connect
     await using client = await NativeClient.open(server, { ...from, cookie });
     return await client.ask("publish", { channel: "room:a", data: 1 });
   };
-  const gone = await browser(server);
-  const ada = await browser(server);
+  // Each from an address of its own, so that none counts for the one that is looked at.
+  const gone = await browser(server, { "x-forwarded-for": "192.0.2.2" });
+  const ada = await browser(server, { "x-forwarded-for": "192.0.2.3" });
   await greet(ada.cookie);
-  const stays = await browser(server);
+  const stays = await browser(server, { "x-forwarded-for": "192.0.2.4" });
   await using connected = await NativeClient.open(server, { ...from, cookie: stays.cookie });
   // One of two that the address may bring.
-  assert("publish" in await greet(await cookieOf(server)));
+  assert("publish" in await greet(await cookieOf(server, "/to_chat/", from)));
   now += 40 * DAY;
   await until(async () => !await isKnown(server, ada.cookie, gone.account));
   assertEquals(await isKnown(server, ada.cookie, stays.account), true);
   assert("publish" in await connected.ask("publish", { channel: "room:a", data: 1 }));
   assert("publish" in await greet(gone.cookie));
-  const { error } = await greet(await cookieOf(server));
+  const { error } = await greet(await cookieOf(server, "/to_chat/", from));
   assertEquals(Object(error).code, "rate_limited");
 });

@@ -281,7 +281,7 @@ testIsolates(
 
 Deno.test("an answer that can't be given is a problem like others: named, hardened, and read by allowed origins", async () => {
   const origin = "https://app.example";
-  await using server = await startServer({ origins: [origin] });
+  await using server = await startServer({ open: true, origins: [origin] });
   const path = "/api/channels/push:a/messages";
   await http(server, path, { json: { data: "a text" } });
   const db = new DatabaseSync(`${server.data}/fanfare.db`, { timeout: 5000 });

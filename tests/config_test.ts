@@ -2,6 +2,7 @@
 import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "@std/assert";
 import { ConfigError, defaultWorkers, readConfig, readSettings } from "../lib/config.ts";
 import { defaultLimit } from "../lib/core/guard.ts";
+import { tempFolder } from "./helpers/log.ts";
 
 const none = () => undefined;
 
@@ -118,7 +119,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const process = run(["--port", "0", "--data", data]).spawn();
     const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
     const line = (await reader.read()).value ?? "";
-    const address = /^Fanfare listens on (http:\/\/127\.0\.0\.1:\d+\/)\n$/.exec(line)?.[1] ?? "";
+    const address =
+      /^Fanfare listens on (http:\/\/127\.0\.0\.1:\d+\/) \(open: [^\n]*\)\n$/.exec(line)?.[1] ?? "";
     const response = await fetch(`${address}readyz`);
     assertEquals(await response.json(), { status: "ready" });
     process.kill(signal);
@@ -140,4 +142,104 @@ Deno.test("Ctrl-C under a task runner comes twice, and still ends in order", asy
   await reader.cancel();
   await process.stderr.cancel();
   await Deno.remove(data, { recursive: true });
+});
+
+Deno.test("the line at the start says who may push, and where the data and the token are", async () => {
+  using folder = tempFolder("disk");
+  const own = `${folder.path}/own.token`;
+  await Deno.writeTextFile(own, "0123456789abcdef0123");
+  const cases: [string[], RegExp, string][] = [
+    [[], /^open: anyone on this machine may push$/, "admin.token"],
+    [["--open"], /^open: anyone may push$/, "admin.token"],
+    [["--trust-proxy"], /^closed: /, "admin.token"],
+    [["--origin", "https://chat.example"], /^closed: /, "admin.token"],
+    [["--admin-token-file", own], /^closed: /, own],
+    [["--host", "0.0.0.0"], /^closed: /, "admin.token"],
+  ];
+  for (const [i, [flags, who, token]] of cases.entries()) {
+    const data = `${folder.path}/${i}`;
+    const child = run(["--port", "0", "--data", data, ...flags]).spawn();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const line = (await reader.read()).value ?? "";
+    const [, told = "", where = "", file = ""] =
+      /^Fanfare listens on http:\/\/[\d.]+:\d+\/ \((.*); data in "(.*)", admin token in "(.*)"\)\n$/
+        .exec(line) ?? [];
+    assertMatch(told, who, line);
+    assertEquals([where, file], [data, token === own ? own : `${data}/admin.token`]);
+    assertEquals((await Deno.stat(file)).isFile, true);
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+    await reader.cancel();
+    await child.stderr.cancel();
+  }
+});
+
+Deno.test("a file or a folder that a flag names and that can't be used ends the program with 2, and the flag's name", async () => {
+  using folder = tempFolder("disk");
+  const nothing = `${folder.path}/nothing`;
+  const short = `${folder.path}/short`;
+  await Deno.writeTextFile(short, "x");
+  const cases: [string[], string][] = [
+    [["--admin-token-file", nothing], "--admin-token-file"],
+    [["--admin-token-file", folder.path], "--admin-token-file"],
+    [["--admin-token-file", short], short],
+    [["--jwt-secret-file", nothing], "--jwt-secret-file"],
+    [["--jwt-secret-file", short], short],
+    [["--jwks", nothing], "--jwks"],
+    [["--jwks", short], short],
+    [["--cert", nothing, "--key", nothing], "--cert"],
+    [["--cert", short, "--key", short], "--cert"],
+    [["--pages", nothing], "--pages"],
+    [["--settings", nothing], "--settings"],
+    [["--origin", "https://*.example.com"], "--origin"],
+  ];
+  for (const [i, [flags, named]] of cases.entries()) {
+    const data = `${folder.path}/${i}`;
+    const { code, stdout, stderr } = await run(["--port", "0", "--data", data, ...flags]).output();
+    const line = new TextDecoder().decode(stderr);
+    assertEquals([code, stdout.length], [2, 0], line);
+    assertMatch(line, /^fanfare: [^\n]+\n$/);
+    assertEquals(line.includes(named), true, line);
+  }
+});
+
+Deno.test("an origin is one, written in any way that means it; patterns are refused with a sentence", () => {
+  const read = (text: string) => {
+    const config = readConfig(["--origin", text], none);
+    return typeof config === "string" ? config : config.origins[0];
+  };
+  const right: [string, string][] = [
+    ["https://chat.example", "https://chat.example"],
+    ["https://chat.example/", "https://chat.example"],
+    ["HTTPS://Chat.Example:443", "https://chat.example"],
+    ["http://chat.example:8080", "http://chat.example:8080"],
+    ["https://例.example", "https://xn--fsq.example"],
+    ["http://[::1]:8000", "http://[::1]:8000"],
+    ["capacitor://localhost", "capacitor://localhost"],
+    ["ionic://localhost", "ionic://localhost"],
+    ["chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"],
+    ["moz-extension://0b3b-4a", "moz-extension://0b3b-4a"],
+  ];
+  for (const [text, origin] of right) assertEquals(read(text), origin);
+  const patterns = ["https://*.example.com", "*", "https://*", "http://localhost:*"];
+  for (const text of patterns) {
+    assertThrows(() => read(text), ConfigError, "patterns aren't matched");
+  }
+  const wrong = [
+    "chat.example",
+    "null",
+    "https://chat.example/path",
+    "https://chat.example?x",
+    "https://chat.example/?",
+    "https://chat.example#",
+    "https://user@chat.example",
+    "https://a.example,https://b.example",
+    "file:///index.html",
+    "data:text/html,x",
+    "wss://chat.example",
+    "chrome-extension://",
+    "chrome-extension://a/b",
+    "javascript://x",
+  ];
+  for (const text of wrong) assertThrows(() => read(text), ConfigError, "without a path");
 });

@@ -239,7 +239,7 @@ testIsolates(
 testIsolates(
   "a page of another origin can neither push nor open a socket, unless its origin is allowed",
   async () => {
-    await using server = await startServer({ origins: ["http://friend.example"] });
+    await using server = await startServer({ open: true, origins: ["http://friend.example"] });
     for (
       const origin of [
         "http://evil.example",

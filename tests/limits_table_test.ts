@@ -42,14 +42,14 @@ async function askAll(
   verb: string,
   bodies: readonly object[],
 ): Promise<unknown> {
-  await using client = await NativeClient.open(server);
+  await using client = await NativeClient.open(server, FROM);
   const answers = await Promise.all(bodies.map((body) => client.ask(verb, body)));
   return codeOf(answers.at(-1) ?? {});
 }
 
 /** One frame is sent as it is; told is the close code, or that it was answered. */
 async function sendFrame(server: TestServer, frame: string): Promise<unknown> {
-  const socket = await TestSocket.open(`ws://${server.host}/ws`);
+  const socket = await TestSocket.open(`ws://${server.host}/ws`, { headers: FROM });
   socket.send(frame);
   const told = await Promise.race([socket.closed, socket.next().then(() => "done")]);
   await socket.close();
@@ -116,7 +116,7 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
     limits: (recovery) => ({ recovery }),
     async reach(server, count) {
       await askAll(server, "publish", publications(count));
-      await using client = await NativeClient.open(server);
+      await using client = await NativeClient.open(server, FROM);
       const { epoch } = await client.do("hello", {});
       const since = { epoch, seq: 0 };
       const { recovered } = await client.do("subscribe", { channel: "room:a", since });
@@ -163,7 +163,7 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
     flag: "max-connections",
     n: 3,
     limits: (connections) => ({ connections }),
-    reach: (server, count) => connectAll(server, count, {}),
+    reach: (server, count) => connectAll(server, count, FROM),
     refused: 503,
     metric: request(503),
   },
@@ -180,7 +180,10 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
     n: 3,
     limits: (perAccount) => ({ perAccount }),
     reach: async (server, count) =>
-      await connectAll(server, count, { cookie: await cookieOf(server) }),
+      await connectAll(server, count, {
+        ...FROM,
+        cookie: await cookieOf(server, "/to_chat/", FROM),
+      }),
     refused: 429,
     metric: request(429),
   },
@@ -202,7 +205,9 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
 };
 
 async function countIn(server: TestServer, metric: string): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const token = (await Deno.readTextFile(`${server.data}/admin.token`)).trim();
+  const headers = { ...FROM, authorization: `Bearer ${token}` };
+  const text = await (await fetch(`${server.url}/metrics`, { headers })).text();
   const line = text.split("\n").find((line) => line.startsWith(`fanfare_${metric} `));
   return Number(line?.split(" ").at(-1) ?? 0);
 }

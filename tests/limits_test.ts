@@ -77,14 +77,18 @@ Deno.test("repeats don't count, before the first one is on disk either", async (
 });
 
 Deno.test("the forms of the first protocol are refused with 429 and Retry-After, by account, and by address where there is none", async () => {
-  await using server = await startServer({ limits: { rate: 1, burst: 3 }, trustProxy: true });
-  const cookie = await cookieOf(server);
-  const own = { cookie, "x-forwarded-for": "192.0.2.1" };
+  await using server = await startServer({
+    limits: { rate: 1, burst: 3 },
+    trustProxy: true,
+    open: true,
+  });
+  const nobody = { "x-forwarded-for": "192.0.2.1" };
+  const cookie = await cookieOf(server, "/to_chat/", nobody);
+  const own = { ...nobody, cookie };
   for (let i = 0; i < 3; i++) assertEquals((await post(server, "x", own)).status, 200);
   const refused = await post(server, "x", own);
   assertEquals([refused.status, refused.code], [429, "rate_limited"]);
   assertGreater(Number(refused.retry), 0);
-  const nobody = { "x-forwarded-for": "192.0.2.1" };
   for (let i = 0; i < 3; i++) assertEquals((await post(server, "x", nobody)).status, 200);
   assertEquals((await post(server, "x", nobody)).status, 429);
   assertEquals((await post(server, "x", { "x-forwarded-for": "192.0.2.2" })).status, 200);
@@ -114,8 +118,8 @@ Deno.test("H7: connections in all, of an address and of an account are refused b
   ] as const;
   for (const [limits, status, code] of cases) {
     await using server = await startServer({ limits, trustProxy: true });
-    const cookie = await cookieOf(server);
-    const headers = { cookie, "x-forwarded-for": "192.0.2.1" };
+    const from = { "x-forwarded-for": "192.0.2.1" };
+    const headers = { ...from, cookie: await cookieOf(server, "/to_chat/", from) };
     const first = await NativeClient.open(server, headers);
     await using _second = await NativeClient.open(server, headers);
     for (const path of ["/ws", "/chat/", "/link/"]) {

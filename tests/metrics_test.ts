@@ -138,12 +138,18 @@ Deno.test("the metrics are for the admin, and without a token for this machine a
     await refused.body?.cancel();
     assertEquals(refused.status, 401);
     assertGreater((await scrape(closed, { authorization: `Bearer ${TOKEN}` })).size, 10);
-    await using behind = await startServer({ trustProxy: true });
-    const headers = { "x-forwarded-for": "203.0.113.7" };
-    const visitor = await fetch(`${behind.url}/metrics`, { headers });
-    await visitor.body?.cancel();
-    assertEquals(visitor.status, 401);
-    assertGreater((await scrape(behind)).size, 10);
+    // What a proxy brings is never this machine's own, whatever its header says.
+    for (const open of [true, false]) {
+      await using behind = await startServer({ trustProxy: true, open, adminTokenFile: file });
+      for (const [from, status] of [["203.0.113.7", 401], ["127.0.0.1", 401], ["", 400]] as const) {
+        const headers = { "x-forwarded-for": from };
+        const visitor = await fetch(`${behind.url}/metrics`, { headers });
+        await visitor.body?.cancel();
+        assertEquals(visitor.status, status, `${from}, ${open}`);
+      }
+      const admin = { authorization: `Bearer ${TOKEN}`, "x-forwarded-for": "127.0.0.1" };
+      assertGreater((await scrape(behind, admin)).size, 10);
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

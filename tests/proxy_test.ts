@@ -87,7 +87,7 @@ function testBehind(name: string, make: MakeProxy, over: "port" | "unix"): void 
     using folder = tempFolder("disk");
     const unix = over === "unix" ? `${folder.path}/s` : undefined;
     await using server = await startServer({
-      trustProxy: true,
+      ...{ open: true, trustProxy: true },
       origins: ["https://chat.example"],
       ...(unix === undefined ? {} : { unix, workers: 0 }),
     });

@@ -111,7 +111,7 @@ for (const workers of ["0", "2"]) {
     const { error } = await again("settings.refused");
     assertMatch(
       String(error),
-      /^Cannot use ".+cert\.pem" with the key ".+key\.pem": .*KeyMismatch/,
+      /^Cannot use ".+cert\.pem" with the key ".+key\.pem" \(--cert and --key\): .*KeyMismatch/,
     );
     assertEquals(await shown(), [true, false]);
 

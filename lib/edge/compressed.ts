@@ -1,9 +1,9 @@
 /** What browsers are given as text, compressed once for each encoding and not for each request. */
-import { eTag, ifNoneMatch } from "@std/http/etag";
+import { eTag } from "@std/http/etag";
 import { extname } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
-import { packing } from "./http.ts";
+import { hasTag, packing } from "./http.ts";
 
 // Each text is compressed once: as well as it can be. Browsers ask for br on https alone.
 const smallest = promisify<Uint8Array, { level: number }, Uint8Array>(gzip);
@@ -101,9 +101,7 @@ async function respond(request: Request, entity: Entity, type: string): Promise<
   // Another encoding is another representation, and has another tag (RFC 9110, 8.8.3.3).
   const tag = smaller ? entity.tag.replace(/"$/, `-${encoding}"`) : entity.tag;
   headers.set("etag", tag);
-  if (!ifNoneMatch(request.headers.get("if-none-match"), tag)) {
-    return new Response(null, { status: 304, headers });
-  }
+  if (hasTag(request, tag)) return new Response(null, { status: 304, headers });
   const body = smaller ? bytes : entity.bytes;
   headers.set("content-length", String(body.length));
   return new Response(body, { headers });

@@ -1,12 +1,17 @@
 /** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
-import { plainAddress } from "../address.ts";
+import { isLoopback, plainAddress } from "../address.ts";
 import type { EdgeSettings } from "../isolate.ts";
+import { log } from "../logger.ts";
 import { refuse } from "../protocol/codes.ts";
+import { isHost, isProbe } from "./head.ts";
 import { problem } from "./http.ts";
 
 /** Where a request comes from. */
 export interface Caller {
-  /** Its address, or with `--trust-proxy` the one that the proxy saw. */
+  /**
+   * Its address. With `--trust-proxy` the one that the proxy saw, or {@linkcode UNKNOWN_ADDRESS}; a loopback address is followed
+   * by `by proxy` then, so that it gets no rights or exemptions of this machine's own programs.
+   */
   readonly address: string;
   /** Whether it came by TLS, as the proxy says. */
   readonly secure: boolean;
@@ -20,12 +25,26 @@ export interface DoorSettings {
   readonly origins: readonly string[];
   /** Whether what comes is from a proxy of ours, whose `X-Forwarded-*` are true. */
   readonly trustProxy: boolean;
+  /** Whether only loopback names are served: the server is open because nobody else reaches it. */
+  readonly localOnly: boolean;
   /** Our own end of TLS, where there is one. */
   readonly tls: EdgeSettings["tls"];
 }
 
-const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[.*\])$/;
-const SAFE = ["GET", "HEAD", "OPTIONS"];
+/** What stands for the address of a client that the proxy didn't name. */
+export const UNKNOWN_ADDRESS = "unknown";
+
+// Longer than any address with brackets and a port.
+const LONGEST_ADDRESS = 64;
+
+// How often the log tells of requests whose address the proxy left out, in milliseconds.
+const TELL_AGAIN = 60_000;
+
+// As URL writes it: an IPv4 address, or an IPv6 one in brackets.
+const ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]{2,39}\])$/;
+
+// The API and what is streamed: a foreign page can't read it, and shan't use up a visitor's quotas with it.
+const GUARDED = /^\/(?:api|events|push|v1|metrics)(?:\/|$)/;
 
 // What programs use from pages of other origins.
 const SHARED = /^\/(?:api|events|push|fanfare|fanfare\.js|openapi\.yaml|asyncapi\.yaml)(?:\/|$)/;
@@ -34,16 +53,36 @@ const EXPOSED = "ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 const ALLOWED =
   "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Message, Title, Priority, Tags, Click, *";
 
-/** Looks at each request before anything else does. */
+/** What differs from the program in a test. */
+export interface DoorParts {
+  /** Milliseconds, never going down. */
+  readonly now?: () => number;
+  /** Told of requests whose address a proxy left out, at most once a minute, with how many there were. */
+  readonly unaddressed?: (count: number) => void;
+}
+
+/** Decides about each request by where it comes from, before its path or its account are looked at. */
 export class Door {
   readonly #settings: DoorSettings;
   readonly #names: ReadonlySet<string>;
+  readonly #parts: Required<DoorParts>;
+  #unaddressed = 0;
+  #tellAt = 0;
 
-  /** @param settings What it goes by. */
-  constructor(settings: DoorSettings) {
+  /**
+   * @param settings What it goes by.
+   * @param parts What differs from the program.
+   */
+  constructor(settings: DoorSettings, parts: DoorParts = {}) {
     this.#settings = settings;
+    this.#parts = {
+      now: () => performance.now(),
+      unaddressed: (count) => log.warning("proxy.no_address", { count }),
+      ...parts,
+    };
     const { host, origins } = settings;
-    const named = origins.map((origin) => new URL(origin).hostname);
+    const named = origins.filter((origin) => /^https?:/.test(origin))
+      .map((origin) => new URL(origin).hostname);
     this.#names = new Set([host.toLowerCase(), "localhost", ...named]);
   }
 
@@ -55,43 +94,44 @@ export class Door {
    * @returns Its caller.
    */
   caller(headers: Headers, remote: Deno.Addr): Caller {
-    // Whoever comes by a socket in the file system is on this machine.
-    const peer = "hostname" in remote
-      ? plainAddress(remote.hostname) ?? remote.hostname
-      : "127.0.0.1";
     const secure = this.#settings.tls !== undefined;
-    if (!this.#settings.trustProxy) return { address: peer, secure };
-    const seen = lastOf(headers, "x-forwarded-for")?.replace(/^\[(.*)\](?::\d+)?$/, "$1")
-      .replace(/^([\d.]+):\d+$/, "$1");
-    const address = seen === undefined ? undefined : plainAddress(seen);
-    const told = lastOf(headers, "x-forwarded-proto");
-    return { address: address ?? peer, secure: told === undefined ? secure : told === "https" };
+    if (this.#settings.trustProxy) {
+      const seen = addressIn(lastOf(headers, "x-forwarded-for") ?? "") ?? UNKNOWN_ADDRESS;
+      const scheme = lastOf(headers, "x-forwarded-proto")?.toLowerCase();
+      return {
+        // Whatever loopback addresses may do is for programs that connect by themselves.
+        address: isLoopback(seen) ? `${seen} by proxy` : seen,
+        secure: scheme === undefined ? secure : scheme === "https" || scheme === "wss",
+      };
+    }
+    // Whoever comes by a socket in the file system is on this machine.
+    const peer = "hostname" in remote ? remote.hostname : "127.0.0.1";
+    return { address: plainAddress(peer) ?? peer, secure };
   }
 
   /**
-   * Decides whether a request may come in: DNS rebinding, and other sites' pages in a visitor's browser.
+   * Decides whether a request may come in: DNS rebinding, other sites' pages in a visitor's browser, and a proxy that doesn't
+   * tell its clients apart. Its head was checked before (head.ts).
    *
    * @param request The request.
    * @param caller Where it comes from.
    * @returns The answer to one that may not.
    */
-  refusal(request: Request, { secure }: Caller): Response | undefined {
+  refusal(request: Request, { address, secure }: Caller): Response | undefined {
+    const probe = isProbe(request);
+    if (probe && !request.headers.has("host")) return undefined;
     const own = this.#own(request, secure);
-    if (own === undefined || own.username !== "" || own.password !== "") {
-      return problem(refuse("bad_request", "The Host header isn't a host"));
+    if (own === undefined) return problem(refuse("bad_request", NO_FORWARDED_HOST));
+    if (!this.#isNamed(own.hostname)) {
+      return problem(refuse("bad_request", this.#misdirected(own.hostname)), 421);
     }
-    if (!this.#names.has(own.hostname) && !ADDRESS.test(own.hostname)) {
-      const sentence = `This server isn't "${own.hostname}"; see --origin`;
-      return problem(refuse("bad_request", sentence), 421);
+    if (address === UNKNOWN_ADDRESS && !probe) {
+      this.#tellUnaddressed();
+      return problem(refuse("bad_request", NO_ADDRESS));
     }
-    const { headers, method } = request;
-    if (SAFE.includes(method) && !headers.has("upgrade")) return undefined;
-    const origin = headers.get("origin");
-    if (origin !== null && this.#settings.origins.includes(origin)) return undefined;
-    const site = headers.get("sec-fetch-site");
-    const foreign = site === "cross-site" || site === "same-site";
-    if (!foreign && (origin === null || origin === own.origin)) return undefined;
-    return problem(refuse("forbidden", "Requests from another origin are refused; see --origin"));
+    return this.#foreign(request, own)
+      ? problem(refuse("forbidden", "Requests from another origin are refused; see --origin"))
+      : undefined;
   }
 
   /**
@@ -120,21 +160,61 @@ export class Door {
 
   // The address that the visitor sees, so that its pages are known as our own.
   #own(request: Request, secure: boolean): URL | undefined {
-    if (!URL.canParse(request.url)) return undefined;
-    const url = new URL(request.url);
     const seen = this.#settings.trustProxy
-      ? lastOf(request.headers, "x-forwarded-host") ?? url.host
-      : url.host;
-    const own = `${secure ? "https" : "http"}://${seen}`;
-    if (/[/?#\\]/.test(seen) || !URL.canParse(own)) return undefined;
-    const parsed = new URL(own);
-    parsed.username = url.username;
-    return parsed;
+      ? lastOf(request.headers, "x-forwarded-host")
+      : undefined;
+    if (seen !== undefined && !isHost(seen)) return undefined;
+    const host = seen ?? new URL(request.url).host;
+    return new URL(`${secure ? "https" : "http"}://${host}`);
+  }
+
+  #isNamed(hostname: string): boolean {
+    if (this.#settings.localOnly) return isLoopback(hostname.replace(/^\[|\]$/g, ""));
+    return this.#names.has(hostname) || ADDRESS.test(hostname);
+  }
+
+  #misdirected(hostname: string): string {
+    return this.#settings.localOnly
+      ? `This server is open on this machine alone and isn't "${hostname}"; see --origin and --trust-proxy`
+      : `This server isn't "${hostname}"; see --origin`;
+  }
+
+  #foreign({ url, method, headers }: Request, own: URL): boolean {
+    const reads = method === "GET" || method === "HEAD";
+    const harmless = method === "OPTIONS" || (reads && !GUARDED.test(new URL(url).pathname));
+    if (harmless && !headers.has("upgrade")) return false;
+    const origin = headers.get("origin");
+    if (origin !== null && this.#settings.origins.includes(origin)) return false;
+    const site = headers.get("sec-fetch-site");
+    if (site === "cross-site" || site === "same-site") return true;
+    return origin !== null && origin !== own.origin;
+  }
+
+  #tellUnaddressed(): void {
+    this.#unaddressed += 1;
+    const now = this.#parts.now();
+    if (now < this.#tellAt) return;
+    this.#parts.unaddressed(this.#unaddressed);
+    this.#unaddressed = 0;
+    this.#tellAt = now + TELL_AGAIN;
   }
 }
 
+const NO_ADDRESS =
+  "The proxy must name its client: X-Forwarded-For needs an IP address, which comes last if there are several";
+const NO_FORWARDED_HOST =
+  "X-Forwarded-Host is wrong: expected a host name or an IP address, and a port up to 65535";
+
 // The last one is what our proxy added; those before it are what it was told.
 function lastOf(headers: Headers, name: string): string | undefined {
-  const last = headers.get(name)?.split(",").at(-1)?.trim();
+  const value = headers.get(name) ?? "";
+  const last = value.slice(value.lastIndexOf(",") + 1).trim();
   return last === "" ? undefined : last;
+}
+
+// Some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711.
+function addressIn(text: string): string | undefined {
+  if (text.length > LONGEST_ADDRESS) return undefined;
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(text) ?? [];
+  return plainAddress(bracketed ?? plain ?? text);
 }

@@ -50,7 +50,7 @@ export interface Edge {
  * @throws {Error} If the log, the pages or the port can't be used.
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
-  const { host, port, tls, unix, origins, trustProxy, limits } = settings;
+  const { host, port, tls, unix, origins, trustProxy, localOnly, limits } = settings;
   const { clock, reusePort, portions = new Portions() } = place;
   portions.renew(settings.held);
   const tracing = isTraced();
@@ -69,7 +69,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const server = new EdgeServer(
     { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
     {
-      ...{ host, port, tls, unix, origins, trustProxy, pages, reusePort, tracing },
+      ...{ host, port, tls, unix, origins, trustProxy, localOnly, pages, reusePort, tracing },
       metrics: place.metrics,
       open: settings.access.open,
       folder: dirname(settings.log),

@@ -3,6 +3,7 @@ import { serveFile } from "@std/http/file-server";
 import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { Compressed } from "./compressed.ts";
+import { withPlainTags } from "./http.ts";
 import { makeShell, modulesOf, type Shell } from "./shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
@@ -155,7 +156,7 @@ export class Pages {
     if (file === undefined) return undefined;
     // Modules may end in .mjs or .js; what they are here is their URL's.
     const response = await this.#compressed.file(request, path, file, (text) => lean(path, text)) ??
-      await serveFile(request, file);
+      await serveFile(withPlainTags(request), file);
     if (library !== undefined) {
       return withHeaders(response, {
         "content-type": "text/javascript; charset=utf-8",
@@ -183,7 +184,7 @@ export class Pages {
     const real = await Deno.realPath(join(this.#own, ...name)).catch(() => undefined);
     // A link in the folder may point anywhere; what is served stays inside.
     if (real === undefined || !real.startsWith(join(this.#own, "/"))) return undefined;
-    const response = await serveFile(request, real);
+    const response = await serveFile(withPlainTags(request), real);
     if (response.status === 404) return undefined;
     return withHeaders(response, {
       "cache-control": "private, no-cache",

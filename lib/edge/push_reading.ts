@@ -246,7 +246,7 @@ function placeOf(reader: Reader, seq: number, now: number, since: string): numbe
 // As Go writes durations, 1h30m or 1.5h; days besides.
 function spanIn(since: string): number | undefined {
   if (!/^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smhd])){1,6}$/.test(since)) return undefined;
-  return [...since.matchAll(/([\d.]+)(ms|[smhd])/g)].reduce(
+  return [...since.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])/g)].reduce(
     (sum, [, count, unit = ""]) => sum + Number(count) * (UNITS[unit] ?? 0),
     0,
   );

@@ -16,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";
+import { announcesBody, refuseHead, showsToken } from "./head.ts";
 import { socketPoints } from "./handshakes.ts";
 import {
   bearerIn,
@@ -74,8 +75,8 @@ const REQUEST_GRACE = 300;
 // What is said last has so long to get out of sockets that take something.
 const CUT_GRACE = 100;
 
-// Addresses end up in logs and histories: a token there isn't taken, and whoever sent it is told (hostile.md H5).
-const TOKENS_IN_QUERY = ["token", "access_token", "auth"];
+// As much of a method is logged: clients may invent one.
+const LONGEST_METHOD = 16;
 
 /** An edge that serves. */
 export class EdgeServer {
@@ -93,6 +94,7 @@ export class EdgeServer {
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
   #leaving = false;
+  readonly #schemes: readonly string[];
   // From here on bodies break off that whole clients send.
   #ending = false;
 
@@ -112,6 +114,10 @@ export class EdgeServer {
     this.#gate = new Gate(edge.limits.handshakes);
     const routed = route(this.#routes(), notFound);
     const { unix, host: hostname, port, reusePort, tls } = options;
+    // Programs that take a socket file for a proxy send `http`.
+    this.#schemes = unix !== undefined
+      ? ["http+unix", "http"]
+      : [tls === undefined ? "http" : "https"];
     const both = {
       signal: this.#abort.signal,
       onListen: () => {},
@@ -256,11 +262,12 @@ export class EdgeServer {
     routed: ReturnType<typeof route>,
     from: Deno.Addr,
   ): Promise<Response> {
+    const broken = refuseHead(request, this.#schemes);
     const caller = this.#door.caller(request.headers, from);
     this.#callers.set(request, caller);
     let response: Response;
     try {
-      const refusal = this.#door.refusal(request, caller);
+      const refusal = broken ?? this.#door.refusal(request, caller);
       const waits = refusal === undefined && request.headers.has("upgrade");
       if (waits && !await this.#gate.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);
@@ -280,7 +287,8 @@ export class EdgeServer {
       this.#edge.counters.refused("request", status);
       // Whoever was refused can name it, and an operator finds it.
       const id = requestId();
-      log.info("request.refused", { request: id, method: request.method, status, address });
+      const method = request.method.slice(0, LONGEST_METHOD);
+      log.info("request.refused", { request: id, method, status, address });
       response.headers.set("x-request-id", id);
     }
     return status === 101 ? response : this.#door.share(request, harden(response));
@@ -339,7 +347,7 @@ export class EdgeServer {
       return problem(refuse("bad_request", sentence), 405, { allow });
     }
     const caller = this.#callers.get(request) ?? { address: "", secure: false };
-    if (hasToken(new URL(request.url).searchParams)) {
+    if (showsToken(request)) {
       return unauthorized("A token comes in the Authorization header, never in an address");
     }
     const found = await this.#who(request.headers, caller);
@@ -347,7 +355,7 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
-    if (["GET", "HEAD"].includes(request.method) && announcesBody(request.headers)) {
+    if (["GET", "HEAD"].includes(request.method) && announcesBody(request)) {
       return problem(
         refuse("too_large", `${request.method} takes no body over ${SMALL_BODY} bytes`),
       );
@@ -384,7 +392,7 @@ export class EdgeServer {
     return problem(refuse("unavailable", why));
   }
 
-  // What a proxy brings has its visitor's address: only who is on this machine needs no token.
+  // Only this machine's own programs need no token; what comes through a proxy never has a loopback address.
   async #metrics(request: Request, { admin }: Who, { address }: Caller): Promise<Response> {
     if (!admin && !(this.#options.open && isLoopback(address))) {
       return unauthorized("The metrics need the admin token");
@@ -460,17 +468,6 @@ export function lastLine(
 function failed(error: unknown): Response {
   log.error("request.failed", { error: String(error) });
   return problem(UNANSWERED);
-}
-
-// Of a GET the runtime (Deno 2.9.6) gives nobody the body, and keeps what comes of it until the answer has ended: a stream's
-// doesn't. As little as some clients send with every request does no harm.
-function announcesBody(headers: Headers): boolean {
-  return headers.has("transfer-encoding") ||
-    Number(headers.get("content-length") ?? 0) > SMALL_BODY;
-}
-
-function hasToken(query: URLSearchParams): boolean {
-  return [...query.keys()].some((name) => TOKENS_IN_QUERY.includes(name.toLowerCase()));
 }
 
 function requestId(): string {

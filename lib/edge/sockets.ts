@@ -234,7 +234,8 @@ export const CROWDED: Refusal = {
 // What Deno's server lets through, and what it throws at (hostile.md, first part and H4).
 function badHandshake(headers: Headers): Response | undefined {
   const upgrade = headers.get("upgrade")?.toLowerCase();
-  const connection = headers.get("connection")?.toLowerCase().split(/\s*,\s*/) ?? [];
+  const options = headers.get("connection")?.toLowerCase().split(",") ?? [];
+  const connection = options.map((option) => option.trim());
   const version = headers.get("sec-websocket-version");
   if (upgrade !== "websocket" || !connection.includes("upgrade") || version !== "13") {
     const needed = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" };

@@ -1,6 +1,13 @@
 /** Seeded mutations of real frames, forms, cookies, URLs and headers against a running server. */
 import { type Random, randomOf } from "../helpers/random.ts";
-import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
+import {
+  connect,
+  HANDSHAKE,
+  type RawRequest,
+  readAnswer,
+  sendAll,
+  written,
+} from "../helpers/raw_http.ts";
 import { mutateBytes, mutateText } from "./mutate.ts";
 import {
   BODIES,
@@ -136,7 +143,7 @@ class Talk {
   async #open(number: number, path: string): Promise<Deno.TcpConn | undefined> {
     const { host, cookie } = this.#options;
     const conn = await connect(host);
-    await sendAll(conn, encoder.encode(written(host, { path, headers: { ...HANDSHAKE, cookie } })));
+    await sendAll(conn, encoder.encode(proxied(host, { path, headers: { ...HANDSHAKE, cookie } })));
     const { status, body } = await readAnswer(conn);
     this.#look(number, "handshake", String(status), body);
     if (status === 101) void this.#read(conn, number);
@@ -210,7 +217,7 @@ const form: Case = async (random, options, number, look) => {
     },
     body: mutateText(random, body, FORMS.map(([, text]) => text)),
   };
-  await send(options, number, look, "form", written(options.host, request));
+  await send(options, number, look, "form", proxied(options.host, request));
 };
 
 const path: Case = async (random, options, number, look) => {
@@ -220,11 +227,15 @@ const path: Case = async (random, options, number, look) => {
     path: mutant,
     headers: { cookie: options.cookie },
   };
-  await send(options, number, look, "url", written(options.host, request));
+  await send(options, number, look, "url", proxied(options.host, request));
 };
 
 const head: Case = async (random, options, number, look) => {
-  const lines = [`${random.pick(METHODS)} ${random.pick(PATHS)} HTTP/1.1`, `host: ${options.host}`];
+  const lines = [
+    `${random.pick(METHODS)} ${random.pick(PATHS)} HTTP/1.1`,
+    `host: ${options.host}`,
+    `x-forwarded-for: ${FROM}`,
+  ];
   for (let times = random.whole(1, 6); times > 0; times--) lines.push(random.pick(HEADERS));
   const at = random.whole(0, lines.length - 1);
   lines[at] = mutateText(random, lines[at] ?? "", lines);
@@ -241,7 +252,7 @@ const cookie: Case = async (random, options, number, look) => {
   const mutant = mutateLine(random, options.cookie);
   const headers = { cookie: mutant, ...(random.chance(0.5) ? HANDSHAKE : {}) };
   const request = { path: random.pick(["/ws", "/chat/", "/to_chat/"]), headers };
-  await send(options, number, look, "cookie", written(options.host, request));
+  await send(options, number, look, "cookie", proxied(options.host, request));
 };
 
 const body: Case = async (random, options, number, look) => {
@@ -256,11 +267,16 @@ const body: Case = async (random, options, number, look) => {
     },
     body: mutateText(random, json, BODIES.map(([, text]) => text)),
   };
-  await send(options, number, look, "json", written(options.host, request));
+  await send(options, number, look, "json", proxied(options.host, request));
 };
 
 const push: Case = async (random, options, number, look) => {
-  const lines = ["POST /push/all HTTP/1.1", `host: ${options.host}`, "content-length: 5"];
+  const lines = [
+    "POST /push/all HTTP/1.1",
+    `host: ${options.host}`,
+    `x-forwarded-for: ${FROM}`,
+    "content-length: 5",
+  ];
   for (let times = random.whole(1, 4); times > 0; times--) {
     const line = random.pick(PUSH_HEADERS);
     lines.push(random.chance(0.7) ? mutateLine(random, line) : line);
@@ -278,7 +294,7 @@ const read: Case = async (random, options, number, look) => {
       ...(random.chance(0.5) ? { "last-event-id": mutateLine(random, id) } : {}),
     },
   };
-  await send(options, number, look, "read", written(options.host, request));
+  await send(options, number, look, "read", proxied(options.host, request));
 };
 
 const token: Case = async (random, options, number, look) => {
@@ -293,8 +309,15 @@ const token: Case = async (random, options, number, look) => {
     // Of one address twenty wrong ones a minute are looked at.
     "x-forwarded-for": [10, 0, 0, 0].map((part) => part || random.whole(0, 255)).join("."),
   };
-  await send(options, number, look, "token", written(options.host, { path: "/api/me", headers }));
+  await send(options, number, look, "token", proxied(options.host, { path: "/api/me", headers }));
 };
+
+// The server under test expects a proxy in front, which names each client.
+const FROM = "192.0.2.1";
+
+function proxied(host: string, request: RawRequest): string {
+  return written(host, { ...request, headers: { "x-forwarded-for": FROM, ...request.headers } });
+}
 
 // Within one line of the head: what breaks out of it is another case.
 function mutateLine(random: Random, text: string): string {

@@ -1,13 +1,16 @@
 /** A server of its own, a client that is known, and the mutations between them. */
-import { type ChildServer, cookieFrom, spawnServer, within } from "../helpers/child_server.ts";
+import { type ChildServer, spawnServer, within } from "../helpers/child_server.ts";
 import { newKey } from "../../static/fanfare.js";
-import { NativeClient } from "../helpers/server.ts";
+import { cookieOf, NativeClient } from "../helpers/server.ts";
 import { fuzz, type FuzzReport } from "./fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "./seeds.ts";
 import { signer } from "./sign.ts";
 
 /** How long the known client may wait for its message, in milliseconds. */
 const MESSAGE_TIME = 5000;
+
+/** What the proxy adds that the server expects in front of it. */
+const FROM = { "x-forwarded-for": "192.0.2.1" };
 
 /** A run that was wrong, with the line that plays it again. */
 export class FuzzFailure extends Error {
@@ -30,15 +33,15 @@ export async function runFuzz(
   await Deno.writeTextFile(secretFile, secret);
   await using server = await spawnServer({
     data,
-    flags: ["--jwt-secret-file", secretFile, "--trust-proxy"],
+    flags: ["--jwt-secret-file", secretFile, "--open", "--trust-proxy"],
   });
   try {
     const host = `127.0.0.1:${await server.listening}`;
     const ended = { now: false };
     void server.ended.then(() => ended.now = true);
-    await using known = await NativeClient.open({ host });
+    await using known = await NativeClient.open({ host }, FROM);
     await known.do("subscribe", { channel: "room:known" });
-    const cookie = await cookieFrom(`http://${host}`);
+    const cookie = await cookieOf({ url: `http://${host}` }, "/to_chat/", FROM);
     const account = /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "";
     const sign = await signer(secret);
     const token = await sign(TOKEN_HEAD, CLAIMS[0]);
@@ -75,7 +78,7 @@ export async function runFuzz(
 }
 
 async function hear(known: NativeClient, server: { host: string }, count: number): Promise<void> {
-  await using other = await NativeClient.open(server);
+  await using other = await NativeClient.open(server, FROM);
   await other.do("publish", { channel: "room:known", data: count, key: `known-${count}` });
   for (;;) if ((await known.hear("message")).key === `known-${count}`) return;
 }

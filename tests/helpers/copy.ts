@@ -59,7 +59,7 @@ export class Copy implements AsyncDisposable {
     let said = "";
     for await (const part of server.stdout.pipeThrough(new TextDecoderStream())) {
       said += part;
-      const [, url] = /^Fanfare listens on (http:\S+)\/$/m.exec(said) ?? [];
+      const [, url] = /^Fanfare listens on (http:\S+)\/ /m.exec(said) ?? [];
       if (url !== undefined) {
         if (this.#url === "") this.#url = url;
         return url;

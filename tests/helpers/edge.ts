@@ -22,7 +22,7 @@ export function edgeSettings(log: string, more: Partial<EdgeSettings> = {}): Edg
       tokens: { accountClaim: "sub", withdrawn: [] },
     },
     ...{ limits: UNBOUNDED, host: "127.0.0.1", port: 0, origins: [], trustProxy: false },
-    ...{ tls: undefined, unix: undefined, held: 1e9, pages: undefined },
+    ...{ localOnly: true, tls: undefined, unix: undefined, held: 1e9, pages: undefined },
     ...more,
   };
 }

@@ -93,13 +93,15 @@ export async function startServer(
  *
  * @param server The server.
  * @param path The page.
+ * @param headers Of the request, such as what a proxy adds.
  * @returns The cookie's `name=value`.
  */
 export async function cookieOf(
   server: Pick<TestServer, "url">,
   path = "/to_chat/",
+  headers: Record<string, string> = {},
 ): Promise<string> {
-  const response = await fetch(server.url + path);
+  const response = await fetch(server.url + path, { headers });
   await response.body?.cancel();
   const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
   if (cookie === undefined) throw new Error(`Cannot find a cookie: ${path} gave none`);

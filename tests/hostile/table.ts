@@ -13,6 +13,7 @@ export interface Row {
 }
 
 const http = (name: string): Shown => ["tests/hostile/http_test.ts", name];
+const door = (name: string): Shown => ["tests/hostile/door_test.ts", name];
 const frames = (name: string): Shown => ["tests/hostile/frames_test.ts", name];
 const identity = (name: string): Shown => ["tests/hostile/identity_test.ts", name];
 const limits = (name: string): Shown => ["tests/limits_test.ts", name];
@@ -40,7 +41,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [http("H1:"), first("a page of another origin can neither push nor open a socket")],
   },
   H2: { about: "no Origin", shown: [http("H2:")] },
-  H3: { about: "another Host, two, garbage", shown: [http("H3:")] },
+  H3: { about: "another Host, two, garbage", shown: [http("H3:"), door("H3:")] },
   H4: {
     about: "handshakes that are none",
     shown: [http("H4:"), native("only the subprotocol that is spoken")],
@@ -72,6 +73,22 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [http("H13:"), frames("M6:"), events("H13:"), push("H13:")],
   },
   H14: { about: "forms of other sites", shown: [http("H14:")] },
+  H15: {
+    about: "large heads; blanks, commas, quotes, digits, marks",
+    shown: [door("H15: a value"), door("H15: what Deno refuses"), door("H15: heads of 60,000")],
+  },
+  H16: {
+    about: "a Host that is none",
+    shown: [door("H16: a Host"), door("H16: an address"), door("H16: on a socket file")],
+  },
+  H17: {
+    about: "a proxy that names no client",
+    shown: [door("H17: a proxy"), door("H17: the log tells")],
+  },
+  H18: { about: "schemes by their meaning", shown: [door("H18:")] },
+  H19: { about: "unread answers and polls", shown: [], open: "the quota of answers" },
+  H20: { about: "a foreign page's GET", shown: [door("H20:")] },
+  H21: { about: "one request over many channels", shown: [], open: "reading in slices" },
   F1: {
     about: "binary frames",
     shown: [

@@ -103,7 +103,7 @@ export class Stage implements AsyncDisposable {
     await Deno.writeTextFile(secretFile, secret);
     await this.#set();
     // Those who keep the books publish faster than people do.
-    const own = ["--workers", "2", "--trust-proxy", "--rate", "1000"];
+    const own = ["--workers", "2", "--open", "--trust-proxy", "--rate", "1000"];
     const files = ["--jwt-secret-file", secretFile, "--settings", this.#settings];
     const flags = [...own, ...files, ...this.#options.flags];
     const { ports } = this;

@@ -88,5 +88,9 @@ export function ifNoneMatch(value: string | null, etag: string | undefined): boo
   if (!value || !etag) return true;
   if (value.trim() === "*") return false;
   const strong = (tag: string) => tag.replace(/^W\//, "");
-  return !value.split(/\s*,\s*/).map(strong).includes(strong(etag));
+  const tags = value.split(",").map((item, i, items) => {
+    const begun = i > 0 ? item.trimStart() : item;
+    return strong(i < items.length - 1 ? begun.trimEnd() : begun);
+  });
+  return !tags.includes(strong(etag));
 }

@@ -176,7 +176,7 @@ function languageRanges(header: string): Range[] {
     if (!range || !isLanguage(range.text)) return [];
     const { text, quality } = range;
     const specificity = (offer: string): number | undefined => {
-      const language = offer.replace(/;.*$/, "").trim();
+      const language = (offer.split(";")[0] ?? "").trim();
       if (!isLanguage(language)) return undefined;
       if (same(text, language)) return 4;
       if (same(firstPart(text), firstPart(language))) return 2;
@@ -191,7 +191,7 @@ function isLanguage(text: string): boolean {
 }
 
 function firstPart(language: string): string {
-  return language.replace(/-.*$/, "");
+  return language.split("-")[0] ?? "";
 }
 
 function encodingRanges(header: string): Range[] {
