@@ -77,7 +77,7 @@ export class Door {
     this.#settings = settings;
     this.#parts = {
       now: () => performance.now(),
-      unaddressed: (count) => log.warning("proxy.no_address", { count }),
+      unaddressed: (count) => log.warning("proxy.unnamed", { count }),
       ...parts,
     };
     const { host, origins } = settings;
