@@ -6,6 +6,7 @@ const ROOT = new URL("..", import.meta.url).pathname;
 
 async function* sources(folder: string): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(join(ROOT, folder))) {
+    if (name === "node_modules") continue;
     if (isDirectory) yield* sources(join(folder, name));
     else if (/\.(ts|js)$/.test(name)) yield join(folder, name);
   }
@@ -73,4 +74,22 @@ Deno.test("there is no cycle of imports", () => {
     return [];
   };
   for (const file of graph.keys()) assertEquals(walk(file, []), []);
+});
+
+Deno.test("tests draw from a seed", async () => {
+  // A run by hand has a seed of its own, which it prints; ports are drawn so that runs don't meet.
+  const exceptions = new Map([
+    ["tests/fuzz/main.ts", "Math.random"],
+    ["tests/torture/front.ts", "Math.random"],
+    ["tests/helpers/properties.ts", '"fast-check"'],
+    ["tests/imports_test.ts", "Math.random"],
+  ]);
+  const found: string[] = [];
+  for await (const file of sources("tests")) {
+    if (file.startsWith("tests/bench/")) continue;
+    const [what] = /Math\.random|"fast-check"/.exec(await Deno.readTextFile(join(ROOT, file))) ??
+      [];
+    if (what !== undefined && exceptions.get(file) !== what) found.push(`${file}: ${what}`);
+  }
+  assertEquals(found, []);
 });

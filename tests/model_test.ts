@@ -1,6 +1,5 @@
 /** Random sequences of commands against a simple model of rooms, messages and presence. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
@@ -15,6 +14,7 @@ import { directChannel } from "../lib/protocol/channel.ts";
 import { openAccess } from "./helpers/access.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
+import { fc } from "./helpers/properties.ts";
 import { turn } from "./helpers/world.ts";
 
 const ACCOUNTS = ["ada", "bob", "eve"];

@@ -1,8 +1,8 @@
 /** The roster as pure state; time is a number. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { LINGER, Presence, quietFor } from "../lib/core/presence.ts";
 import { ROSTER_SIZE } from "../lib/protocol/presence.ts";
+import { fc } from "./helpers/properties.ts";
 
 const EDGE = 1;
 

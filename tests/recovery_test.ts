@@ -1,8 +1,8 @@
 /** Nothing lost, nothing twice: random publishing, subscribing, stalling, dropping, trimming and restarting against a model. */
 import { assertEquals, assertLess } from "@std/assert";
-import fc from "fast-check";
 import { directChannel } from "../lib/protocol/channel.ts";
 import { memoryFolder } from "./helpers/log.ts";
+import { fc } from "./helpers/properties.ts";
 import { randomOf } from "./helpers/random.ts";
 import { readAll, turn, World, type WorldOptions } from "./helpers/world.ts";
 

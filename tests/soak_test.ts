@@ -3,7 +3,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { Watch } from "./bench/figures.ts";
 import { cookieFrom, pause, spawnServer } from "./helpers/child_server.ts";
 import { EventStream } from "./helpers/http.ts";
-import { randomOf } from "./helpers/random.ts";
+import { randomOf, SEED } from "./helpers/random.ts";
 import { RawWebSocket } from "./helpers/raw_websocket.ts";
 import { NativeClient } from "./helpers/server.ts";
 
@@ -32,7 +32,7 @@ for (const workers of [0, 2]) {
     await using witness = await NativeClient.open({ host });
     await gauges(url);
     const descriptors = watch.descriptors;
-    const random = randomOf(Date.now(), "soak");
+    const random = randomOf(SEED, "soak");
     const end = performance.now() + SECONDS * 1000;
     let visits = 0;
     const visit = async () => {

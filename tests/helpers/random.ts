@@ -1,5 +1,8 @@
 /** Choices that come out the same for the same seed. */
 
+/** The seed of the suite: the same in each run, unless `TEST_SEED` names another. */
+export const SEED = Number(Deno.env.get("TEST_SEED") ?? 1);
+
 /** Draws from one stream of choices. */
 export interface Random {
   /** A number from 0 up to, not including, 1. */

@@ -1,8 +1,8 @@
 /** The client library against a server that drops, stutters, refuses and starts over at random moments. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { type Client, connect, memoryStore } from "../../static/fanfare.js";
 import { FakeLocks, FakeServer, fits, settle } from "./fake_server.ts";
+import { fc } from "../helpers/properties.ts";
 
 const CHANNELS = ["room:a", "dm:ada.bob"];
 /** What each tab subscribes to: one channel twice. */

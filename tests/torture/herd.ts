@@ -5,6 +5,7 @@
  */
 import { percentile } from "../bench/figures.ts";
 import { pause } from "../helpers/child_server.ts";
+import { type Random, randomOf } from "../helpers/random.ts";
 import { CHANNEL, Client, type HerdCounts } from "./herd_client.ts";
 import { answerCalls } from "./process.ts";
 import { Stuck } from "./stuck.ts";
@@ -43,6 +44,7 @@ interface Call {
 
 class Herd {
   readonly #port: number;
+  readonly #random: Random;
   readonly #talker: Talker;
   readonly #flood: Talker;
   readonly #stuck: Stuck;
@@ -54,8 +56,9 @@ class Herd {
     ...{ unrecovered: 0, breaks: 0, refusals: {}, troubles: [] },
   };
 
-  constructor(port: number) {
+  constructor(port: number, seed: number) {
     this.#port = port;
+    this.#random = randomOf(seed, "herd");
     this.#talker = new Talker(port, CHANNEL);
     this.#flood = new Talker(port, FLOOD);
     this.#stuck = new Stuck(port, FLOOD);
@@ -67,7 +70,7 @@ class Herd {
     const end = performance.now() + limit;
     const waiting = new Set<Promise<void>>();
     while (this.#clients.length < clients && performance.now() < end) {
-      const client = new Client(this.#port, this.counts);
+      const client = new Client(this.#port, this.counts, this.#random);
       this.#clients.push(client);
       const entered: Promise<void> = client.enter().then(() => void waiting.delete(entered));
       waiting.add(entered);
@@ -111,9 +114,9 @@ class Herd {
     clearInterval(this.#churn);
     if (rate === 0) return;
     this.#churn = setInterval(() => {
-      const at = Math.floor(Math.random() * this.#clients.length);
+      const at = this.#random.whole(0, this.#clients.length - 1);
       this.#clients[at]?.leave();
-      const client = new Client(this.#port, this.counts);
+      const client = new Client(this.#port, this.counts, this.#random);
       this.#clients[at] = client;
       void client.enter();
     }, 1000 / rate);
@@ -138,4 +141,4 @@ class Herd {
   };
 }
 
-if (import.meta.main) await answerCalls(new Herd(Number(Deno.args[0])).calls);
+if (import.meta.main) await answerCalls(new Herd(Number(Deno.args[0]), Number(Deno.args[1])).calls);

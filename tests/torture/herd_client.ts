@@ -3,6 +3,7 @@ import type { Buffer } from "node:buffer";
 import { backoff } from "../../static/fanfare/time.js";
 import { FrameSocket, type FrameTaker } from "../bench/load/frames.ts";
 import { pause } from "../helpers/child_server.ts";
+import type { Random } from "../helpers/random.ts";
 
 /** What all read. */
 export const CHANNEL = "push:herd";
@@ -54,6 +55,7 @@ export class Client implements FrameTaker {
   back = 0;
   readonly #port: number;
   readonly #counts: HerdCounts;
+  readonly #random: Random;
   #socket: FrameSocket | undefined;
   #cookie: string | undefined;
   #epoch = "";
@@ -66,10 +68,12 @@ export class Client implements FrameTaker {
   /**
    * @param port On 127.0.0.1.
    * @param counts Of the whole herd.
+   * @param random Draws how long it waits before it comes back.
    */
-  constructor(port: number, counts: HerdCounts) {
+  constructor(port: number, counts: HerdCounts, random: Random) {
     this.#port = port;
     this.#counts = counts;
+    this.#random = random;
   }
 
   /** Begins, and ends once it stands for the first time. */
@@ -113,7 +117,7 @@ export class Client implements FrameTaker {
     for (let attempt = 0; !this.#leaving;) {
       const told = this.#told;
       this.#told = undefined;
-      if (attempt > 0) await pause(backoff(attempt - 1, Math.random(), told));
+      if (attempt > 0) await pause(backoff(attempt - 1, this.#random.next(), told));
       if (this.#leaving) break;
       attempt += 1;
       try {

@@ -118,7 +118,9 @@ export class Stage implements AsyncDisposable {
     stack.use(await startFront(join(folder, "nginx"), ports));
     const front = [String(ports.front)];
     const witness = stack.use(Helper.start(new URL("witness.ts", import.meta.url), front));
-    const herd = stack.use(Helper.start(new URL("herd.ts", import.meta.url), front));
+    const herd = stack.use(
+      Helper.start(new URL("herd.ts", import.meta.url), [...front, String(seed)]),
+    );
     const pace = () => this.#bucket.take(performance.now());
     const cast = stack.adopt(new Cast({ seed, ledger, pace }), (cast) => cast.abort());
     await cast.begin(ports.front, `ws://127.0.0.1:${ports.front}/ws`);
