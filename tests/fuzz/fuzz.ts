@@ -86,7 +86,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   while (next < first + cases && performance.now() < until) {
     const end = Math.min(first + cases, next + 1000);
     const runner = async () => {
-      const talk = new Talk(options, look);
+      using talk = new Talk(options, look);
       while (next < end && performance.now() < until) {
         const number = next++;
         const random = randomOf(seed, `case ${number}`);
@@ -109,9 +109,10 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
         await run(random, options, number, look, talk);
         done += 1;
       }
-      talk.end();
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, runner));
+    // All have ended before one that failed is told of: nothing of them goes on behind it.
+    const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, runner));
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
     await onThousand(done);
   }
   return { cases: done, answers, faults };
@@ -120,7 +121,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
 type Look = (number: number, kind: string, answered: string, text: string, sent?: string) => void;
 
 /** A connection that frames are sent over until the server has enough. */
-class Talk {
+class Talk implements Disposable {
   #conn: Deno.TcpConn | undefined;
   readonly #options: FuzzOptions;
   readonly #look: Look;
@@ -136,7 +137,7 @@ class Talk {
       if (this.#conn !== undefined) await sendAll(this.#conn, bytes);
     } catch {
       // It had enough of the case before; the next one has a connection of its own.
-      this.end();
+      this.#end();
     }
   }
 
@@ -161,10 +162,14 @@ class Talk {
     } catch {
       // Reset, or ended by this side.
     }
-    if (this.#conn === conn) this.end();
+    if (this.#conn === conn) this.#end();
   }
 
-  end(): void {
+  [Symbol.dispose](): void {
+    this.#end();
+  }
+
+  #end(): void {
     const conn = this.#conn;
     this.#conn = undefined;
     try {

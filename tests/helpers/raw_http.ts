@@ -97,19 +97,24 @@ export async function readAnswer(conn: Deno.TcpConn): Promise<RawAnswer> {
   for (;;) {
     const count = await conn.read(buffer).catch(() => null);
     if (count !== null) text += decoder.decode(buffer.subarray(0, count), { stream: true });
-    const [head = "", ...rest] = text.split("\r\n\r\n");
-    const body = rest.join("\r\n\r\n");
-    const headers = new Headers();
-    for (const line of head.split("\r\n").slice(1)) {
-      const colon = line.indexOf(":");
-      headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
-    }
-    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0);
-    const length = headers.get("content-length");
-    const whole = rest.length > 0 &&
-      (status === 101 || (length !== null && encoder.encode(body).length >= Number(length)));
-    if (whole || count === null) {
-      return { status: count === null && rest.length === 0 ? 0 : status, headers, body };
-    }
+    const answer = answerIn(text);
+    if (count === null) return answer ?? { status: 0, headers: new Headers(), body: "" };
+    const { status, headers, body } = answer ?? {};
+    const length = headers?.get("content-length") ?? undefined;
+    const whole = length !== undefined && encoder.encode(body).length >= Number(length);
+    if (answer !== undefined && (status === 101 || whole)) return answer;
   }
+}
+
+/** Undefined until the head is there; nginx answers a request line that it takes for HTTP/0.9 without one. */
+function answerIn(text: string): RawAnswer | undefined {
+  const end = text.indexOf("\r\n\r\n");
+  const [, status] = /^HTTP\/1\.[01] (\d{3})/.exec(text) ?? [];
+  if (end < 0 || status === undefined) return undefined;
+  const headers = new Headers();
+  for (const line of text.slice(0, end).split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return { status: Number(status), headers, body: text.slice(end + 4) };
 }

@@ -29,7 +29,7 @@ export class Fuzzing {
   readonly #options: FuzzingOptions;
   readonly #running: Promise<void>;
   #stopping = false;
-  #why = "it was stopped at once";
+  #why = "it got no cookie, or was stopped at once";
 
   /** @param options Where they go. */
   constructor(options: FuzzingOptions) {
@@ -53,7 +53,11 @@ export class Fuzzing {
       await pause(PAUSE);
       const host = `127.0.0.1:${ports[first / CHUNK % ports.length]}`;
       try {
-        cookie ??= await cookieFrom(`http://${host}`);
+        cookie ??= await cookieFrom(`http://${host}`).catch(() => undefined);
+        if (cookie === undefined) {
+          this.missed += 1;
+          continue;
+        }
         const { cases, answers, faults } = await fuzz({
           ...{ host, cookie, token, sign, seed, first, cases: CHUNK, until: Infinity },
           account: /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "",
@@ -65,10 +69,16 @@ export class Fuzzing {
         }
         for (const fault of faults) ledger.violate("wrong", `Fuzz with seed ${seed}, ${fault}`);
       } catch (error) {
-        // It is being killed, and nobody listens: the next ones find it again.
+        // The server is being killed: the next cases find it again.
+        if (!isOfNetwork(error)) ledger.violate("wrong", `Fuzz with seed ${seed}: ${error}`);
         this.missed += 1;
         this.#why = String(error);
       }
     }
   }
+}
+
+function isOfNetwork(error: unknown): boolean {
+  const { BrokenPipe, ConnectionRefused, ConnectionReset } = Deno.errors;
+  return [BrokenPipe, ConnectionRefused, ConnectionReset].some((end) => error instanceof end);
 }
