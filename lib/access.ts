@@ -1,24 +1,23 @@
 /** Who is it, and may it do this. Asked for every command and every request. */
-import { type Cookie, setCookie } from "@std/http/cookie";
-import {
-  parseSignedCookie,
-  signCookie,
-  verifySignedCookie,
-} from "@std/http/unstable-signed-cookie";
 import { createHash, timingSafeEqual } from "node:crypto";
+import { Cookies, type CookieSettings } from "./cookies.ts";
 import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
 import { type Refusal, refuse } from "./protocol/codes.ts";
 import type { Mute } from "./protocol/message.ts";
 import { covers, type Grant, Tokens, type TokenSettings } from "./tokens.ts";
 
-/** Who speaks: an account, the admin, or nobody. */
+/** Who speaks: an account, a browser whose session isn't recorded yet, the admin, or nobody. */
 export interface Who {
-  /** Null for whoever shows the admin token alone, and for nobody. */
+  /** Null for whoever shows the admin token alone, for a session that isn't recorded, and for nobody. */
   readonly account: string | null;
   /** Whether the admin token was shown, now or when the browser was given a cookie for it. */
   readonly admin: boolean;
-  /** Whether the account's cookie is signed by an older key: the next page gives it a new one. */
-  readonly renew?: boolean;
+  /** A browser's session, by its hash. */
+  readonly session?: string;
+  /** The token of its session, which the next page gives again: its cookie lives a year from then on. */
+  readonly renew?: string;
+  /** The account whose cookie of version 0.1 the next page or handshake exchanges. */
+  readonly exchange?: string;
   /** Names the admin token that was shown; another token ends what it allowed. */
   readonly proof?: string;
   /** What the token of a program says. */
@@ -31,19 +30,8 @@ export const NOBODY: Who = { account: null, admin: false };
 /** What may be done in a channel. */
 export type Action = "read" | "publish";
 
-/** A key that cookies were signed with before. */
-export interface OlderKey {
-  readonly key: Uint8Array<ArrayBuffer>;
-  /** Until when its cookies are good, in milliseconds since 1970. */
-  readonly until: number;
-}
-
 /** What decides about access. */
-export interface AccessSettings {
-  /** At least 32 random bytes: the key that cookies are signed with. */
-  readonly key: Uint8Array<ArrayBuffer>;
-  /** Keys that were it before: their cookies are good for some time. */
-  readonly older?: readonly OlderKey[];
+export interface AccessSettings extends CookieSettings {
   readonly adminToken: string;
   /** Whether anyone may push. */
   readonly open: boolean;
@@ -55,19 +43,12 @@ export type Shown =
   | { readonly who: Who }
   | { readonly fault: string; readonly guess: boolean };
 
-const YEAR = 365 * 86_400;
-const MAX_COOKIE = 128;
-const MAX_TRIED = 4;
-const ACCOUNT = /^[0-9a-f]{8}$/;
-
 /** Knows the accounts of cookies and tokens, and what they may do. */
 export class Access {
   #settings: AccessSettings;
   #tokens: Tokens;
-  readonly #key: CryptoKey;
-  // Each finds the cookies of one older key.
-  readonly #older: { readonly access: Access; readonly until: number }[] = [];
-  readonly #mark: string;
+  /** The cookies of this server. */
+  readonly cookies: Cookies;
   readonly #clock: () => number;
   #tokenHash: Uint8Array;
   // Until when each is muted.
@@ -75,13 +56,9 @@ export class Access {
   // Names the token in cookies, and tells nothing of it.
   #proof: string;
 
-  private constructor(
-    settings: AccessSettings,
-    { key, mark, clock }: { key: CryptoKey; mark: string; clock: () => number },
-  ) {
+  private constructor(settings: AccessSettings, cookies: Cookies, clock: () => number) {
     this.#settings = settings;
-    this.#key = key;
-    this.#mark = mark;
+    this.cookies = cookies;
     this.#clock = clock;
     this.#tokens = new Tokens(settings.tokens);
     this.#tokenHash = hashOf(settings.adminToken);
@@ -96,16 +73,7 @@ export class Access {
    * @returns Ready to be asked.
    */
   static async create(settings: AccessSettings, clock: () => number = Date.now): Promise<Access> {
-    const hmac = { name: "HMAC", hash: "SHA-256" };
-    const key = await crypto.subtle.importKey("raw", settings.key, hmac, false, ["sign", "verify"]);
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", settings.key));
-    // Cookies don't know ports: two servers on one host need two names.
-    const access = new Access(settings, { key, mark: hash.toHex().slice(0, 4), clock });
-    for (const { key, until } of settings.older ?? []) {
-      const older = await Access.create({ ...settings, key, older: [] }, clock);
-      access.#older.push({ access: older, until });
-    }
-    return access;
+    return new Access(settings, await Cookies.create(settings), clock);
   }
 
   /**
@@ -154,48 +122,15 @@ export class Access {
   }
 
   /**
-   * Finds out who a browser is, by the cookies that it was given.
+   * Finds the proof that a browser has shown the admin token.
    *
    * @param headers A request's.
-   * @param secure Whether it came by TLS: then only cookies count that were given over TLS, which nobody else can plant.
-   * @returns Its account and whether it showed the admin token; nobody without a cookie of ours that is whole.
+   * @param secure Whether it came by TLS.
+   * @returns The proof; undefined where there is none, or another token took that one's place.
    */
-  async browser(headers: Headers, secure: boolean): Promise<Who> {
-    const who = await this.#browser(headers, secure);
-    if (who.account !== null) return who;
-    for (const { access, until } of this.#older) {
-      if (this.#clock() > until) continue;
-      const { account } = await access.#browser(headers, secure);
-      if (account !== null) return { ...who, account, renew: true };
-    }
-    return who;
-  }
-
-  async #browser(headers: Headers, secure: boolean): Promise<Who> {
-    const account = await this.#read(
-      headers,
-      this.#cookie("", secure),
-      (value) => ACCOUNT.test(value),
-    );
-    const admin = await this.#read(
-      headers,
-      this.#cookie("admin_", secure),
-      (value) => value === this.#proof,
-    );
-    const proven = admin === undefined ? {} : { proof: admin };
-    return { account: account ?? null, admin: admin !== undefined, ...proven };
-  }
-
-  /**
-   * Gives a browser an account.
-   *
-   * @param headers Of the answer; the cookie is added.
-   * @param account Eight lower-case hex digits.
-   * @param secure Whether it goes over TLS.
-   */
-  async give(headers: Headers, account: string, secure: boolean): Promise<void> {
-    const cookie = { name: this.#cookie("", secure), sameSite: "Lax" as const };
-    await this.#set(headers, cookie, account, secure);
+  async proof(headers: Headers, secure: boolean): Promise<string | undefined> {
+    const proof = await this.cookies.proof(headers, secure);
+    return proof === this.#proof ? proof : undefined;
   }
 
   /**
@@ -205,8 +140,7 @@ export class Access {
    * @param secure Whether it goes over TLS.
    */
   async giveAdmin(headers: Headers, secure: boolean): Promise<void> {
-    const cookie = { name: this.#cookie("admin_", secure), sameSite: "Strict" as const };
-    await this.#set(headers, cookie, this.#proof, secure);
+    await this.cookies.giveProof(headers, this.#proof, secure);
   }
 
   /**
@@ -265,59 +199,28 @@ export class Access {
       case "push":
         return action === "read" || who.admin || listed !== undefined || this.#settings.open;
       case "room":
-        return who.admin || who.account !== null;
+        return who.admin || isSomebody(who);
       case "dm":
         return who.account !== null && parsed.parties.includes(who.account);
     }
   }
-
-  #cookie(what: string, secure: boolean): string {
-    return `${secure ? "__Host-" : ""}fanfare_${what}${this.#mark}`;
-  }
-
-  async #set(
-    headers: Headers,
-    cookie: Pick<Cookie, "name" | "sameSite">,
-    value: string,
-    secure: boolean,
-  ): Promise<void> {
-    const signed = await signCookie(value, this.#key);
-    setCookie(headers, {
-      ...cookie,
-      value: signed,
-      httpOnly: true,
-      secure,
-      path: "/",
-      maxAge: YEAR,
-    });
-  }
-
-  async #read(
-    headers: Headers,
-    wanted: string,
-    fits: (value: string) => boolean,
-  ): Promise<string | undefined> {
-    // Two of our name may come, such as one of another path: the first that is whole counts.
-    let tried = 0;
-    for (const pair of (headers.get("cookie") ?? "").split(";")) {
-      const [name, ...rest] = pair.split("=");
-      if (name?.trim() !== wanted || ++tried > MAX_TRIED) continue;
-      const value = await this.#verified(rest.join("=").trim());
-      if (value !== undefined && fits(value)) return value;
-    }
-    return undefined;
-  }
-
-  async #verified(signed: string): Promise<string | undefined> {
-    if (signed.length > MAX_COOKIE) return undefined;
-    try {
-      return await verifySignedCookie(signed, this.#key) ? parseSignedCookie(signed) : undefined;
-    } catch {
-      // A cookie that isn't even of the right form throws; it counts as none, like one with a wrong signature.
-      return undefined;
-    }
-  }
 }
+
+/**
+ * Tells whether somebody has an account, or gets one with what they do first.
+ *
+ * @param who Whoever it is.
+ * @returns Whether it is an account or a browser with a session.
+ */
+export function isSomebody({ account, session }: Who): boolean {
+  return account !== null || session !== undefined;
+}
+
+/** What is said to a session that has ended. */
+export const SESSION_ENDED: Refusal = refuse(
+  "unauthorized",
+  "This session has ended: open a page, which gives a new one",
+);
 
 function proofOf({ key }: AccessSettings, tokenHash: Uint8Array): string {
   const named = createHash("sha256").update(key).update(tokenHash).digest("hex");

@@ -23,9 +23,19 @@ export type Up =
   | { readonly op: "propose"; readonly proposal: Proposal; readonly origin?: Origin }
   /** All or none, in one transaction. */
   | { readonly op: "publish"; readonly proposals: readonly Publication[]; readonly origin: Origin }
-  | { readonly op: "admit"; origin: Required<Origin>; account: string | null }
+  /** A browser's session is recorded, or taken as used today; answered by an outcome with its account. */
+  | { readonly op: "session"; hash: string; exchange?: string; origin: Origin }
+  | {
+    readonly op: "admit";
+    origin: Required<Origin>;
+    account: string | null;
+    /** The session that it comes with, by its hash. */
+    session?: string;
+  }
+  /** A connection turns out to be another account's. */
+  | { readonly op: "identify"; origin: Required<Origin>; account: string }
   | { readonly op: "dismiss"; connection: string }
-  | { readonly op: "token"; address: string; right: boolean }
+  | { readonly op: "token"; address: string; right: boolean; account?: string }
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
   | { readonly op: "readers" }
@@ -57,6 +67,8 @@ export interface Post {
   readonly signals: readonly { readonly signal: Signal; readonly connection: string }[];
   /** Whether publications are taken: not while the disk refuses them. */
   readonly writable: boolean;
+  /** The hashes of sessions that ended; absent where none did. */
+  readonly ended?: readonly string[];
 }
 
 /** Who takes the posts in. */

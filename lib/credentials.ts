@@ -1,8 +1,9 @@
 /** The secrets and keys of a server: read at the start, and again when their files change; no restart is needed. */
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
-import type { AccessSettings, OlderKey } from "./access.ts";
+import type { AccessSettings } from "./access.ts";
 import { type Config, ConfigError } from "./config.ts";
+import type { OlderKey } from "./cookies.ts";
 import { readNamed } from "./files.ts";
 import { log } from "./logger.ts";
 import { opennessOf, type OpennessSettings } from "./openness.ts";
@@ -358,7 +359,7 @@ async function kept(path: string, bytes: number): Promise<string> {
   return fresh;
 }
 
-// Such as `cookie.key-2026-12-24`: a key that was the one of cookies, with the last day on which those are good.
+// Such as `cookie.key-2026-12-24`: a key of version 0.1, with the last day on which its cookies are exchanged.
 async function olderKeys(data: string, now: number): Promise<OlderKey[]> {
   const keys: OlderKey[] = [];
   for await (const { name } of Deno.readDir(data)) {

@@ -17,6 +17,12 @@ export const AUDIENCE = "fanfare";
 /** How far another machine's clock may be off, in seconds. */
 export const LEEWAY = 30;
 
+/** How far ahead a token's `iat` may lie, in seconds: clocks differ. */
+export const AHEAD = 60;
+
+// A token that is made right after a withdrawal is another one, in seconds.
+const SOON = 5;
+
 /** Tokens that are no longer taken: one by its `jti`, or those of an account that were made before a time. */
 export type Withdrawal =
   | { readonly jti: string }
@@ -24,6 +30,8 @@ export type Withdrawal =
     readonly account: string;
     /** Seconds since 1970, as in `iat`; tokens without `iat` count as made before. */
     readonly before: number;
+    /** When it was withdrawn, in seconds since 1970: tokens whose `iat` lay ahead then are withdrawn too. */
+    readonly made?: number;
   };
 
 /** What tokens are looked at with; it goes between isolates. */
@@ -78,7 +86,7 @@ export class Tokens {
   readonly #settings: TokenSettings;
   readonly #keys: ReturnType<typeof createLocalJWKSet> | undefined;
   readonly #ids = new Set<string>();
-  readonly #accounts = new Map<string, number>();
+  readonly #accounts = new Map<string, Extract<Withdrawal, { readonly account: string }>[]>();
 
   /** @param settings What it goes by. */
   constructor(settings: TokenSettings) {
@@ -87,8 +95,8 @@ export class Tokens {
     for (const withdrawal of settings.withdrawn) {
       if ("jti" in withdrawal) this.#ids.add(withdrawal.jti);
       else {
-        const { account, before } = withdrawal;
-        this.#accounts.set(account, Math.max(before, this.#accounts.get(account) ?? 0));
+        const known = this.#accounts.get(withdrawal.account) ?? [];
+        this.#accounts.set(withdrawal.account, [...known, withdrawal]);
       }
     }
   }
@@ -138,9 +146,11 @@ export class Tokens {
    */
   ended(grant: Grant, now: number): boolean {
     const { id, account, issued = 0, ends = Infinity } = grant;
-    const before = this.#accounts.get(account);
+    const withdrawals = this.#accounts.get(account) ?? [];
     return now >= ends || (id !== undefined && this.#ids.has(id)) ||
-      (before !== undefined && issued < before);
+      withdrawals.some(({ before, made = -Infinity }) =>
+        issued < before || (issued > made + SOON && issued <= made + AHEAD)
+      );
   }
 
   #read(payload: JWTPayload, now: number): Looked {
@@ -160,6 +170,9 @@ export class Tokens {
       return wrong(
         'The token\'s claim "channels" must be {"publish": [channels], "subscribe": [channels]}, where a channel may end in "*"',
       );
+    }
+    if (iat !== undefined && 1000 * (iat - AHEAD) > now) {
+      return wrong(`The token isn't valid: its claim "iat" lies more than ${AHEAD} s ahead`);
     }
     // One that can't be withdrawn by it isn't taken.
     if (jti !== undefined && !isId(jti)) {

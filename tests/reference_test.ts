@@ -9,7 +9,7 @@ import { REFUSALS } from "../lib/protocol/codes.ts";
 import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";
 import { EventStream, http } from "./helpers/http.ts";
-import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
+import { accountOf, cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";
 import { tool } from "./helpers/tools.ts";
 
 const ROOT = new URL("../static/", import.meta.url);
@@ -125,7 +125,9 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   await drive("publishAll", {}, { headers: admin, json: [] }, 400);
   await drive("readMessages", room, { headers: cookie, query: "?limit=1&after=0" }, 200);
   await drive("readMessages", room, { headers: cookie, query: "?limit=0" }, 400);
-  for (const id of ["readMessages", "readPresence", "listChannels", "me", "listMutes"]) {
+  for (
+    const id of ["readMessages", "readPresence", "listChannels", "me", "listMutes"]
+  ) {
     const path = OPERATIONS[id]?.path.replace("{channel}", "room:a") ?? "";
     const { headers } = await http(server, path, { headers: admin });
     const held = { ...admin, "if-none-match": headers.get("etag") ?? "" };
@@ -144,6 +146,23 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
   await drive("withdraw", {}, { headers: admin, json: { jti: "x" } }, 201);
   await drive("withdraw", {}, { headers: admin, json: { account: "x" } }, 201);
   await drive("withdraw", {}, { headers: admin, json: { account: "x", jti: "x" } }, 400);
+  const guest = { cookie: await cookieOf(server) };
+  const account = await accountOf(server, guest.cookie);
+  await drive("listSessions", {}, { headers: guest }, 200);
+  const { headers: seen } = await http(server, "/api/me/sessions", { headers: guest });
+  const tag = { "if-none-match": seen.get("etag") ?? "" };
+  await drive("listSessions", {}, { headers: { ...guest, ...tag } }, 304);
+  await drive("listSessions", {}, {}, 401);
+  await drive("endSessions", {}, { headers: guest }, 204);
+  await drive("endSessions", {}, { headers: guest, query: "?none=1" }, 400);
+  await drive("endSession", { id: "0" }, { headers: guest }, 404);
+  const { body } = await http(server, "/api/me/sessions", { headers: guest });
+  const [{ id }] = Object(body).sessions;
+  await drive("endSession", { id }, { headers: guest }, 204);
+  await drive("signOut", {}, { headers: { cookie: await cookieOf(server) } }, 204);
+  await drive("signOut", {}, {}, 401);
+  await drive("endSessionsOf", { account }, { headers: admin }, 204);
+  await drive("endSessionsOf", { account: "nobody" }, { headers: admin }, 404);
   const ada = { account: "ada" };
   await drive("mute", ada, { headers: admin }, 200);
   await drive("mute", ada, { headers: admin, json: { until: Date.now() + 60_000 } }, 200);
@@ -225,11 +244,16 @@ Deno.test("each line for a shell in openapi.yaml works as it stands, and is answ
   await using server = await startServer({ adminTokenFile });
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/report.txt`, "All is well");
-  const env = { URL: server.url, TOKEN: "0123456789abcdef0123" };
+  const env: Record<string, string> = { URL: server.url, TOKEN: "0123456789abcdef0123" };
   const lines = outline(openapiText);
   for (const [id, { method, path, responses }] of Object.entries(OPERATIONS)) {
     const { curl = "" } = lines.find(({ name }) => name === `${method.toUpperCase()} ${path}`) ??
       {};
+    // Some of them end it.
+    env.COOKIE = await cookieOf(server);
+    env.ACCOUNT = await accountOf(server, env.COOKIE);
+    const { body } = await http(server, "/api/me/sessions", { headers: { cookie: env.COOKIE } });
+    env.ID = Object(body).sessions[0].id;
     const child = new Deno.Command("sh", {
       args: ["-c", `exec ${curl} -sS -D ${folder}/head`],
       env,

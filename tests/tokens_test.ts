@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { EventStream, http } from "./helpers/http.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
 import { Tokens } from "../lib/tokens.ts";
-import { NativeClient, startServer, testIsolates, type TestServer } from "./helpers/server.ts";
+import {
+  cookieOf,
+  NativeClient,
+  startServer,
+  testIsolates,
+  type TestServer,
+} from "./helpers/server.ts";
 import { turn, World } from "./helpers/world.ts";
 
 const SECRET = "a secret of at least thirty-two characters";
@@ -524,3 +530,106 @@ Deno.test("a connection that ended while its token was looked at isn't kept with
   world.close();
   await Deno.remove(folder, { recursive: true });
 });
+
+testIsolates(
+  "I7: a token for a browser's account is refused with 403 on every wire, and takes nothing",
+  async () => {
+    await using server = await closed();
+    const cookie = await cookieOf(server);
+    await using guest = await NativeClient.open(server, { cookie });
+    const account = String((await guest.do("hello", {})).account);
+    const token = await sign({ sub: account, exp: now() + 60 });
+    const headers = bearer(token);
+    const asked: [string, Parameters<typeof http>[2]][] = [
+      ["/api/me", { headers }],
+      ["/api/channels/dm:*/messages", { headers }],
+      ["/api/channels/room:a/messages", { headers, json: { data: 1 } }],
+      ["/events?channel=room:a", { headers }],
+      ["/push/a/json?poll=1", { headers }],
+      ["/push/a", { headers, text: "hi" }],
+    ];
+    for (const [path, one] of asked) {
+      const { status, body } = await http(server, path, one);
+      assertEquals([status, Object(body).code], [403, "forbidden"], path);
+    }
+    for (const path of ["/ws", "/chat/", "/link/", "/push/a/ws"]) {
+      const answer = await ask(server.host, { path, headers: { ...HANDSHAKE, ...headers } });
+      assertEquals(answer.status, 403, path);
+    }
+    await using client = await NativeClient.open(server);
+    const { error } = await client.ask("hello", { token });
+    assertEquals(Object(error).code, "forbidden");
+    // It stays what it was: somebody else.
+    await client.do("ping", {});
+    assertEquals((await meOf(server, await sign({ sub: "ada", exp: now() + 60 }))).status, 200);
+    // A name of eight digits that no browser has is a token's, and goes on being one.
+    const free = account === "00000000" ? "00000001" : "00000000";
+    const other = await sign({ sub: free, exp: now() + 60 });
+    const path = "/api/channels/room:a/messages";
+    const said = { headers: bearer(other), json: { data: 1 } };
+    assertEquals((await http(server, path, said)).status, 201);
+    await server.restart();
+    assertEquals((await http(server, path, said)).status, 201);
+  },
+);
+
+Deno.test("a token whose `iat` lies ahead: taken up to a minute, and withdrawn with the others", async () => {
+  const edge = 1_790_000_000;
+  const settings = { secret: encoder.encode(SECRET), accountClaim: "sub" };
+  const tokens = new Tokens({ ...settings, withdrawn: [] });
+  const grantOf = async (ahead: number) => {
+    const looked = await tokens.look(await sign({ sub: "ada", iat: edge + ahead }), 1000 * edge);
+    return "grant" in looked ? looked.grant : undefined;
+  };
+  assertEquals([await grantOf(61), (await grantOf(60))?.issued], [undefined, edge + 60]);
+  const withdrawn = [{ account: "ada", before: edge + 1, made: edge }];
+  const later = new Tokens({ ...settings, withdrawn });
+  for (
+    const [ahead, ended] of [[-10, true], [0, true], [2, false], [6, true], [60, true]] as const
+  ) {
+    const grant = await grantOf(ahead);
+    assert(grant !== undefined);
+    // For good, not only until its time has come.
+    for (const at of [0, 100]) {
+      assertEquals(later.ended(grant, 1000 * (edge + at)), ended, `${ahead} ${at}`);
+    }
+  }
+  await using server = await closed();
+  const ahead = await sign({ sub: "ada", iat: now() + 40, exp: now() + 90 });
+  await using client = await NativeClient.open(server, bearer(ahead));
+  const json = { account: "ada" };
+  const done = await http(server, "/api/withdrawals", { headers: bearer(ADMIN), json });
+  assertEquals([done.status, Object.keys(Object(done.body))], [201, ["account", "before"]]);
+  assertEquals(await client.socket.closed, 4001);
+  assertEquals((await meOf(server, ahead)).status, 401);
+  assertEquals((await meOf(server, await sign({ sub: "bob", iat: now() + 70 }))).status, 401);
+});
+
+testIsolates(
+  "tokens in `hello` count towards the connections of their account; who is refused stays who it was",
+  async () => {
+    await using server = await closed({ limits: { perAccount: 2 } });
+    const token = await sign({ sub: "ada", exp: now() + 60 });
+    const clients = await Promise.all([1, 2, 3].map(() => NativeClient.open(server)));
+    const [one, two, three] = clients;
+    assert(one !== undefined && two !== undefined && three !== undefined);
+    assertEquals((await one.do("hello", { token })).account, "ada");
+    assertEquals((await two.do("hello", { token })).account, "ada");
+    const { error } = await three.ask("hello", { token });
+    assertEquals([Object(error).code, Object(error).retry > 0], ["rate_limited", true]);
+    assertEquals(
+      (await ask(server.host, { path: "/ws", headers: { ...HANDSHAKE, ...bearer(token) } })).status,
+      429,
+    );
+    await three.do("subscribe", { channel: "room:a", presence: true });
+    const { members } = await three.do("presence", { channel: "room:a" });
+    assertEquals(Array.isArray(members) && members.some(({ account }) => account === "ada"), false);
+    await one.socket.close();
+    const greets = async () => {
+      await using next = await NativeClient.open(server);
+      return "hello" in await next.ask("hello", { token });
+    };
+    while (!await greets());
+    for (const client of [two, three]) await client.socket.close();
+  },
+);

@@ -1,16 +1,18 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
-import type { Answer, CoreEnd, Origin, Post, Readers, Sent, Up } from "../bus.ts";
+import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus.ts";
 import type { Limits, RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Message, Outcome, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
+import { Identity } from "./identity.ts";
 import { Presence } from "./presence.ts";
 import { Proposals } from "./proposals.ts";
 import { Quotas } from "./quotas.ts";
 import type { Sequencer } from "./sequencer.ts";
+import { randomAccount } from "./sessions.ts";
 import { Tending } from "./tending.ts";
 import { log as logger } from "../logger.ts";
 import type { Withdrawal } from "../tokens.ts";
@@ -30,6 +32,8 @@ export interface CoreParts {
   readonly clock?: () => number;
   /** Counts who reads what, in all edges; nobody where it isn't given. */
   readonly readers?: () => Promise<Readers>;
+  /** Makes the names of new accounts: eight lower-case hex digits, random unless a test says otherwise. */
+  readonly newAccount?: () => string;
   /** Tells every edge that others are muted now. */
   readonly moderated?: () => void;
   /** Withdraws tokens, wherever they are; it isn't done where it isn't given. */
@@ -63,6 +67,7 @@ export class Core {
   readonly #backlog = new Backlog();
   readonly #quotas: Quotas;
   readonly #proposals: Proposals;
+  readonly #identity: Identity;
   #waiting: Waiting[] = [];
   // Deltas that show a hole: to someone posts were lost that nobody has any more.
   #restated: PresenceDelta[] = [];
@@ -84,6 +89,21 @@ export class Core {
     this.#parts = parts;
     this.#quotas = new Quotas(parts.limits);
     this.#proposals = new Proposals(parts, this.#quotas);
+    const { log, retention, clock = Date.now, now } = parts;
+    this.#identity = new Identity({
+      ...{ log, clock, now, quotas: this.#quotas, proposals: this.#proposals },
+      random: parts.newAccount ?? randomAccount,
+      crowded: () => this.#crowded(),
+      writable: () => this.#writable,
+      propose: (proposal, told) => {
+        this.#wait({
+          proposal,
+          answer: (answer) =>
+            told(answer !== null && "outcome" in answer ? answer.outcome : undefined),
+        });
+        this.#schedule();
+      },
+    });
     parts.bus.listen((sent) => {
       try {
         this.#take(sent);
@@ -97,7 +117,6 @@ export class Core {
       this.#quotas.drop(edge);
       this.#watchPresence();
     });
-    const { log, retention, clock = Date.now } = parts;
     if (retention !== undefined) {
       this.#tending = new Tending({
         ...{ log, retention, clock },
@@ -153,7 +172,6 @@ export class Core {
     switch (up.op) {
       case "propose": {
         const { proposal, origin } = up;
-        this.#identify(edge, proposal, origin);
         const refusal = this.#crowded() ?? this.#proposals.refusal(edge, [proposal], origin);
         if (refusal !== undefined) this.#asked.push(() => answer({ refusal }));
         else if (this.#proposals.needed(proposal)) this.#wait({ proposal, answer });
@@ -176,21 +194,22 @@ export class Core {
         this.#presence.leave(up.channel, up.account, up.connection, this.#parts.now());
         this.#asked.push(() => answer(null));
         break;
-      case "admit": {
-        const refusal = this.#quotas.admit(edge, up.origin, up.account);
-        if (refusal === undefined && up.account !== null) this.#welcome(up.account);
-        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
+      case "admit":
+      case "token":
+      case "identify":
+      case "session": {
+        let atOnce = true;
+        this.#identity.take(edge, up, (told) => {
+          if (atOnce) this.#asked.push(() => answer(told));
+          else answer(told);
+        });
+        atOnce = false;
         break;
       }
       case "dismiss":
         this.#quotas.dismiss(edge, up.connection);
         this.#asked.push(() => answer(null));
         break;
-      case "token": {
-        const refusal = this.#quotas.token(up.address, up.right, this.#parts.now());
-        this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
-        break;
-      }
       case "ready":
         // As it is when it is told: behind whatever was refused before.
         this.#asked.push(() => answer(this.#writable ? null : { refusal: UNWRITABLE }));
@@ -256,25 +275,6 @@ export class Core {
     return UNWRITABLE;
   }
 
-  // Who a connection is may be known only from its greeting on.
-  #identify(edge: number, proposal: Proposal, { connection }: Partial<Origin> = {}): void {
-    if (connection === undefined) return;
-    if (proposal.kind === "account" || proposal.kind === "rename") {
-      this.#quotas.identify(edge, connection, proposal.account);
-    }
-  }
-
-  // The first connection of a day is written down, for accounts that would be forgotten else.
-  #welcome(account: string): void {
-    try {
-      const proposal = this.#writable ? this.#proposals.stamp(account) : undefined;
-      if (proposal !== undefined) this.#wait({ proposal, answer: () => {} });
-    } catch (error) {
-      // It is let in, and counted, whatever the log says.
-      logger.error("log.unreadable", { error: String(error) });
-    }
-  }
-
   #wait(waiting: Waiting): void {
     this.#waiting.push(waiting);
     this.#proposals.begin(waiting.proposal);
@@ -307,10 +307,11 @@ export class Core {
     this.#signalChars = 0;
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
+    let ended: readonly string[] = [];
     try {
       if (batch.length > 0) {
         const applied = await this.#parts.sequencer.sequence(batch.map(({ proposal }) => proposal));
-        messages = applied.messages;
+        ({ messages, ended } = applied);
         answers = applied.outcomes.map((outcome) => ({ outcome }));
         this.#healPause = HEAL_PAUSE;
       }
@@ -332,7 +333,8 @@ export class Core {
     this.#watchPresence();
     const { seq } = this.#parts.log;
     const writable = this.#writable;
-    this.#parts.bus.post({ seq, messages, presence, signals, writable });
+    const ending = ended.length === 0 ? {} : { ended };
+    this.#parts.bus.post({ seq, messages, presence, signals, writable, ...ending });
     // Before the answer: where it is told all of that edge goes by it.
     if (batch.some(({ proposal: { kind } }) => kind === "mute" || kind === "unmute")) {
       this.#parts.moderated?.();

@@ -91,11 +91,21 @@ export class Quotas {
   }
 
   /**
+   * Tells whether a connection is of an account.
+   *
+   * @param account The account.
+   * @returns Whether one is.
+   */
+  knows(account: string): boolean {
+    return this.#ofAccount.has(account);
+  }
+
+  /**
    * Lets a connection in, before its handshake is answered.
    *
    * @param edge Where.
    * @param origin Which, and from where.
-   * @param account Whose.
+   * @param account Whose: an account, or the name of a session without one.
    * @returns Why not; undefined where it is in and counted.
    */
   admit(
@@ -126,18 +136,24 @@ export class Quotas {
   }
 
   /**
-   * A connection turns out to be another account's, by the token in its greeting.
+   * A connection turns out to be another account's, by the token in its greeting or because its session was recorded.
    *
    * @param edge Where.
    * @param connection Which.
    * @param account Whose.
+   * @returns Why it stays what it was: that account has enough of them.
    */
-  identify(edge: number, connection: string, account: string): void {
+  identify(edge: number, connection: string, account: string): Refusal | undefined {
     const held = this.#held.get(edge)?.get(connection);
-    if (held === undefined || held.account === account) return;
+    if (held === undefined || held.account === account) return undefined;
+    const { perAccount } = this.#limits;
+    if (reached(this.#ofAccount.get(account) ?? 0, perAccount)) {
+      return tooMany(`An account has at most ${perAccount} connections`);
+    }
     this.#count(held.address, held.account, -1);
     held.account = account;
     this.#count(held.address, account, 1);
+    return undefined;
   }
 
   /**

@@ -2,6 +2,7 @@
 import type { RetentionPolicy } from "../limits.ts";
 import { ACCOUNTS_STEP, dayOf } from "../log/accounts.ts";
 import type { Log } from "../log/log.ts";
+import { SESSION_DAYS } from "../log/sessions.ts";
 import type { Proposal } from "../protocol/message.ts";
 
 /**
@@ -21,6 +22,18 @@ export function nextTrim(log: Log, policy: RetentionPolicy, now: number): Propos
   return (keepBytes > 0 && log.bytes > keepBytes ? trim("all", Infinity) : undefined) ??
     (keep > 0 ? trim("all", now - keep) : undefined) ??
     (keepPush > 0 ? trim("push", now - keepPush) : undefined);
+}
+
+/**
+ * Makes the next record that forgets sessions whose cookies are over.
+ *
+ * @param log What is there.
+ * @param now Milliseconds since 1970.
+ * @returns The proposal, or undefined where there are none.
+ */
+export function nextSessionTrim(log: Log, now: number): Proposal | undefined {
+  const before = dayOf(now) - SESSION_DAYS;
+  return log.sessions.idle(before) ? { kind: "trim_sessions", before } : undefined;
 }
 
 /**

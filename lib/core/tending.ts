@@ -2,7 +2,7 @@
 import type { RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import type { Proposal } from "../protocol/message.ts";
-import { nextTrim, Roll } from "./retention.ts";
+import { nextSessionTrim, nextTrim, Roll } from "./retention.ts";
 
 // It looks at the log this often; while there is work, a step each time that the loop has had some air. In milliseconds.
 const PAUSE = 5000;
@@ -73,8 +73,9 @@ export class Tending {
     let busy = false;
     try {
       const proposals = writable() ? this.#roll.next(log, accounts(), clock()) : [];
-      const trim = nextTrim(log, retention, clock());
-      if (trim !== undefined) proposals.push(trim);
+      for (const trim of [nextTrim(log, retention, clock()), nextSessionTrim(log, clock())]) {
+        if (trim !== undefined) proposals.push(trim);
+      }
       if (proposals.length > 0) {
         this.#timer = undefined;
         return commit(proposals, (written) => this.#committed(written));

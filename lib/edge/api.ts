@@ -1,6 +1,6 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
 import { Buffer } from "node:buffer";
-import type { Who } from "../access.ts";
+import { isSomebody, type Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { toJson } from "../protocol/json.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
@@ -9,6 +9,7 @@ import { PAGE_DEFAULT } from "../protocol/command.ts";
 import { messageJson, type Publication } from "../protocol/message.ts";
 import { rosterJson } from "../protocol/presence.ts";
 import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
+import { endSessions } from "./account_sessions.ts";
 import { ask, askReaders, askRoster, type Published, UNANSWERED } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readJson, tagged, unauthorized } from "./http.ts";
@@ -56,7 +57,7 @@ export function apiPoints(edge: EdgeParts): Point[] {
     {
       path: "/api/withdrawals",
       methods: ["POST"],
-      handle: (request, who) => withdraw(edge, request, who),
+      handle: (request, who, caller) => withdraw(edge, request, who, caller),
     },
   ];
 }
@@ -131,14 +132,14 @@ async function publishWanted(
   caller: Caller,
   wanted: readonly Wanted[],
 ): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
-  const proposals: Publication[] = [];
+  const messages: Omit<Publication, "from">[] = [];
   for (const [i, { channel, data, key }] of wanted.entries()) {
     const fit = dataJson(edge.limits, channel, data, wanted.length > 1 ? `${i}.data` : "data");
     if ("refusal" in fit) return problem(fit.refusal);
     const named = key === undefined ? {} : { key };
-    proposals.push({ kind: "message", channel, from: who.account, ...named, data: fit.json });
+    messages.push({ kind: "message", channel, ...named, data: fit.json });
   }
-  return await publishAs(edge, who, caller, proposals);
+  return await publishAs(edge, who, caller, messages);
 }
 
 async function page(
@@ -220,7 +221,7 @@ function inBytes(one: string, other: string): number {
 
 async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   const { account, admin } = who;
-  if (account === null && !admin) return unauthorized(NEEDS_ACCOUNT);
+  if (!isSomebody(who) && !admin) return unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
   const known = account === null ? undefined : edge.hub.reader.account(account)?.name;
   const name = known ?? nameIn(edge, who);
@@ -230,7 +231,12 @@ async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response
   );
 }
 
-async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+async function withdraw(
+  edge: EdgeParts,
+  request: Request,
+  who: Who,
+  caller: Caller,
+): Promise<Response> {
   const refused = needsAdmin(who);
   if (refused !== undefined) return refused;
   const body = valueOf(
@@ -239,11 +245,12 @@ async function withdraw(edge: EdgeParts, request: Request, who: Who): Promise<Re
   const foreign = mayNotAdmin(who);
   if (foreign !== undefined) return foreign;
   // Those that are made in this second are withdrawn too: `iat` knows no parts of one.
-  const tokens = "jti" in body
-    ? body
-    : { account: body.account, before: body.before ?? Math.floor(edge.clock() / 1000) + 1 };
-  const refusal = await ask(edge.bus, { op: "withdraw", tokens });
-  return refusal === undefined ? json(tokens, 201) : problem(refusal);
+  const made = Math.floor(edge.clock() / 1000);
+  const told = "jti" in body ? body : { account: body.account, before: body.before ?? made + 1 };
+  const tokens = "account" in told ? { ...told, made } : told;
+  const refusal = await ask(edge.bus, { op: "withdraw", tokens }) ??
+    ("account" in told ? await endSessions(edge, { account: told.account }, caller) : undefined);
+  return refusal === undefined ? json(told, 201) : problem(refusal);
 }
 
 const ONE_KEY = refuse(

@@ -90,17 +90,16 @@ export function askRoster(bus: EdgeEnd, channel: string): Promise<Roster | undef
  *
  * @param bus The edge's end.
  * @param origin Which, and from where.
- * @param account Whose; null for one without an account.
+ * @param who Whose.
  * @returns Why not; undefined where it is in, and counted until it is dismissed.
  */
 export function admit(
   bus: EdgeEnd,
   origin: Required<Origin>,
-  account: string | null,
+  { account, session }: Who,
 ): Promise<Refusal | undefined> {
-  return new Promise((resolve) =>
-    bus.send({ op: "admit", origin, account }, (answer) => resolve(refusalIn(answer)))
-  );
+  const by = session === undefined ? { account } : { account, session };
+  return ask(bus, { op: "admit", origin, ...by });
 }
 
 /**
@@ -119,7 +118,7 @@ export function askReaders(bus: EdgeEnd): Promise<Readers | undefined> {
 }
 
 /**
- * Looks at a token, unless too many wrong ones came from its address.
+ * Looks at a token, unless too many wrong ones came from its address. One for the account of a browser is refused.
  *
  * @param access Who knows tokens.
  * @param bus The edge's end.
@@ -136,7 +135,9 @@ export async function showToken(
   const shown = await access.token(token);
   // Right or wrong, it takes the same way. One that only ended is no guess: its signature is right.
   const right = "who" in shown || !shown.guess;
-  const refusal = await ask(bus, { op: "token", address, right });
+  const account = "who" in shown ? shown.who.account : null;
+  const claimed = account === null ? {} : { account };
+  const refusal = await ask(bus, { op: "token", address, right, ...claimed });
   if (refusal !== undefined) return { refusal };
   if ("who" in shown) return shown;
   log.info("token.wrong", { address });

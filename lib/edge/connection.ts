@@ -217,7 +217,7 @@ export class Connection implements Subscriber {
   /** Sends what is due: answers first, then what isn't kept, then messages. */
   serve(): void {
     try {
-      this.#serve();
+      if (this.#hub.rights?.clears(this) ?? true) this.#serve();
     } catch (error) {
       if (error instanceof Outrun) {
         log.info("connection.outrun", { connection: this.id, address: this.address });

@@ -64,7 +64,9 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const counters = new Counters();
   const hub = new Hub(bus, reader, place.seq, undefined, counters, portions);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
-  const grants = new Grants(access, clock, lastLine);
+  const { sessions } = reader;
+  const grants = new Grants({ access, sessions, clock, farewell: lastLine });
+  hub.rights = grants;
   access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(
     { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },

@@ -1,7 +1,9 @@
 /** The first demo's two sockets, as its clients know them (first-protocol.md). */
+import type { Who } from "../access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
+import { recorded } from "./browsers.ts";
 import type { Connection } from "./connection.ts";
 import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
 import type { EdgeParts, Session } from "./parts.ts";
@@ -113,23 +115,30 @@ export class FirstChatSession implements Session {
   readonly #edge: EdgeParts;
   readonly #list: OnlineList;
   #state: "silent" | "joining" | "joined" = "silent";
+  #who: Who;
 
   /**
    * @param connection The client's.
-   * @param account Its account.
+   * @param who Whoever it is.
    * @param edge The edge's parts.
    * @param list Who is online.
    */
   constructor(
     readonly connection: Connection,
-    readonly account: string,
+    who: Who,
     edge: EdgeParts,
     list: OnlineList,
   ) {
     this.#edge = edge;
+    this.#who = who;
     this.#list = list;
     connection.onPresence = (delta) => list.change(delta, this);
     connection.onEnd = () => this.#end();
+  }
+
+  /** Its account, once it has joined. */
+  get account(): string {
+    return this.#who.account ?? "";
   }
 
   /** @param frame `test` joins; all else is ignored. */
@@ -141,16 +150,15 @@ export class FirstChatSession implements Session {
       return;
     }
     this.#state = "joining";
-    const { bus } = this.#edge;
-    const { account } = this;
-    const { origin } = this.connection;
-    bus.send({ op: "propose", proposal: { kind: "account", account }, origin }, (answer) => {
-      if (answer !== null && "refusal" in answer) this.#state = "silent";
-      else if (this.connection.open) this.#join();
+    void recorded(this.#edge, this.#who, this.connection.origin).then((who) => {
+      if ("code" in who || who.account === null) this.#state = "silent";
+      else if (this.connection.open) this.#join(who);
     });
   }
 
-  #join(): void {
+  #join(who: Who): void {
+    this.#who = who;
+    this.#edge.grants.hold(this.connection, who);
     const { bus } = this.#edge;
     const { account, connection } = this;
     bus.send(

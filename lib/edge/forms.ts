@@ -1,12 +1,12 @@
 /** The first demo's two forms, `/send/` and `/msg_send/` (first-protocol.md), and that of the send page for the admin token. */
-import type { Who } from "../access.ts";
-import type { Origin } from "../bus.ts";
+import { isSomebody, type Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
 import { faultInText } from "../protocol/json.ts";
 import { textData } from "../protocol/message.ts";
 import { propose, type Result, showToken } from "./ask.ts";
+import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readForm } from "./http.ts";
 import { byteLength, type EdgeParts } from "./parts.ts";
@@ -37,7 +37,7 @@ export async function send(
   const text = form.get("msg");
   if (text === null) return problem(refuse("bad_request", 'The form has no field "msg"'));
   if (refusal !== undefined) return problem(refusal);
-  return await publish(edge, caller, DEMO_PUSH, who.account, text);
+  return await publish(edge, caller, DEMO_PUSH, who, text);
 }
 
 /**
@@ -55,14 +55,14 @@ export async function sendChat(
   caller: Caller,
   edge: EdgeParts,
 ): Promise<Response> {
-  if (who.account === null) {
+  if (!isSomebody(who)) {
     return problem(refuse("forbidden", "Open the chat page first: it gives you an account"));
   }
   const form = await readForm(request, bodyLimit(edge.limits));
   const [type, text, from, to] = ["type", "txt", "userfrom", "userto"].map((name) =>
     form.get(name)
   );
-  if (from !== who.account) {
+  if (who.account === null || from !== who.account) {
     return problem(refuse("forbidden", '"userfrom" must be your own account'));
   }
   if (type === null) return problem(refuse("bad_request", 'The form has no field "type"'));
@@ -109,14 +109,14 @@ async function say(
 ): Promise<Response> {
   const refusal = edge.access.refusal(who, "publish", channel);
   if (refusal !== undefined) return problem(refusal);
-  return await publish(edge, caller, channel, who.account, text);
+  return await publish(edge, caller, channel, who, text);
 }
 
 async function publish(
   edge: EdgeParts,
-  { address }: Origin,
+  { address }: Caller,
   channel: string,
-  from: string | null,
+  who: Who,
   text: string,
 ): Promise<Response> {
   const fault = faultInText(text);
@@ -125,7 +125,9 @@ async function publish(
   if (byteLength(data) > edge.limits.message) {
     return problem(refuse("too_large", `A message has at most ${edge.limits.message} bytes`));
   }
-  const proposal = { kind: "message" as const, channel, from, data };
+  const author = await recorded(edge, who, { address });
+  if ("code" in author) return problem(author);
+  const proposal = { kind: "message" as const, channel, from: author.account, data };
   const result = await new Promise<Result>((resolve) =>
     propose(edge.bus, proposal, { address }, resolve)
   );

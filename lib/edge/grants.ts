@@ -1,42 +1,55 @@
 /** Who each connection is by what it showed: it ends when that ends, is withdrawn, or is no longer the admin's. */
-import type { Access, Who } from "../access.ts";
+import { setImmediate } from "node:timers";
+import { type Access, SESSION_ENDED, type Who } from "../access.ts";
 import { log } from "../logger.ts";
+import type { SessionReader } from "../log/reader.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Connection } from "./connection.ts";
+import type { Rights } from "./hub.ts";
 
 // The longest time that a timer can wait.
 const LONGEST = 2 ** 31 - 1;
 
-const SENTENCE = "The token ended, come back with another";
+// How long one turn looks sessions up, in milliseconds, after ends of sessions were missed.
+const TURN = 5;
+
+const TOKEN_ENDED = "The token ended, come back with another";
 
 interface Held {
   readonly who: Who;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Ends connections whose tokens end. Those that showed none aren't held. */
-export class Grants {
-  readonly #access: Access;
-  readonly #clock: () => number;
-  readonly #farewell: (connection: Connection) => string | undefined;
-  readonly #held = new Map<Connection, Held>();
+/** What it works with. */
+export interface GrantsParts {
+  /** Who knows what still holds. */
+  readonly access: Access;
+  /** The sessions that the log has. */
+  readonly sessions: Pick<SessionReader, "find" | "rights">;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Makes the last line, where the client's protocol has one. */
+  readonly farewell: (connection: Connection, sentence: string) => string | undefined;
+}
 
-  /**
-   * @param access Who knows what still holds.
-   * @param clock Milliseconds since 1970.
-   * @param farewell Makes the last line, where the client's protocol has one.
-   */
-  constructor(
-    access: Access,
-    clock: () => number,
-    farewell: (connection: Connection, sentence: string) => string | undefined,
-  ) {
-    this.#access = access;
-    this.#clock = clock;
-    this.#farewell = (connection) => farewell(connection, SENTENCE);
+/** Ends connections whose tokens or sessions end. Those that showed neither aren't held. */
+export class Grants implements Rights {
+  readonly #parts: GrantsParts;
+  readonly #held = new Map<Connection, Held>();
+  readonly #bySession = new Map<string, Set<Connection>>();
+  // Connections whose sessions may have ended, by their names: nothing is sent to one before it was looked up.
+  readonly #suspects = new Map<string, Connection>();
+  #looking = false;
+  // All ends of sessions up to this record were taken in.
+  #upTo: number;
+
+  /** @param parts What it works with. */
+  constructor(parts: GrantsParts) {
+    this.#parts = parts;
+    this.#upTo = parts.sessions.rights();
   }
 
-  /** How many connections showed a token. */
+  /** How many connections showed a token or came with a session. */
   get size(): number {
     return this.#held.size;
   }
@@ -49,11 +62,16 @@ export class Grants {
    */
   hold(connection: Connection, who: Who): void {
     this.forget(connection);
-    if (!who.admin && who.grant === undefined) return;
-    const left = (who.grant?.ends ?? Infinity) - this.#clock();
+    const { admin, grant, session } = who;
+    if (!admin && grant === undefined && session === undefined) return;
+    const left = (grant?.ends ?? Infinity) - this.#parts.clock();
     const wait = Math.min(Math.max(0, left), LONGEST);
     const timer = left === Infinity ? undefined : setTimeout(() => this.#due(connection), wait);
     this.#held.set(connection, { who, timer });
+    if (session === undefined) return;
+    const same = this.#bySession.get(session);
+    if (same === undefined) this.#bySession.set(session, new Set([connection]));
+    else same.add(connection);
   }
 
   /**
@@ -62,34 +80,100 @@ export class Grants {
    * @param connection Which.
    */
   forget(connection: Connection): void {
-    clearTimeout(this.#held.get(connection)?.timer);
+    const held = this.#held.get(connection);
+    if (held === undefined) return;
+    clearTimeout(held.timer);
     this.#held.delete(connection);
+    this.#suspects.delete(connection.id);
+    const { session = "" } = held.who;
+    const same = this.#bySession.get(session);
+    if (same?.delete(connection) && same.size === 0) this.#bySession.delete(session);
   }
 
   /** What holds may have changed: ends those for whom it doesn't. */
   review(): void {
     for (const [connection, { who }] of this.#held) {
-      if (this.#access.ended(who)) this.end(connection);
+      if (this.#parts.access.ended(who)) this.end(connection, "token");
     }
   }
 
   /**
-   * Ends a connection because its token ended.
+   * Sessions ended: closes what is open under them.
+   *
+   * @param hashes Which.
+   * @param seq The last record of their commit.
+   */
+  ended(hashes: readonly string[], seq: number): void {
+    this.#upTo = Math.max(this.#upTo, seq);
+    for (const hash of hashes) {
+      for (const connection of this.#bySession.get(hash) ?? []) this.end(connection, "session");
+    }
+  }
+
+  /** Records were missed: where sessions ended in them looks all up, a turn at a time, each before anything more is sent to it. */
+  missed(): void {
+    const upTo = this.#parts.sessions.rights();
+    if (upTo <= this.#upTo) return;
+    this.#upTo = upTo;
+    for (const connections of this.#bySession.values()) {
+      for (const connection of connections) this.#suspects.set(connection.id, connection);
+    }
+    if (this.#looking || this.#suspects.size === 0) return;
+    this.#looking = true;
+    setImmediate(() => this.#look());
+  }
+
+  /**
+   * Looks a connection up whose session may have ended, and ends it with that.
    *
    * @param connection Which.
+   * @returns Whether it may go on.
    */
-  end(connection: Connection): void {
+  clears({ id }: Pick<Connection, "id">): boolean {
+    const connection = this.#suspects.size === 0 ? undefined : this.#suspects.get(id);
+    if (connection === undefined) return true;
+    this.#suspects.delete(id);
+    const who = this.#held.get(connection)?.who;
+    if (who?.session === undefined) return true;
+    const known = this.#parts.sessions.find(who.session);
+    const stands = known === undefined ? who.account === null : known.account !== null;
+    if (!stands) this.end(connection, "session");
+    return stands;
+  }
+
+  /**
+   * Ends a connection because what it showed ended.
+   *
+   * @param connection Which.
+   * @param shown What ended.
+   */
+  end(connection: Connection, shown: "token" | "session"): void {
     this.forget(connection);
     const { id, address } = connection;
-    log.info("token.ended", { connection: id, address });
-    connection.close(CLOSE.tokenEnded, SENTENCE, this.#farewell(connection));
+    const [code, sentence] = shown === "session"
+      ? [CLOSE.notAllowed, SESSION_ENDED.message]
+      : [CLOSE.tokenEnded, TOKEN_ENDED];
+    // Each by its name: the list of events is held against the code.
+    if (shown === "session") log.info("session.ended", { connection: id, address });
+    else log.info("token.ended", { connection: id, address });
+    connection.close(code, sentence, this.#parts.farewell(connection, sentence));
+  }
+
+  #look(): void {
+    const end = performance.now() + TURN;
+    for (const connection of this.#suspects.values()) {
+      this.clears(connection);
+      if (performance.now() > end) break;
+    }
+    this.#looking = this.#suspects.size > 0;
+    if (this.#looking) setImmediate(() => this.#look());
   }
 
   // A clock that was set back, or a token that ends in more than 24 days: it isn't time yet.
   #due(connection: Connection): void {
     const held = this.#held.get(connection);
     if (held === undefined) return;
-    if (this.#access.ended(held.who)) this.end(connection);
+    if (this.#parts.access.ended(held.who)) this.end(connection, "token");
     else this.hold(connection, held.who);
   }
 }

@@ -2,13 +2,13 @@
 import type { Who } from "../access.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
+import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
 import { bearerIn, problem } from "./http.ts";
 import { native } from "./native.ts";
-import { newAccount } from "./newcomers.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
 import { NativeSession } from "./session.ts";
@@ -51,16 +51,14 @@ export function socketPoints(edge: EdgeParts, sockets: Sockets): Point[] {
       methods,
       async handle(request, who, caller) {
         const headers = new Headers();
-        const given = await withAccount(edge, who, caller, headers);
-        const { account } = given;
-        if (account === null || !edge.access.may(given, "read", DEMO_ROOM)) {
-          return mayNot(DEMO_ROOM);
-        }
+        const given = who.grant === undefined ? await withSession(edge, who, caller, headers) : who;
+        if ("code" in given) return problem(given);
+        if (!edge.access.may(given, "read", DEMO_ROOM)) return mayNot(DEMO_ROOM);
         return await sockets.upgrade(request, caller, {
           codec: firstChat,
           who: given,
           headers,
-          begin: (connection) => new FirstChatSession(connection, account, edge, online),
+          begin: (connection) => new FirstChatSession(connection, given, edge, online),
         });
       },
     },
@@ -86,7 +84,8 @@ async function upgradeNative(
   // A program that shows a token has no account but what the token says.
   const given = bearerIn(request.headers) !== undefined
     ? who
-    : await withAccount(edge, who, caller, headers);
+    : await withSession(edge, who, caller, headers);
+  if ("code" in given) return problem(given);
   return await sockets.upgrade(request, caller, {
     codec: native,
     who: given,
@@ -94,19 +93,6 @@ async function upgradeNative(
     headers,
     begin: (connection) => new NativeSession(connection, given, edge),
   });
-}
-
-// A browser without an account is given one with the handshake.
-async function withAccount(
-  { access, hub }: EdgeParts,
-  who: Who,
-  { secure }: Caller,
-  headers: Headers,
-): Promise<Who> {
-  if (who.account !== null) return who;
-  const account = newAccount(hub.reader);
-  await access.give(headers, account, secure);
-  return { ...who, account };
 }
 
 function mayNot(channel: string): Response {

@@ -51,6 +51,26 @@ export interface Subscriber {
   presence(delta: PresenceDelta, line: (codec: Codec) => string | undefined): void;
 }
 
+/** Hears whose sessions ended, before anything is delivered that was committed later. */
+export interface Rights {
+  /**
+   * Sessions ended.
+   *
+   * @param hashes Which.
+   * @param seq The last record of their commit.
+   */
+  ended(hashes: readonly string[], seq: number): void;
+  /** Records come from the log, without what the bus says of sessions. */
+  missed(): void;
+  /**
+   * Asked before anything is sent to a connection.
+   *
+   * @param connection The connection.
+   * @returns Whether it may go on; else it has been closed.
+   */
+  clears(connection: Subscriber): boolean;
+}
+
 /** A page of what someone missed. */
 export interface Missed extends Page {
   /** The last seq that was looked at. */
@@ -103,6 +123,8 @@ export class Hub implements Receiver {
   #sending = false;
   #looking = false;
   #writable = true;
+  /** Hears whose sessions ended; set once, where there are any. */
+  rights: Rights | undefined;
 
   /**
    * @param bus Where posts come from.
@@ -295,6 +317,7 @@ export class Hub implements Receiver {
    * @param post The next.
    */
   receive(post: Post): void {
+    if (post.ended !== undefined) this.rights?.ended(post.ended, post.seq);
     this.#takeAll(post.messages);
     this.#seq = Math.max(this.#seq, post.seq);
     this.#writable = post.writable;
@@ -309,6 +332,7 @@ export class Hub implements Receiver {
    */
   repair(seq: number): void {
     try {
+      if (this.#seq < seq) this.rights?.missed();
       for (let pages = 0; this.#seq < seq; pages++) {
         if (pages === REPAIR_PAGES) return this.#skip(seq);
         const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);

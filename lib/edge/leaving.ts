@@ -18,7 +18,13 @@ export const AWAY: Refusal = {
 };
 
 // What a request begins something with; the rest only asks, or ends something.
-const BEGINS: ReadonlySet<Up["op"]> = new Set(["propose", "publish", "admit", "withdraw"]);
+const BEGINS: ReadonlySet<Up["op"]> = new Set([
+  "propose",
+  "publish",
+  "admit",
+  "session",
+  "withdraw",
+]);
 
 /**
  * Lets requests find out all that is wrong with them, and refuses what they would begin once the server goes away.

@@ -104,14 +104,14 @@ async function publish(
   const large = tooLarge(edge, data);
   if (large !== undefined) return problem(large);
   const named = key === undefined ? {} : { key };
-  const proposal = { kind: "message" as const, channel, from: who.account, ...named, data };
-  const published = await publishAs(edge, who, caller, [proposal]);
+  const message = { kind: "message" as const, channel, ...named, data };
+  const published = await publishAs(edge, who, caller, [message]);
   if (published instanceof Response) return published;
   const [outcome] = published.outcomes;
   if (outcome === undefined) return problem(UNANSWERED);
   const { seq } = outcome;
-  const [message] = edge.hub.reader.after(channel, seq - 1, seq, 1).messages;
-  return withRate(answer(channel, outcome, message), edge.limits, published.left);
+  const [kept] = edge.hub.reader.after(channel, seq - 1, seq, 1).messages;
+  return withRate(answer(channel, outcome, kept), edge.limits, published.left);
 }
 
 function tooLarge({ limits }: EdgeParts, data: string): Refusal | undefined {

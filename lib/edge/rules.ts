@@ -1,5 +1,5 @@
 /** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
-import type { Who } from "../access.ts";
+import { isSomebody, type Who } from "../access.ts";
 import type { Limits } from "../limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
@@ -8,9 +8,10 @@ import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
 import { fromBytes } from "../protocol/said.ts";
 import { publishAll, type Published } from "./ask.ts";
+import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "./http.ts";
-import { type EdgeParts, meeting, nameIn } from "./parts.ts";
+import type { EdgeParts } from "./parts.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =
@@ -19,25 +20,27 @@ export const NEEDS_ACCOUNT =
 const NEEDS_ADMIN = "This needs the admin token";
 
 /**
- * Publishes messages together, if all of them may be.
+ * Publishes messages together, if all of them may be. A browser's session is recorded with its first.
  *
  * @param edge The edge's parts.
  * @param who Who publishes.
  * @param caller From where.
- * @param proposals The messages.
+ * @param messages The messages.
  * @returns What became of them, or the answer that refuses.
  */
 export async function publishAs(
   edge: EdgeParts,
   who: Who,
   { address }: Caller,
-  proposals: readonly Publication[],
+  messages: readonly Omit<Publication, "from">[],
 ): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
-  for (const { channel } of proposals) {
+  for (const { channel } of messages) {
     const foreign = edge.access.refusal(who, "publish", channel);
     if (foreign !== undefined) return problem(foreign);
   }
-  introduce(edge, who, address);
+  const author = await recorded(edge, who, { address });
+  if ("code" in author) return problem(author);
+  const proposals = messages.map((message) => ({ ...message, from: author.account }));
   const published = await publishAll(edge.bus, proposals, { address });
   if (!("refusal" in published)) return published;
   const { refusal } = published;
@@ -45,15 +48,6 @@ export async function publishAs(
   return refusal.code === "rate_limited"
     ? withRate(response, edge.limits, 0, refusal.retry)
     : response;
-}
-
-// The name in a token is the account's from its first message on.
-function introduce(edge: EdgeParts, who: Who, address: string): void {
-  const { account } = who;
-  const name = nameIn(edge, who);
-  if (account === null || name === undefined) return;
-  const proposal = meeting(edge, account, name);
-  if (proposal.kind === "rename") edge.bus.send({ op: "propose", proposal, origin: { address } });
 }
 
 /**
@@ -75,7 +69,9 @@ export function needsAccount(
   const isChannel = parseChannel(channel) !== undefined ||
     (channel === ALL_DIRECT && action === "read");
   const where = isChannel ? channel : DEMO_PUSH;
-  if (who.account !== null || who.admin || access.may(who, action, where)) return undefined;
+  // All of one's own direct messages are those of an account that is known.
+  const known = channel === ALL_DIRECT ? who.account !== null : isSomebody(who);
+  if (known || who.admin || access.may(who, action, where)) return undefined;
   return unauthorized(NEEDS_ACCOUNT);
 }
 
@@ -98,8 +94,8 @@ export function mayNotRead({ access }: EdgeParts, who: Who, channel: string): Re
  * @param who Who asks.
  * @returns The answer; undefined for the admin, and for an account.
  */
-export function needsAdmin({ account, admin }: Who): Response | undefined {
-  return admin || account !== null ? undefined : unauthorized(NEEDS_ADMIN);
+export function needsAdmin(who: Who): Response | undefined {
+  return who.admin || isSomebody(who) ? undefined : unauthorized(NEEDS_ADMIN);
 }
 
 /**

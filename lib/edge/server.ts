@@ -10,7 +10,9 @@ import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
 import { apiPoints } from "./api.ts";
+import { sessionPoints } from "./account_sessions.ts";
 import { ask, showToken, UNANSWERED } from "./ask.ts";
+import { whoIn } from "./browsers.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
 import { eventPoints } from "./events.ts";
@@ -297,7 +299,7 @@ export class EdgeServer {
   #routes(): Route[] {
     const read = ["GET", "HEAD"];
     const points: Point[] = [
-      ...sitePoints(this.#edge, this.#options.pages),
+      ...sitePoints(this.#requests, this.#options.pages),
       ...socketPoints(this.#edge, this.#sockets),
       {
         path: "/send{/}?",
@@ -316,6 +318,7 @@ export class EdgeServer {
       },
       ...apiPoints(this.#requests),
       ...moderationPoints(this.#requests),
+      ...sessionPoints(this.#requests),
       ...eventPoints(this.#requests, this.#sockets),
       ...pushPoints(this.#requests, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
@@ -372,12 +375,12 @@ export class EdgeServer {
 
   async #who(
     headers: Headers,
-    { address, secure }: Caller,
+    caller: Caller,
   ): Promise<{ readonly who: Who } | { readonly refusal: Refusal }> {
     const { access, bus } = this.#edge;
     const bearer = bearerIn(headers);
-    if (bearer === undefined) return { who: await access.browser(headers, secure) };
-    return await showToken(access, bus, bearer, address);
+    if (bearer === undefined) return { who: await whoIn(this.#requests, headers, caller) };
+    return await showToken(access, bus, bearer, caller.address);
   }
 
   async #ready(): Promise<Response> {

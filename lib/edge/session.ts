@@ -1,16 +1,20 @@
 /** The session of a native client: who speaks, at which rate, and what of it goes up to the core. */
-import type { Who } from "../access.ts";
+import { isSomebody, type Who } from "../access.ts";
 import { Bucket, BURST_FACTOR, toldLimits } from "../limits.ts";
 import { log } from "../logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
-import type { BadCommand, Body, Command } from "../protocol/command.ts";
+import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
-import { propose, showToken } from "./ask.ts";
+import { ask, propose, showToken } from "./ask.ts";
+import { record } from "./browsers.ts";
 import type { Connection } from "./connection.ts";
 import { Flood } from "./flood.ts";
 import { answerLine, decode, errorLine } from "./native.ts";
 import { dataJson, type EdgeParts, meeting, nameIn, type Session } from "./parts.ts";
 import { type Asker, Questions } from "./questions.ts";
+
+// What can't be done without an account.
+const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"]);
 
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;
@@ -82,7 +86,7 @@ export class NativeSession implements Session, Asker {
     if ("refusal" in command) return this.fail(command.id, command.refusal);
     this.#commands += 1;
     if (command.verb !== "hello" && command.verb !== "refresh") {
-      if (this.#edge.access.ended(this.#who)) return this.#refuseEnded(command.id);
+      if (this.#edge.access.ended(this.#who)) return this.#refuseEnded(command.id, TOKEN_ENDED);
     }
     // Publications have a rate of their own, which the core knows.
     const now = this.#edge.hub.now();
@@ -90,14 +94,15 @@ export class NativeSession implements Session, Asker {
       const retry = Math.ceil(this.#commandsLeft.wait(1, now));
       return this.fail(command.id, { ...refuse("rate_limited", "Too many commands"), retry });
     }
-    if (command.verb !== "hello") this.#record();
-    this.#run(command);
+    if (command.verb === "hello") this.#run(command);
+    else this.#record(command.id, command.verb, () => this.#run(command));
   }
 
-  #refuseEnded(id: number): void {
-    this.fail(id, refuse("unauthorized", "The token ended, come back with another"));
+  #refuseEnded(id: number, refusal: Refusal): void {
+    this.fail(id, refusal);
+    const shown = refusal === TOKEN_ENDED ? "token" : "session";
     this.#connection.answer(() => {
-      this.#edge.grants.end(this.#connection);
+      this.#edge.grants.end(this.#connection, shown);
       return undefined;
     });
   }
@@ -138,17 +143,24 @@ export class NativeSession implements Session, Asker {
       return this.fail(id, refuse("bad_request", '"hello" comes first and once'));
     }
     if (token === undefined) return this.#greet(id, this.#who, name);
-    this.#show(token, (result) => {
-      if ("refusal" in result) this.fail(id, result.refusal);
-      else this.#greet(id, result.who, name);
+    const { access, bus } = this.#edge;
+    const { address, origin } = this.#connection;
+    this.#hold(showToken(access, bus, token, address), (result) => {
+      if ("refusal" in result) return this.fail(id, result.refusal);
+      const { account } = result.who;
+      if (account === null) return this.#greet(id, result.who, name);
+      // It counts among that account's connections from now on.
+      this.#hold(ask(bus, { op: "identify", origin, account }), (refusal) => {
+        if (refusal !== undefined) this.fail(id, refusal);
+        else this.#greet(id, result.who, name);
+      });
     });
   }
 
   // What follows waits: it is said by whoever that turns out to be.
-  #show(token: string, told: (result: Awaited<ReturnType<typeof showToken>>) => void): void {
+  #hold<T>(asked: Promise<T>, told: (result: T) => void): void {
     this.#greeting = true;
-    const { access, bus } = this.#edge;
-    void showToken(access, bus, token, this.#connection.address).then((result) => {
+    void asked.then((result) => {
       this.#greeting = false;
       // Who went meanwhile is nobody: what was held for it now nothing would give up.
       if (!this.#connection.open) return;
@@ -158,7 +170,8 @@ export class NativeSession implements Session, Asker {
   }
 
   #refresh(id: number, token: string): void {
-    this.#show(token, (result) => {
+    const { access, bus } = this.#edge;
+    this.#hold(showToken(access, bus, token, this.#connection.address), (result) => {
       if ("refusal" in result) return this.fail(id, result.refusal);
       const { who } = result;
       if (who.account !== this.#who.account || who.admin !== this.#who.admin) {
@@ -184,25 +197,25 @@ export class NativeSession implements Session, Asker {
   }
 
   #greet(id: number, who: Who, name: string | null | undefined): void {
-    if (name !== undefined && who.account === null) {
+    if (name !== undefined && !isSomebody(who)) {
       return this.fail(id, refuse("forbidden", "The admin has no name"));
     }
     if (name !== undefined && !this.#fits(id, name)) return;
     this.#become(who);
-    const { account } = who;
-    // Whoever is muted comes in to read, by the name that it has.
-    const muted = this.#edge.access.muted(who) !== undefined;
-    if (name === undefined || account === null || muted) {
-      // Whoever was greeted exists, so that others may write to it.
-      return this.#record(() =>
-        this.done(id, () => {
-          const known = account === null ? undefined : this.#edge.hub.reader.account(account);
-          return this.#welcome(id, known?.name ?? null);
-        })
-      );
-    }
-    this.#record();
-    this.#propose(id, { kind: "rename", account, name }, () => this.#welcome(id, name));
+    // Whoever was greeted exists, so that others may write to it.
+    this.#record(id, "hello", () => {
+      const { account } = this.#who;
+      // Whoever is muted comes in to read, by the name that it has.
+      const muted = this.#edge.access.muted(this.#who) !== undefined;
+      if (name !== undefined && account !== null && !muted) {
+        const proposal = { kind: "rename" as const, account, name };
+        return this.#propose(id, proposal, () => this.#welcome(id, name));
+      }
+      this.done(id, () => {
+        const known = account === null ? undefined : this.#edge.hub.reader.account(account);
+        return this.#welcome(id, known?.name ?? null);
+      });
+    });
   }
 
   #welcome(id: number, name: string | null): string {
@@ -340,18 +353,28 @@ export class NativeSession implements Session, Asker {
     if (this.#flood.add(this.#edge.hub.now())) this.#ban("Too much came in spite of all refusals");
   }
 
-  // An account exists from its first command on, not from the handshake.
-  #record(then?: () => void): void {
-    if (this.#recorded || this.#who.account === null) return then?.();
-    this.#recorded = true;
-    const { account } = this.#who;
+  // An account exists from its first command on, not from the handshake. A browser's session is given its account then: what
+  // follows waits for it.
+  #record(id: number, verb: Verb, then: () => void): void {
+    const { account, session } = this.#who;
     const { origin } = this.#connection;
+    if (account === null && session !== undefined) {
+      return this.#hold(record(this.#edge, { hash: session, origin }), (found) => {
+        if (typeof found === "string") this.#become({ ...this.#who, account: found });
+        else if (found.code === "unauthorized") return this.#refuseEnded(id, found);
+        // On a full disk whoever only reads goes on without an account; the next command tries again.
+        else if (WRITES.has(verb)) return this.fail(id, found);
+        then();
+      });
+    }
+    if (this.#recorded || account === null || session !== undefined) return then();
+    this.#recorded = true;
     const proposal = meeting(this.#edge, account, nameIn(this.#edge, this.#who));
     this.#edge.bus.send({ op: "propose", proposal, origin }, (answer) => {
-      // A full disk refuses it; the next command tries again.
       if (answer !== null && "refusal" in answer) this.#recorded = false;
-      then?.();
+      if (verb === "hello") then();
     });
+    if (verb !== "hello") then();
   }
 
   #end(): void {
@@ -368,3 +391,5 @@ export class NativeSession implements Session, Asker {
     this.#frames = [];
   }
 }
+
+const TOKEN_ENDED = refuse("unauthorized", "The token ended, come back with another");

@@ -1,8 +1,8 @@
 /** Where the pages are, and all that they load. */
 import type { Who } from "../access.ts";
+import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { notFound } from "./http.ts";
-import { newAccount } from "./newcomers.ts";
 import { PAGES, type Pages } from "./pages.ts";
 import type { Handle, Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
@@ -43,17 +43,18 @@ export function sitePoints(edge: EdgeParts, pages: Pages): Point[] {
   ];
 }
 
-// A page gives its browser an account, so that its sockets and forms have one.
+// A page gives its browser a session, so that its sockets and forms have one.
 async function page(
-  { access, hub }: EdgeParts,
+  edge: EdgeParts,
   who: Who,
-  { secure }: Caller,
+  caller: Caller,
   serve: () => Promise<Response>,
 ): Promise<Response> {
   const response = await serve();
   const html = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-  if (html && response.ok && (who.account === null || who.renew)) {
-    await access.give(response.headers, who.account ?? newAccount(hub.reader), secure);
+  // A program that shows a token has no use for one. Where none can be had now, the page opens all the same.
+  if (html && response.ok && who.grant === undefined) {
+    await withSession(edge, who, caller, response.headers);
   }
   return response;
 }

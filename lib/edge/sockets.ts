@@ -196,8 +196,8 @@ export class Sockets {
     return new Response(socket.body, { headers: { ...STREAMING, ...headers } });
   }
 
-  async #admit(origin: Required<Origin>, { account }: Who): Promise<Refusal | undefined> {
-    const refusal = await admit(this.#edge.bus, origin, account);
+  async #admit(origin: Required<Origin>, who: Who): Promise<Refusal | undefined> {
+    const refusal = await admit(this.#edge.bus, origin, who);
     if (refusal !== undefined || !this.#ended) return refusal;
     this.#forget(origin, undefined);
     return AWAY;

@@ -1,6 +1,7 @@
 /** The accounts of a log: their names, when they were here, and which of them may be forgotten. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LogRecord } from "../protocol/message.ts";
+import { directFeed } from "../protocol/channel.ts";
 import { DAY } from "./schema.ts";
 
 /** Accounts that one step forgets or looks at. */
@@ -9,8 +10,12 @@ export const ACCOUNTS_STEP = 200;
 // What is looked up again and again; bounded because clients choose it.
 const CACHE = 10_000;
 
+/** How an account came to be: by a browser's session, or by a token. Nobody else may come to be it. */
+export type AccountKind = "guest" | "token";
+
 /** What is known of an account. */
 export interface Account {
+  readonly kind: AccountKind;
   readonly name: string | null;
   /** Up to which seq its direct messages were sent to it. */
   readonly seen: number;
@@ -52,6 +57,7 @@ export class Accounts {
     const row = this.#sql.find.get(account);
     if (row === undefined) return undefined;
     return this.#remember(account, {
+      kind: kindIn(row.kind),
       name: row.name === null ? null : String(row.name),
       seen: Number(row.seen),
       kept: row.kept === 1,
@@ -70,13 +76,25 @@ export class Accounts {
   }
 
   /**
+   * Tells whether a name stands anywhere in the log: as an account, in direct messages, or muted. Every author is an account.
+   *
+   * @param account The name.
+   * @returns Whether it does: then no newcomer may have it.
+   */
+  stands(account: string): boolean {
+    return this.find(account) !== undefined ||
+      this.#sql.stands.get(directFeed(account), account) !== undefined;
+  }
+
+  /**
    * An account is here; it is made where it is new.
    *
    * @param account The account.
    * @param record The record that says so.
+   * @param kind What it is where it is new.
    */
-  meet(account: string, { seq, time }: Place): void {
-    this.#find(account, { seq, time }, seq);
+  meet(account: string, { seq, time }: Place, kind: AccountKind = "token"): void {
+    this.#find(account, { seq, time }, seq, kind);
     this.#sql.here.run(dayOf(time), account, dayOf(time));
     this.#known.delete(account);
   }
@@ -144,12 +162,13 @@ export class Accounts {
     this.#known.clear();
   }
 
-  #find(account: string, { seq, time }: Place, seen: number): Account {
+  // One that was forgotten just before its message has no record that tells its kind: those of browsers are known by their form.
+  #find(account: string, { seq, time }: Place, seen: number, kind = kindByForm(account)): Account {
     const known = this.find(account);
     if (known !== undefined) return known;
     const here = dayOf(time);
-    this.#sql.add.run(account, seq, time, seen, here);
-    return this.#remember(account, { name: null, seen, kept: false, here });
+    this.#sql.add.run(account, seq, time, seen, here, kind);
+    return this.#remember(account, { kind, name: null, seen, kept: false, here });
   }
 
   #keep(account: string, known: Account): void {
@@ -165,6 +184,20 @@ export class Accounts {
   }
 }
 
+/**
+ * Reads a kind.
+ *
+ * @param value What stands in `accounts.kind`.
+ * @returns The kind.
+ */
+export function kindIn(value: unknown): AccountKind {
+  return value === "guest" ? "guest" : "token";
+}
+
+function kindByForm(account: string): AccountKind {
+  return /^[0-9a-f]{8}$/.test(account) ? "guest" : "token";
+}
+
 type Place = Pick<LogRecord, "seq" | "time">;
 
 type Statements = ReturnType<typeof prepare>;
@@ -172,9 +205,12 @@ type Statements = ReturnType<typeof prepare>;
 function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
   return {
-    find: sql("SELECT name, seen, kept, here FROM accounts WHERE account = ?"),
+    find: sql("SELECT kind, name, seen, kept, here FROM accounts WHERE account = ?"),
     add: sql(
-      "INSERT INTO accounts (account, since, time, seen, here) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO accounts (account, since, time, seen, here, kind) VALUES (?, ?, ?, ?, ?, ?)",
+    ),
+    stands: sql(
+      "SELECT 1 FROM feeds WHERE name = ? UNION ALL SELECT 1 FROM mutes WHERE account = ? LIMIT 1",
     ),
     here: sql("UPDATE accounts SET here = ? WHERE account = ? AND here < ?"),
     keep: sql("UPDATE accounts SET kept = 1 WHERE account = ?"),

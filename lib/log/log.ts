@@ -15,6 +15,7 @@ import { examine } from "./examine.ts";
 import { keptIn } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
 import { Mutes } from "./mutes.ts";
+import { type SessionReader, Sessions } from "./sessions.ts";
 import { rollBack } from "./journal.ts";
 import { create, MESSAGE_BYTES, migrate } from "./schema.ts";
 import { Spare } from "./spare.ts";
@@ -29,6 +30,8 @@ export interface Applied {
   readonly outcomes: Outcome[];
   /** The messages among them that are new, in the order of seq. */
   readonly messages: Message[];
+  /** The hashes of sessions that ended. */
+  readonly ended: string[];
 }
 
 /** How a log is opened. */
@@ -64,6 +67,11 @@ export class Log {
   /** Who is muted. */
   readonly mutes: Pick<Mutes, "has" | "count">;
   readonly #mutes: Mutes;
+  /** The sessions of browsers. */
+  readonly sessions: SessionReader & Pick<Sessions, "idle">;
+  readonly #sessions: Sessions;
+  // Whether cookies of 0.1 are exchanged from the next record on.
+  #exchanges: boolean;
 
   /**
    * Opens a log, and makes it where there is none.
@@ -95,13 +103,15 @@ export class Log {
       this.#trim = new Trim(this.#db);
       this.#accounts = new Accounts(this.#db);
       this.mutes = this.#mutes = new Mutes(this.#db);
+      this.sessions = this.#sessions = new Sessions(this.#db, this.#accounts);
       // The WAL has a commit before the mark says that there has to be one.
       this.#sql.opened.run();
-      const row = this.#db.prepare("SELECT epoch, seq, time, bytes FROM log").get();
+      const row = this.#db.prepare("SELECT epoch, seq, time, bytes, exchange FROM log").get();
       this.epoch = String(row?.epoch);
       this.#seq = Number(row?.seq);
       this.#time = Number(row?.time);
       this.#bytes = Number(row?.bytes);
+      this.#exchanges = row?.exchange === null;
       this.#mark = new Mark(path, this.epoch, this.#seq);
     } catch (error) {
       this.#giveUp(path);
@@ -127,6 +137,16 @@ export class Log {
    */
   account(account: string): Account | undefined {
     return this.#accounts.find(account);
+  }
+
+  /**
+   * Tells whether a name stands anywhere in the log.
+   *
+   * @param account The name.
+   * @returns Whether it does: then no newcomer may have it.
+   */
+  stands(account: string): boolean {
+    return this.#accounts.stands(account);
   }
 
   /**
@@ -164,23 +184,26 @@ export class Log {
    */
   apply(records: readonly LogRecord[]): Applied {
     const last = records.at(-1);
-    if (last === undefined) return { outcomes: [], messages: [] };
+    if (last === undefined) return { outcomes: [], messages: [], ended: [] };
     const messages: Message[] = [];
+    const ended: string[] = [];
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       let bytes = this.#bytes;
       const outcomes = records.map((record) => {
         if (record.kind === "trim") bytes -= this.#trim.apply(record.scope, record.upTo);
-        return this.#applyOne(record, messages);
+        return this.#applyOne(record, messages, ended);
       });
       for (const { data } of messages) bytes += Buffer.byteLength(data) + MESSAGE_BYTES;
+      if (this.#exchanges) this.#sql.exchange.run(last.time);
       this.#sql.advance.run(last.seq, last.time, bytes);
       this.#db.exec("COMMIT");
       this.#bytes = bytes;
+      this.#exchanges = false;
       this.#seq = last.seq;
       this.#time = last.time;
       this.#mark.advance(last.seq);
-      return { outcomes, messages };
+      return { outcomes, messages, ended };
     } catch (error) {
       // What was made in this transaction isn't there any more.
       this.#feeds.clear();
@@ -274,7 +297,7 @@ export class Log {
     this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
-  #applyOne(record: LogRecord, messages: Message[]): Outcome {
+  #applyOne(record: LogRecord, messages: Message[], ended: string[]): Outcome {
     const { seq, time } = record;
     switch (record.kind) {
       case "message":
@@ -291,6 +314,15 @@ export class Log {
         break;
       case "forget":
         this.#accounts.forget(record);
+        this.#sessions.forget(record.accounts);
+        break;
+      case "session":
+        return { seq, time, session: this.#sessions.apply(record) };
+      case "end_sessions":
+        ended.push(...this.#sessions.end(record));
+        break;
+      case "trim_sessions":
+        this.#sessions.trim(record.before);
         break;
       case "mute":
         this.#mutes.add(record);
@@ -349,6 +381,7 @@ function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
   return {
     opened: sql("UPDATE log SET opened = opened + 1"),
+    exchange: sql("UPDATE log SET exchange = ?"),
     advance: sql("UPDATE log SET seq = ?, time = ?, bytes = ?"),
     feed: sql("SELECT id FROM feeds WHERE name = ?"),
     addFeed: sql("INSERT INTO feeds (name) VALUES (?)"),

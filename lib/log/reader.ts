@@ -2,9 +2,13 @@
 import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
+import { type Account, kindIn } from "./accounts.ts";
 import { ALL_PUSHES } from "./feeds.ts";
 import { MUTE_COLUMNS, readMute } from "./mutes.ts";
+import { SessionReader } from "./sessions.ts";
 import { type Message, messageJson, type Mute } from "../protocol/message.ts";
+
+export type { ListedSession, SessionReader } from "./sessions.ts";
 
 /** The most that a page holds in bytes; protocol.md section 2. */
 export const PAGE_BYTES = 1_048_576;
@@ -45,6 +49,8 @@ export class Reader {
   readonly #recent: StatementSync;
   readonly #last: StatementSync;
   readonly #mutes: StatementSync;
+  /** The sessions of browsers. */
+  readonly sessions: SessionReader;
 
   /**
    * Opens a log that exists.
@@ -67,7 +73,7 @@ export class Reader {
     );
     this.#oldest = this.#db.prepare(`SELECT min(seq) AS seq ${range}`);
     this.#trimmed = this.#db.prepare("SELECT trimmed FROM feeds WHERE name = ?");
-    this.#account = this.#db.prepare("SELECT name, seen FROM accounts WHERE account = ?");
+    this.#account = this.#db.prepare("SELECT kind, name, seen FROM accounts WHERE account = ?");
     this.#between = this.#db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel
       WHERE m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?`,
@@ -85,6 +91,7 @@ export class Reader {
       `SELECT ${MUTE_COLUMNS} FROM mutes WHERE account > ? AND (until IS NULL OR until > ?)
       ORDER BY account LIMIT ?`,
     );
+    this.sessions = new SessionReader(this.#db);
     this.#last = this.#db.prepare("SELECT seq FROM log");
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
   }
@@ -197,12 +204,16 @@ export class Reader {
    * Tells what is known of an account.
    *
    * @param account The account.
-   * @returns Its display name and up to which seq its direct messages were sent to it; undefined if it never existed.
+   * @returns Its kind, its display name and up to which seq its direct messages were sent to it; undefined if it never existed.
    */
-  account(account: string): { name: string | null; seen: number } | undefined {
+  account(account: string): Pick<Account, "kind" | "name" | "seen"> | undefined {
     const row = this.#account.get(account);
     if (row === undefined) return undefined;
-    return { name: row.name === null ? null : String(row.name), seen: Number(row.seen) };
+    return {
+      kind: kindIn(row.kind),
+      name: row.name === null ? null : String(row.name),
+      seen: Number(row.seen),
+    };
   }
 
   /**

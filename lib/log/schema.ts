@@ -63,7 +63,32 @@ const VERSION_3 = `
   CREATE INDEX accounts_by_day ON accounts (here, account) WHERE kept = 0 AND name IS NULL;
 `;
 
-const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3];
+const GUEST = "[0-9a-f]".repeat(8);
+
+// Browsers have sessions. `log.exchange` is when the exchange of cookies of 0.1 began: NULL with the next record, 0 never; `rights`
+// is the last record that ended sessions. `accounts.exchanged` is 0 where such a cookie may be exchanged, else when it was, or NULL
+// where it can't be. An ended session stays, without an account, for as long as its cookie lives: it must not begin anew. Every
+// author has an account, so that no newcomer is given the name of one.
+const VERSION_4 = `
+  ALTER TABLE log ADD COLUMN exchange INTEGER;
+  ALTER TABLE log ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;
+  INSERT INTO accounts (account, since, time, seen, kept)
+    SELECT account, min(seq), min(time), max(seq), 1 FROM messages m
+    WHERE account <> '' AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.account = m.account) GROUP BY account;
+  INSERT INTO accounts (account, since, time, seen, kept)
+    SELECT account, min(seq), min(time), max(seq), 1 FROM keys k
+    WHERE account <> '' AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.account = k.account) GROUP BY account;
+  ALTER TABLE accounts ADD COLUMN kind TEXT NOT NULL DEFAULT 'token';
+  ALTER TABLE accounts ADD COLUMN exchanged INTEGER;
+  UPDATE accounts SET kind = 'guest', exchanged = 0 WHERE account GLOB '${GUEST}';
+  CREATE TABLE sessions (
+    hash BLOB PRIMARY KEY, account TEXT, made INTEGER NOT NULL, used INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_by_account ON sessions (account, made) WHERE account IS NOT NULL;
+  CREATE INDEX sessions_by_day ON sessions (used);
+`;
+
+const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /** The newest schema, SQLite's user_version. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
@@ -87,7 +112,7 @@ export function migrate(db: DatabaseSync, epoch: string | undefined): void {
   try {
     if (version > 0) rename();
     for (const step of MIGRATIONS.slice(version)) db.exec(step);
-    if (version === 0) db.exec("INSERT INTO log (epoch, seq, time) VALUES ('', 0, 0)");
+    if (version === 0) db.exec("INSERT INTO log (epoch, seq, time, exchange) VALUES ('', 0, 0, 0)");
     if (version === 0) rename();
     db.exec(`PRAGMA user_version = ${NEWEST_SCHEMA}; PRAGMA application_id = ${APPLICATION}`);
     db.exec("COMMIT");

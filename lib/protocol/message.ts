@@ -27,6 +27,11 @@ export type Proposal =
   | { readonly kind: "message"; channel: string; from: string | null; key?: string; data: string }
   /** It is here, and exists from now on. */
   | { readonly kind: "account"; account: string }
+  | SessionProposal
+  /** Of an account all sessions end, or one, or all but one; named by their hashes. */
+  | { readonly kind: "end_sessions"; account: string; only?: string; except?: string }
+  /** Sessions that weren't used since a day are forgotten, a step of them. */
+  | { readonly kind: "trim_sessions"; before: number }
   | { readonly kind: "rename"; account: string; name: string | null }
   | { readonly kind: "seen"; account: string; from: number; upTo: number }
   | { readonly kind: "trim"; scope: TrimScope; upTo: number }
@@ -35,6 +40,24 @@ export type Proposal =
   /** It publishes nothing, until a time or, where that is null, until it is unmuted. */
   | { readonly kind: "mute"; account: string; until: number | null }
   | { readonly kind: "unmute"; account: string };
+
+/**
+ * A browser's session. The first record of a session in the order of the log decides its account; later ones say that it was
+ * used, and are answered with that account.
+ */
+export interface SessionProposal {
+  /** Names the kind of record. */
+  readonly kind: "session";
+  /** SHA-256 of the cookie's token, in hex. */
+  readonly hash: string;
+  /** The account that is proposed for it. */
+  readonly account: string;
+  /** Whether it takes the place of the account's cookie of version 0.1. */
+  readonly exchange?: true;
+}
+
+/** What a session record came to: its account, or why it has none. */
+export type SessionOutcome = { readonly account: string } | "taken" | "ended";
 
 /** A message before it has its place. */
 export type Publication = Extract<Proposal, { readonly kind: "message" }>;
@@ -63,6 +86,8 @@ export interface Outcome {
   readonly time: number;
   /** Whether it had been published before. */
   readonly duplicate?: true;
+  /** Of a session record, what it came to. */
+  readonly session?: SessionOutcome;
 }
 
 /**

@@ -82,6 +82,8 @@ export const QUERIES = {
     after: v.optional(text("a channel")),
     limit: v.optional(inDigits(whole("channels", 1, MOST_CHANNELS))),
   }),
+  /** Of `DELETE /api/me/sessions`; `all` has no value. */
+  endSessions: fields({ all: v.optional(text("nothing")) }),
   /** Of `GET /api/mutes`. */
   mutes: fields({
     after: v.optional(text("an account")),

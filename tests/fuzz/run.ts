@@ -1,7 +1,7 @@
 /** A server of its own, a client that is known, and the mutations between them. */
 import { type ChildServer, spawnServer, within } from "../helpers/child_server.ts";
 import { newKey } from "../../static/fanfare.js";
-import { cookieOf, NativeClient } from "../helpers/server.ts";
+import { accountOf, cookieOf, NativeClient } from "../helpers/server.ts";
 import { fuzz, type FuzzReport } from "./fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "./seeds.ts";
 import { signer } from "./sign.ts";
@@ -42,7 +42,7 @@ export async function runFuzz(
     await using known = await NativeClient.open({ host }, FROM);
     await known.do("subscribe", { channel: "room:known" });
     const cookie = await cookieOf({ url: `http://${host}` }, "/to_chat/", FROM);
-    const account = /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "";
+    const account = await accountOf({ host }, cookie, FROM);
     const sign = await signer(secret);
     const token = await sign(TOKEN_HEAD, CLAIMS[0]);
     const wrong = (what: string) =>

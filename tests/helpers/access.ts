@@ -15,5 +15,6 @@ export async function openAccess(clock: () => number): Promise<{ access: Access;
     open: true,
     tokens: { accountClaim: "sub", withdrawn: [] },
   }, clock);
-  return { access, grants: new Grants(access, clock, () => undefined) };
+  const sessions = { find: () => undefined, rights: () => 0 };
+  return { access, grants: new Grants({ access, sessions, clock, farewell: () => undefined }) };
 }

@@ -304,3 +304,20 @@ export class NativeClient implements AsyncDisposable {
     await this.#socket.close();
   }
 }
+
+/**
+ * Has a browser's session recorded, as by its first command.
+ *
+ * @param server Where.
+ * @param cookie The browser's.
+ * @param headers More that its handshake has.
+ * @returns Its account.
+ */
+export async function accountOf(
+  server: Pick<TestServer, "host">,
+  cookie: string,
+  headers: Record<string, string> = {},
+): Promise<string> {
+  await using client = await NativeClient.open(server, { ...headers, cookie });
+  return String((await client.do("hello", {})).account);
+}

@@ -13,7 +13,7 @@ import {
   sendAll,
   written,
 } from "../helpers/raw_http.ts";
-import { NativeClient, startServer, TestSocket } from "../helpers/server.ts";
+import { accountOf, NativeClient, startServer, TestSocket } from "../helpers/server.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const encoder = new TextEncoder();
@@ -497,7 +497,7 @@ Deno.test("H14: a form that another site posts in a visitor's name is refused, a
   await using server = await startServer();
   const page = await ask(server.host, { path: "/to_chat/" });
   const cookie = page.headers.get("set-cookie")?.split(";")[0] ?? "";
-  const account = /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "";
+  const account = await accountOf(server, cookie);
   await using link = await TestSocket.open(`ws://${server.host}/link/`);
   await using chat = await NativeClient.open(server);
   await chat.do("subscribe", { channel: "room:lobby" });

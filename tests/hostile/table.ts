@@ -29,6 +29,7 @@ const api = (name: string): Shown => ["tests/api_test.ts", name];
 const events = (name: string): Shown => ["tests/events_test.ts", name];
 const push = (name: string): Shown => ["tests/push_test.ts", name];
 const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
+const sessions = (name: string): Shown => ["tests/sessions_test.ts", name];
 const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
 const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
 const guard = (name: string): Shown => ["tests/guard_test.ts", name];
@@ -185,7 +186,10 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "a place that isn't of this log",
     shown: [frames("M12:"), native("`since` brings what was missed")],
   },
-  I1: { about: "cookies that aren't whole", shown: [identity("I1:")] },
+  I1: {
+    about: "cookies that aren't whole",
+    shown: [identity("I1:"), ["tests/old_cookies_test.ts", "I1:"]],
+  },
   I2: {
     about: "JWT",
     shown: [
@@ -227,8 +231,14 @@ export const ROWS: Readonly<Record<string, Row>> = {
       tokens("the admin token changes with its file"),
       mutes("I5:"),
       mutes("the account of a token can be muted"),
+      sessions("I5:"),
     ],
   },
+  I6: {
+    about: "cookies by the hundred thousand",
+    shown: [sessions("I6:"), ["tests/session_records_test.ts", "a name that is taken"]],
+  },
+  I7: { about: "a token for a browser's account", shown: [tokens("I7:")] },
   L1: {
     about: "readers that stop",
     shown: [

@@ -1,5 +1,6 @@
 /** tests/fuzz's cases against a server that others torture meanwhile. */
 import { cookieFrom, pause } from "../helpers/child_server.ts";
+import { accountOf } from "../helpers/server.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "../fuzz/seeds.ts";
 import { signer } from "../fuzz/sign.ts";
@@ -60,7 +61,7 @@ export class Fuzzing {
         }
         const { cases, answers, faults } = await fuzz({
           ...{ host, cookie, token, sign, seed, first, cases: CHUNK, until: Infinity },
-          account: /=([0-9a-f]{8})\./.exec(cookie)?.[1] ?? "",
+          account: await accountOf({ host }, cookie),
           onThousand: () => Promise.resolve(),
         });
         this.cases += cases;

@@ -1,0 +1,149 @@
+/** The sessions of an account (protocol.md section 9): listing them, and ending one, the others or all. */
+import { isSomebody, type Who } from "../access.ts";
+import { log } from "../logger.ts";
+import type { ListedSession } from "../log/reader.ts";
+import { isAccount } from "../protocol/channel.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
+import type { Proposal } from "../protocol/message.ts";
+import { QUERIES, readQueryAs } from "../protocol/request.ts";
+import { propose } from "./ask.ts";
+import type { Caller } from "./door.ts";
+import { problem, tagged, unauthorized } from "./http.ts";
+import type { EdgeParts } from "./parts.ts";
+import type { Handle, Point } from "./point.ts";
+import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "./rules.ts";
+
+/** The most sessions that one answer lists. */
+const MOST_SESSIONS = 1000;
+
+// As much of a hash as tells the sessions of one account apart.
+const ID = 16;
+
+/**
+ * Lists what is asked about sessions.
+ *
+ * @param edge The edge's parts.
+ * @returns Its points.
+ */
+export function sessionPoints(edge: EdgeParts): Point[] {
+  const own = (handle: Handle): Handle => (request, who, caller, places) =>
+    isSomebody(who) ? handle(request, who, caller, places) : unauthorized(NEEDS_ACCOUNT);
+  return [
+    {
+      path: "/api/session",
+      methods: ["DELETE"],
+      handle: own((_, who, caller) => signOut(edge, who, caller)),
+    },
+    {
+      path: "/api/me/sessions",
+      methods: ["GET", "HEAD", "DELETE"],
+      handle: own((request, who, caller) =>
+        request.method === "DELETE"
+          ? endOthers(edge, request, who, caller)
+          : list(edge, request, who)
+      ),
+    },
+    {
+      path: "/api/me/sessions/:id",
+      methods: ["DELETE"],
+      handle: own((_, who, caller, { id = "" }) => endOne(edge, who, caller, id)),
+    },
+    {
+      path: "/api/accounts/:account/sessions",
+      methods: ["DELETE"],
+      handle: (_, who, caller, { account = "" }) =>
+        needsAdmin(who) ?? endAll(edge, who, caller, account),
+    },
+  ];
+}
+
+/**
+ * Ends sessions of an account; what is open under them closes.
+ *
+ * @param edge The edge's parts.
+ * @param which All of the account's, or one, or all but one, by their hashes.
+ * @param caller Who ends them, for the log of the server.
+ * @returns Why they go on.
+ */
+export function endSessions(
+  edge: EdgeParts,
+  { account, only, except }: { account: string; only?: string; except?: string },
+  { address }: Caller,
+): Promise<Refusal | undefined> {
+  const proposal: Proposal = {
+    kind: "end_sessions",
+    account,
+    ...(only === undefined ? {} : { only }),
+    ...(except === undefined ? {} : { except }),
+  };
+  return new Promise((resolve) =>
+    propose(edge.bus, proposal, { address }, (result) => {
+      if ("refusal" in result) return resolve(result.refusal);
+      log.info("sessions.ended", { account, address });
+      resolve(undefined);
+    })
+  );
+}
+
+async function signOut(edge: EdgeParts, who: Who, caller: Caller): Promise<Response> {
+  const { account, session } = who;
+  if (session === undefined) return problem(NO_SESSION);
+  // One that isn't recorded has nothing that could end.
+  if (account === null) return done();
+  return done(await endSessions(edge, { account, only: session }, caller));
+}
+
+function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+  const sessions = sessionsOf(edge, who).map(({ hash, made, used }) => ({
+    id: hash.slice(0, ID),
+    made,
+    used,
+    current: hash === who.session,
+  }));
+  return tagged(request, JSON.stringify({ sessions }));
+}
+
+async function endOne(edge: EdgeParts, who: Who, caller: Caller, id: string): Promise<Response> {
+  const found = sessionsOf(edge, who).find(({ hash }) => hash.slice(0, ID) === id);
+  if (found === undefined || who.account === null) return problem(NO_SUCH_SESSION);
+  return done(await endSessions(edge, { account: who.account, only: found.hash }, caller));
+}
+
+async function endOthers(
+  edge: EdgeParts,
+  request: Request,
+  { account, session }: Who,
+  caller: Caller,
+): Promise<Response> {
+  const { all } = valueOf(readQueryAs(QUERIES.endSessions, new URL(request.url).searchParams));
+  if (account === null) return done();
+  const except = session === undefined || all !== undefined ? {} : { except: session };
+  return done(await endSessions(edge, { account, ...except }, caller));
+}
+
+async function endAll(
+  edge: EdgeParts,
+  who: Who,
+  caller: Caller,
+  account: string,
+): Promise<Response> {
+  if (!isAccount(account)) return problem(NO_ACCOUNT);
+  const foreign = mayNotAdmin(who);
+  if (foreign !== undefined) return foreign;
+  if (edge.hub.reader.account(account) === undefined) return problem(NO_SUCH_ACCOUNT);
+  return done(await endSessions(edge, { account }, caller));
+}
+
+function sessionsOf({ hub }: EdgeParts, { account }: Who): ListedSession[] {
+  return account === null ? [] : hub.reader.sessions.of(account, MOST_SESSIONS);
+}
+
+function done(refusal?: Refusal): Response {
+  if (refusal !== undefined) return problem(refusal);
+  return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+}
+
+const NO_SESSION = refuse("not_found", "The request came without a session: tokens are withdrawn");
+const NO_SUCH_SESSION = refuse("not_found", "There is no such session of your account");
+const NO_SUCH_ACCOUNT = refuse("not_found", "There is no such account");
+const NO_ACCOUNT = refuse("bad_request", 'An account has 1 to 63 letters, digits, "_" or "-"');
