@@ -90,7 +90,9 @@ export class Accepted<Welcome> {
 
   #open(): void {
     const welcome = this.#welcome;
-    if (this.#gone || welcome === undefined) return;
+    // It was given up before: nobody counts it any more.
+    if (this.#gone) return this.#socket.close();
+    if (welcome === undefined) return;
     this.#shake();
     this.#opened = this.#host.opened(this.#socket, this.#origin, welcome);
   }
