@@ -76,13 +76,14 @@ export function makeActions(client, { state, dispatch }, drafts) {
     /** @param {string} channel Where. @param {string} text What is sent. @param {import("./drafts.js").Draft} draft What it was made of. */
     async send(channel, text, draft) {
       drafts.dispatch({ type: "sent", channel });
+      dispatch({ type: "written", channel });
       typed = { channel: "", at: 0 };
       const key = newKey();
       try {
         await client.publish(channel, dataOf(text, draft.to?.seq), { key });
       } catch (error) {
         if (!(error instanceof FanfareError)) throw error;
-        // What failed stands in the timeline, with its reason; what the outbox didn't take is told, and comes back.
+        // What failed stands in the tray, with its reason; what the outbox didn't take is told, and comes back.
         const { full, closed } = Code;
         const taken = (error.code !== full && error.code !== closed) ||
           client.outbox.some((item) => item.key === key);

@@ -130,12 +130,7 @@ export function setOutbox(state, items) {
       message.key === key && message.from === state.account
     );
   const outgoing = items.filter((item) => isTalk(item.channel) && !arrived(item)).map(toOutgoing);
-  // Who writes has read.
-  const wrote = outgoing.some(({ channel, status }) =>
-    channel === state.open && status === "pending"
-  );
-  const next = { ...state, outgoing };
-  return wrote ? changed(next, state.open, (talk) => ({ ...talk, line: undefined })) : next;
+  return { ...state, outgoing };
 }
 
 /** @param {Item} item Of the outbox. @returns {Outgoing} What is shown of it. */

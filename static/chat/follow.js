@@ -6,11 +6,10 @@ import { toast } from "../parts/frame.js";
 import { perFrame } from "../parts/frames.js";
 import { reasonOf } from "../parts/message.js";
 import { fieldsOf } from "../parts/stored.js";
-import { followWorker } from "./alerts.js";
+import { followWorker, makeTelling } from "./alerts.js";
 import { channelOf, DIRECT, hashOf, LOBBY } from "./channels.js";
 import { saidOf } from "./content.js";
 import { followStorage } from "./tabs.js";
-import { makeTelling } from "./telling.js";
 import { TYPING_LASTS } from "./state.js";
 
 const HISTORY = 50;

@@ -18,15 +18,15 @@ const MOST_NAMES = 2000;
  * @typedef {{channel: string, account: string, until: number}} Typing
  * @typedef {import("./remember.js").Remembered} Remembered
  * @typedef {{account?: string, name?: string, epoch?: string, connection: string, keeps: boolean, rooms: readonly string[], open: string, room: string, looking: boolean,
- *   talks: Readonly<Record<string, Talk>>, outgoing: readonly Outgoing[], rosters: Readonly<Record<string, {members: readonly Member[], count: number}>>,
+ *   written: number, talks: Readonly<Record<string, Talk>>, outgoing: readonly Outgoing[], rosters: Readonly<Record<string, {members: readonly Member[], count: number}>>,
  *   names: Readonly<Record<string, string>>, typing: readonly Typing[], jump?: {seq: number, id: number},
  *   quotes: Readonly<Record<string, Said | null>>, mentions: import("../parts/segments.js").Mentions | undefined, refused: Readonly<Record<string, string>>}} ChatState
- *   `epoch` names the log that its seqs are of; `room` is the room that was open last; in `quotes` are messages that were looked up, by `CHANNEL SEQ`, null for one that isn't there.
+ *   `epoch` names the log that its seqs are of; `room` is the room that was open last; `written` rises with each message that is written; in `quotes` are messages that were looked up, by `CHANNEL SEQ`, null for one that isn't there.
  * @typedef {{type: "me", account: string, name?: string} | {type: "connection", state: string, keeps?: boolean, epoch?: string}
  *   | {type: "messages", channel: string, messages: readonly Message[], gap: boolean, reset: boolean}
  *   | {type: "sent", item: Item, seq: number, time: number} | {type: "outbox", items: readonly Item[]}
  *   | {type: "roster", channel: string, members: readonly Member[], count: number} | {type: "refused", channel: string, why: string}
- *   | {type: "open", channel: string} | {type: "leave", channel: string} | {type: "look", looking: boolean} | {type: "jump", seq: number}
+ *   | {type: "written", channel: string} | {type: "open", channel: string} | {type: "leave", channel: string} | {type: "look", looking: boolean} | {type: "jump", seq: number}
  *   | {type: "quote", channel: string, seq: number, message: Message | undefined}
  *   | {type: "loading", channel: string, what: "older" | number | undefined}
  *   | {type: "page", channel: string, messages: readonly Message[], older?: boolean, newer?: boolean}
@@ -43,6 +43,7 @@ export const initial = {
   open: LOBBY,
   room: LOBBY,
   looking: false,
+  written: 0,
   talks: { [LOBBY]: emptyTalk },
   outgoing: [],
   rosters: {},
@@ -71,12 +72,27 @@ export function talkOf(state, channel) {
  * @returns {string[]} Their channels.
  */
 export function directs(state) {
-  const channels = Object.keys(state.talks).filter((channel) =>
+  // Nobody's but one's own: what another account of this browser wrote in private isn't listed.
+  const isOwn = (/** @type {string} */ channel) =>
+    channel.slice(3).split(".").includes(state.account ?? "");
+  const unsent = new Set(state.outgoing.map(({ channel }) => channel).filter(isOwn));
+  const channels = [...new Set([...Object.keys(state.talks), ...unsent])].filter((channel) =>
     channel.startsWith("dm:") &&
-    (channel === state.open || talkOf(state, channel).last !== undefined)
+    (channel === state.open || unsent.has(channel) || talkOf(state, channel).last !== undefined)
   );
   const time = (/** @type {string} */ channel) => talkOf(state, channel).last?.seq ?? Infinity;
   return channels.sort((a, b) => time(b) - time(a)).slice(0, MOST_DIRECT);
+}
+
+/**
+ * How many of one's own messages failed in a conversation.
+ *
+ * @param {ChatState} state The state.
+ * @param {string} channel Which.
+ * @returns {number} How many.
+ */
+export function failedIn({ outgoing }, channel) {
+  return outgoing.filter((item) => item.channel === channel && item.status === "failed").length;
 }
 
 /**

@@ -1,30 +1,30 @@
 // @ts-check
 /** One row of a timeline. */
 import { html, useEffect } from "../ui.js";
+import { today } from "../parts/clock.js";
 import { dayText, t } from "../parts/i18n.js";
 import { Icon } from "../parts/icons.js";
-import { Failed, Text, When } from "../parts/message.js";
+import { Text, Time } from "../parts/message.js";
+import { excerpt } from "../parts/text.js";
 import { callsMe } from "../parts/segments.js";
 import { Avatar } from "./person.js";
 
-/** @typedef {import("./rows.js").Shown} Shown */
 /** @typedef {import("./content.js").Said} Said */
 /** @typedef {import("./actions.js").Actions} Actions */
 
 /**
  * A message.
  *
- * @param {{message: Shown, head: boolean, own: boolean, mentions?: import("../parts/segments.js").Mentions, connection: string, act: Actions,
+ * @param {{message: Said, head: boolean, own: boolean, mentions?: import("../parts/segments.js").Mentions, act: Actions,
  *   author: string, quote?: Said | null, quoted?: string}} props The message; whether its author stands above it and it is one's own; what its author is
  *   called; what it replies to, where it does (null: it isn't there), and who said that.
  * @returns {unknown} The part.
  */
-export function Line({ message, head, own, mentions, connection, act, author, quote, quoted }) {
+export function Line({ message, head, own, mentions, act, author, quote, quoted }) {
   const { channel, from, time, text, reply } = message;
-  const status = "status" in message ? message.status : undefined;
   const me = !own && callsMe(text, mentions);
   const kind = [
-    ...["message", head && "head", own && "own", status, me && "calls-me"],
+    ...["message", head && "head", own && "own", me && "calls-me"],
     channel.startsWith("dm:") && "private",
     isEmoji(text) && "emoji",
   ].filter((word) => word).join(" ");
@@ -32,8 +32,7 @@ export function Line({ message, head, own, mentions, connection, act, author, qu
     ${head && html`<${Avatar} account=${from ?? "–"} name=${author} />`}
     <header><bdi class=${
     head ? "name" : "name sr"
-  }>${author}</bdi> <${When} time=${time} status=${status}
-      connection=${connection} /></header>
+  }>${author}</bdi> <${Time} time=${time} /></header>
     ${
     reply !== undefined &&
     html`
@@ -42,20 +41,9 @@ export function Line({ message, head, own, mentions, connection, act, author, qu
     `
   }
     <${Text} text=${text} mentions=${mentions} />
-    ${
-    "status" in message && status === "failed" && html`
-      <${Failed} error=${message.error} retry=${() => act.retry(message.id)}
-        edit=${() => act.edit(message, quote)}
-        discard=${() => act.discard(message.id)} />
-    `
-  }
-    ${
-    message.seq !== undefined && html`
-      <button type="button" class="quiet act-reply" tabindex="-1"
-        title=${t("reply")} aria-label=${t("replyTo", { name: author })}
-        onClick=${() => act.reply(/** @type {Said} */ (message))}><${Icon} name="reply" /></button>
-    `
-  }
+    <button type="button" class="quiet act-reply" tabindex="-1"
+      title=${t("reply")} aria-label=${t("replyTo", { name: author })}
+      onClick=${() => act.reply(message)}><${Icon} name="reply" /></button>
   </article>`;
 }
 
@@ -89,17 +77,6 @@ export function isEmoji(text) {
 }
 
 /**
- * The beginning of a text, in one line.
- *
- * @param {string} text A text.
- * @returns {string} At most 140 characters of it.
- */
-export function excerpt(text) {
-  return [...text.slice(0, 300).replace(/\s+/gu, " ").replace(/\p{Cc}/gu, "\ufffd")].slice(0, 140)
-    .join("");
-}
-
-/**
  * What stands between messages.
  *
  * @param {{row: Exclude<import("./rows.js").Row, {kind: "message"}>, loading: boolean, load: (after: number) => void}} props Which, whether
@@ -108,7 +85,7 @@ export function excerpt(text) {
  */
 export function Between({ row, loading, load }) {
   if (row.kind === "day") {
-    return html`<p class="day"><span>${dayText(row.time, Date.now())}</span></p>`;
+    return html`<p class="day"><span>${dayText(row.time, today.value)}</span></p>`;
   }
   if (row.kind === "line") return html`<p class="new"><span>${t("newLine")}</span></p>`;
   return html`<p class="gap"><span>${

@@ -6,17 +6,17 @@ import { Connection, Header, Toasts } from "../parts/frame.js";
 import { t } from "../parts/i18n.js";
 import { keepShell } from "../parts/shell.js";
 import { makeActions } from "./actions.js";
-import { Composer } from "./composer.js";
+import { Composer, Receiver } from "./composer.js";
 import { reduceDrafts } from "./drafts.js";
 import { follow } from "./follow.js";
 import { Head } from "./head.js";
 import { Me } from "./me.js";
-import { Members } from "./people.js";
-import { Receiver } from "./receiver.js";
+import { Members } from "./person.js";
 import { Conversations } from "./side.js";
 import { initial, nameOf } from "./known.js";
 import { reduce } from "./state.js";
 import { Timeline } from "./timeline.js";
+import { Tray } from "./tray.js";
 import { isTalk } from "./channels.js";
 
 const chat = store(reduce, initial);
@@ -72,6 +72,7 @@ function Chat() {
           }</p>`}
         <${Timeline} key=${open} state=${state} act=${act} />
         <${Typing} state=${state} />
+        <${Tray} key=${`unsent ${open}`} state=${state} act=${act} />
         <div class="composer">
           <${Receiver} state=${state} choose=${act.choose} />
           <${Composer} key=${`write ${open}`} state=${state} drafts=${drafts} act=${act} />

@@ -11,9 +11,7 @@ export const STEP = 50;
 
 /**
  * @typedef {import("./content.js").Said} Said
- * @typedef {import("./known.js").Outgoing} Outgoing
- * @typedef {Said | (Outgoing & {from: string, name?: string, seq: undefined})} Shown
- * @typedef {{kind: "message", key: string, message: Shown, head: boolean}} MessageRow
+ * @typedef {{kind: "message", key: string, message: Said, head: boolean}} MessageRow
  * @typedef {{kind: "day", key: string, time: number} | {kind: "line", key: string} | {kind: "gap", key: string, after: number}
  *   | MessageRow} Row
  * @typedef {{first: number, last: number}} View Seqs: which part is looked at; `last` Infinity goes on with what comes.
@@ -74,26 +72,22 @@ export function move(said, { from, to }, way) {
  *
  * @param {import("./talk.js").Talk} talk The conversation.
  * @param {{from: number, to: number}} slice Which part.
- * @param {readonly Outgoing[]} outgoing What is on its way there; stands at the end.
- * @param {{account?: string, name?: string}} me Who writes that.
  * @returns {Row[]} The rows.
  */
-export function rowsOf({ said, holes, line }, { from, to }, outgoing, { account = "", name }) {
+export function rowsOf({ said, holes, line }, { from, to }) {
   /** @type {Row[]} */
   const rows = [];
-  /** @type {Shown | undefined} */
   let before = said[from - 1];
-  /** @param {Shown} message The next one. @param {boolean} apart Whether something stands between. */
+  /** @param {Said} message The next one. @param {boolean} apart Whether something stands between. */
   const put = (message, apart) => {
     const day = before === undefined || dayOf(before.time) !== dayOf(message.time);
-    if (day) rows.push({ kind: "day", key: `day ${keyOf(message, account)}`, time: message.time });
-    const isNew = line !== undefined && message.seq !== undefined && line < message.seq &&
-      line >= (before?.seq ?? 0);
+    if (day) rows.push({ kind: "day", key: `day ${message.seq}`, time: message.time });
+    const isNew = line !== undefined && line < message.seq && line >= (before?.seq ?? 0);
     if (isNew) rows.push({ kind: "line", key: "line" });
     const head = apart || day || isNew || message.reply !== undefined ||
       before?.from !== message.from || before?.name !== message.name ||
       message.time - before.time > TOGETHER;
-    rows.push({ kind: "message", key: keyOf(message, account), message, head });
+    rows.push({ kind: "message", key: `message ${message.seq}`, message, head });
     before = message;
   };
   /** @param {number | undefined} after A hole. @returns {boolean} Whether there is one. */
@@ -107,26 +101,8 @@ export function rowsOf({ said, holes, line }, { from, to }, outgoing, { account 
   }
   if (to < said.length) return rows;
   const end = said.at(-1)?.seq;
-  let apart = gap(holes.find((hole) => hole === end));
-  for (const item of outgoing) {
-    put({ ...item, from: account, name, seq: undefined }, apart);
-    apart = false;
-  }
+  gap(holes.find((hole) => hole === end));
   return rows;
-}
-
-/**
- * The name of a row: one's own message stays the element that it was while it was on its way.
- *
- * @param {Shown} message A message.
- * @param {string} account One's own.
- * @returns {string} Its name.
- */
-function keyOf(message, account) {
-  if (message.seq === undefined) return `k ${message.key}`;
-  return message.from === account && message.key !== undefined
-    ? `k ${message.key}`
-    : `s ${message.seq}`;
 }
 
 /** @param {number} time Milliseconds since 1970. @returns {string} The day here. */

@@ -2,11 +2,12 @@
 /** The conversations: rooms, direct messages, and what makes another. */
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { Icon } from "../parts/icons.js";
+import { today } from "../parts/clock.js";
 import { counted, t, timeTexts, whenText } from "../parts/i18n.js";
-import { Beyond, useBeyond } from "./beyond.js";
+import { excerpt } from "../parts/text.js";
 import { hashOf, partner, roomOf } from "./channels.js";
 import { Avatar } from "./person.js";
-import { directs, nameOf, talkOf } from "./known.js";
+import { directs, failedIn, nameOf, talkOf } from "./known.js";
 
 /** @typedef {import("./known.js").ChatState} ChatState */
 
@@ -62,6 +63,8 @@ export function Conversations({ state, join }) {
 function TalkLink({ channel, state }) {
   const { account, open } = state;
   const { unread, called, last } = talkOf(state, channel);
+  // What is open shows them itself.
+  const failed = channel === open ? 0 : failedIn(state, channel);
   const other = partner(channel, account);
   const name = titleOf(state, channel);
   const known = other !== undefined && Object.hasOwn(state.names, other) ? name : undefined;
@@ -76,9 +79,10 @@ function TalkLink({ channel, state }) {
         <span class="what">
           <span class="row"><bdi class="name">${name}</bdi>${last &&
             html`<${LastTime} time=${last.time} />`}</span>
-          ${(last || unread > 0) && html`
-            <span class="row"><span class="last" dir="auto">${last &&
-              speaker(state, channel, last) + last.text}</span>${unread > 0 &&
+          ${(last || unread > 0 || failed > 0) && html`
+            <span class="row">${last
+              ? html`<${Last} by=${speaker(state, channel, last)} text=${last.text} />`
+              : html`<span />`}${failed > 0 && html`<${Unsent} failed=${failed} />`}${unread > 0 &&
               html`<${Badge} unread=${unread} called=${called} />`}</span>
           `}
         </span>
@@ -86,10 +90,32 @@ function TalkLink({ channel, state }) {
   `;
 }
 
+/**
+ * What was said last: the name and the text are of different people, and neither turns the other.
+ *
+ * @param {{by: string, text: string}} props Who said it, empty where that is plain, and what.
+ * @returns {unknown} The part.
+ */
+function Last({ by, text }) {
+  return html`<span class="last">${
+    by !== "" &&
+    html`
+      <span class="by"><bdi>${by}</bdi>:</span>
+    `
+  }<span class="said" dir="auto">${excerpt(text)}</span></span>`;
+}
+
+/** @param {{failed: number}} props How many messages failed there. @returns {unknown} A mark. */
+function Unsent({ failed }) {
+  return html`<span class="unsent-mark"><${Icon} name="alert" /><span class="sr">${
+    counted("failedOne", "failedMany", failed)
+  }</span></span>`;
+}
+
 /** @param {{time: number}} props When something was said last. @returns {unknown} As much of it as one wants to know among others. */
 function LastTime({ time }) {
   const { full, iso } = timeTexts(time);
-  return html`<time datetime=${iso} title=${full}>${whenText(time, Date.now())}</time>`;
+  return html`<time datetime=${iso} title=${full}>${whenText(time, today.value)}</time>`;
 }
 
 /**
@@ -114,9 +140,9 @@ export function Badge({ unread, called }) {
 /** @param {ChatState} state The state. @param {string} channel Where. @param {{from: string | null, name?: string}} last What was said last. @returns {string} Who said it, where that isn't plain. */
 function speaker(state, channel, { from, name }) {
   if (from === state.account) {
-    return channel.startsWith("dm:") && partner(channel, from) === from ? "" : `${t("you")}: `;
+    return channel.startsWith("dm:") && partner(channel, from) === from ? "" : t("you");
   }
-  return channel.startsWith("dm:") || from === null ? "" : `${name ?? nameOf(state, from)}: `;
+  return channel.startsWith("dm:") || from === null ? "" : name ?? nameOf(state, from);
 }
 
 /**
@@ -163,5 +189,70 @@ function Join({ join }) {
       )}><${Icon} name="plus" /></button>
       ${wrong !== "" && html`<p class="wrong" id="join-wrong" role="alert">${wrong}</p>`}
     </form>
+  `;
+}
+
+/** @typedef {"up" | "down"} Way */
+
+/**
+ * Watches which conversations with something new are out of sight.
+ *
+ * @param {{current: HTMLElement | null}} list Where their links are.
+ * @param {readonly string[]} unread Their channels.
+ * @returns {Readonly<Record<Way, readonly Element[]>>} The links above and below.
+ */
+function useBeyond(list, unread) {
+  const [beyond, setBeyond] = useState({ up: noLinks, down: noLinks });
+  useEffect(() => {
+    /** @type {Map<Element, Way>} */
+    const hidden = new Map();
+    const watch = new IntersectionObserver((entries) => {
+      const top = Math.max(0, list.current?.getBoundingClientRect().top ?? 0);
+      for (const { target, isIntersecting, boundingClientRect } of entries) {
+        if (isIntersecting) hidden.delete(target);
+        else hidden.set(target, boundingClientRect.top < top ? "up" : "down");
+      }
+      const all = [...hidden];
+      const on = (/** @type {Way} */ side) =>
+        all.filter(([, way]) => way === side).map(([link]) => link);
+      setBeyond({ up: on("up"), down: on("down") });
+    });
+    const links = list.current?.querySelectorAll(".talk.unread") ?? [];
+    for (const link of links) watch.observe(link);
+    // Else what was known so far stands until the first look: a button that goes for a moment loses the focus, and a click.
+    if (links.length === 0) setBeyond({ up: noLinks, down: noLinks });
+    return () => watch.disconnect();
+  }, [unread.join(" ")]);
+  return beyond;
+}
+
+/** @type {Element[]} */
+const noLinks = [];
+
+/**
+ * The way to them.
+ *
+ * @param {{way: Way, links: readonly Element[]}} props Where they are, and which.
+ * @returns {unknown} The part; nothing where there are none.
+ */
+function Beyond({ way, links }) {
+  if (links.length === 0) return null;
+  const inOrder = links.toSorted((a, b) =>
+    a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1
+  );
+  const next = inOrder.at(way === "up" ? -1 : 0);
+  const go = () => {
+    next?.scrollIntoView({ block: "center" });
+    // The button may go: by keyboard one goes on from there.
+    if (next instanceof HTMLElement) next.focus({ preventScroll: true });
+  };
+  return html`
+    <div class=${`beyond ${way}`}>
+      <button type="button" onClick=${go}><${Icon} name=${way} />${counted(
+        "unreadOne",
+        "unreadMany",
+        links.length,
+      )}</button>
+    </div>
   `;
 }

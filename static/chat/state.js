@@ -51,6 +51,13 @@ function step(state, action) {
       return setOutbox(state, action.items);
     case "roster":
       return setRoster(state, action);
+    case "written":
+      // Who writes has read.
+      return changed(
+        { ...state, written: state.written + 1 },
+        action.channel,
+        (talk) => talk.line === undefined ? talk : { ...talk, line: undefined },
+      );
     case "refused":
       return { ...state, refused: { ...state.refused, [action.channel]: action.why } };
     case "open":

@@ -1,9 +1,8 @@
 // @ts-check
-/** What was said in the conversation that is open, and what is on its way. */
+/** What was said in the conversation that is open. */
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../ui.js";
 import { counted, t } from "../parts/i18n.js";
 import { Icon } from "../parts/icons.js";
-import { anchorsOf, below, restore } from "./keeper.js";
 import { Between, Line } from "./line.js";
 import { MOST_ROWS, move, rowsOf, sliceOf, viewOf } from "./rows.js";
 import { authorOf, quoteOf, talkOf } from "./known.js";
@@ -20,20 +19,13 @@ const NEAR = 500;
  * @returns {unknown} The part.
  */
 export function Timeline({ state, act }) {
-  const { open: channel, account, connection, jump } = state;
+  const { open: channel, connection, jump, written } = state;
   const talk = talkOf(state, channel);
   const { said } = talk;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const [view, setView] = useState(() => beginning(talk));
-  const outgoing = useMemo(
-    () => state.outgoing.filter((item) => item.channel === channel),
-    [state.outgoing],
-  );
   const slice = sliceOf(said, view);
-  const rows = useMemo(
-    () => rowsOf(talk, slice, outgoing, { account, name: state.name }),
-    [talk, slice.from, slice.to, outgoing, account, state.name],
-  );
+  const rows = useMemo(() => rowsOf(talk, slice), [talk, slice.from, slice.to]);
   const target = useRef(/** @type {string | undefined} */ (view && ".new"));
   // What is seen now, before anything is drawn anew.
   const anchors = view === undefined ? [] : anchorsOf(box.current);
@@ -67,11 +59,11 @@ export function Timeline({ state, act }) {
   });
   useEffect(() => act.follow(view === undefined), [view === undefined]);
   // One's own message is what one wants to see, wherever one was.
-  const waits = useRef(outgoing.length);
+  const known = useRef(written);
   useLayoutEffect(() => {
-    if (outgoing.length > waits.current) setView(undefined);
-    waits.current = outgoing.length;
-  }, [outgoing]);
+    if (written !== known.current) setView(undefined);
+    known.current = written;
+  }, [written]);
   useEffect(() => {
     const index = jump === undefined ? -1 : indexOf(said, jump.seq);
     if (jump === undefined || said[index]?.seq !== jump.seq) return;
@@ -132,12 +124,11 @@ export function Timeline({ state, act }) {
  * @returns {unknown} Its line.
  */
 function lineOf(state, { key, message, head }, act) {
-  const { account, connection, mentions, open } = state;
+  const { account, mentions, open } = state;
   const quote = message.reply === undefined ? undefined : quoteOf(state, open, message.reply);
   return html`
     <${Line} key=${key} message=${message} head=${head} own=${message.from === account}
-      mentions=${mentions} connection=${message.seq === undefined ? connection : ""} act=${act}
-      author=${authorOf(state, message)} quote=${quote}
+      mentions=${mentions} act=${act} author=${authorOf(state, message)} quote=${quote}
       quoted=${quote ? authorOf(state, quote) : undefined} />
   `;
 }
@@ -191,4 +182,52 @@ function keys(event, said, act) {
     else next?.focus();
   } else return;
   event.preventDefault();
+}
+
+// Keeps what one reads where it is while rows come and go above it: browsers do so by themselves, but not all, and not at the top.
+/** @typedef {{element: Element, top: number}} Anchor */
+
+/**
+ * Where the rows are that one sees.
+ *
+ * @param {HTMLElement | null} box What scrolls; its children are the rows.
+ * @returns {Anchor[]} The rows from the top of what is seen on.
+ */
+function anchorsOf(box) {
+  if (box === null) return [];
+  const { top, bottom } = box.getBoundingClientRect();
+  /** @type {Anchor[]} */
+  const anchors = [];
+  for (const element of box.children) {
+    const place = element.getBoundingClientRect();
+    if (place.bottom <= top) continue;
+    if (place.top >= bottom) break;
+    anchors.push({ element, top: place.top });
+  }
+  return anchors;
+}
+
+/**
+ * Puts what one saw back to where it was.
+ *
+ * @param {HTMLElement} box What scrolls.
+ * @param {readonly Anchor[]} anchors Where rows were.
+ */
+function restore(box, anchors) {
+  // A day or a "new" line may have gone; a message stays.
+  const kept = anchors.find(({ element }) => element.isConnected && element.matches("article")) ??
+    anchors.find(({ element }) => element.isConnected);
+  if (kept === undefined) return;
+  const moved = kept.element.getBoundingClientRect().top - kept.top;
+  if (Math.abs(moved) >= 1) box.scrollTop += moved;
+}
+
+/**
+ * How far it is from what is seen to the end.
+ *
+ * @param {HTMLElement} box What scrolls.
+ * @returns {number} Pixels.
+ */
+function below(box) {
+  return box.scrollHeight - box.scrollTop - box.clientHeight;
 }

@@ -1,6 +1,8 @@
 // @ts-check
 /** The language: the browser's, or the one that was chosen here before. */
 import { effect, signal } from "../ui.js";
+import { startOfDay } from "./clock.js";
+import { isolated } from "./text.js";
 import { en } from "./strings/en.js";
 import { zh } from "./strings/zh.js";
 
@@ -36,7 +38,7 @@ export function t(key, values) {
   return values === undefined ? text : text.replace(
     /\{(\w+)\}/g,
     (_, name) =>
-      typeof values[name] === "number" ? `${values[name]}` : `\u2068${values[name] ?? ""}\u2069`,
+      typeof values[name] === "number" ? `${values[name]}` : isolated(`${values[name] ?? ""}`),
   );
 }
 
@@ -96,11 +98,10 @@ export function timeTexts(time) {
  * @returns {string} "Today", "Yesterday", or the date.
  */
 export function dayText(time, now) {
-  const days = Math.round((midnight(now) - midnight(time)) / 86_400_000);
+  const days = daysBetween(time, now);
   if (days === 0 || days === 1) return t(days === 0 ? "today" : "yesterday");
-  const year = new Date(time).getFullYear() !== new Date(now).getFullYear();
   const options = /** @type {const} */ ({ weekday: "long", month: "long", day: "numeric" });
-  return year
+  return isOtherYear(time, now)
     ? format("day and year", { ...options, year: "numeric" }).format(time)
     : format("day", options).format(time);
 }
@@ -113,18 +114,38 @@ export function dayText(time, now) {
  * @returns {string} The time of a day that is today, the name of another one of the last week, else the date.
  */
 export function whenText(time, now) {
-  const days = Math.round((midnight(now) - midnight(time)) / 86_400_000);
+  const days = daysBetween(time, now);
   if (days <= 0) return timeTexts(time).short;
   if (days < 7) return format("weekday", { weekday: "short" }).format(time);
-  const year = new Date(time).getFullYear() !== new Date(now).getFullYear();
-  return year
+  return isOtherYear(time, now)
     ? format("date and year", { dateStyle: "short" }).format(time)
     : format("date", { month: "short", day: "numeric" }).format(time);
 }
 
-/** @param {number} time A time. @returns {number} When its day began here. */
-function midnight(time) {
-  return new Date(time).setHours(0, 0, 0, 0);
+/**
+ * When something was, to the minute: with the day unless it is today.
+ *
+ * @param {number} time Milliseconds since 1970.
+ * @param {number} now The same, of now.
+ * @returns {string} The time of day, behind the date of another day.
+ */
+export function momentText(time, now) {
+  if (daysBetween(time, now) === 0) return timeTexts(time).short;
+  const day = /** @type {const} */ ({ month: "short", day: "numeric" });
+  const minute = /** @type {const} */ ({ hour: "2-digit", minute: "2-digit" });
+  return isOtherYear(time, now)
+    ? format("year and minute", { year: "numeric", ...day, ...minute }).format(time)
+    : format("day and minute", { ...day, ...minute }).format(time);
+}
+
+/** @param {number} time A time. @param {number} now Another. @returns {number} How many midnights lie between. */
+function daysBetween(time, now) {
+  return Math.round((startOfDay(now) - startOfDay(time)) / 86_400_000);
+}
+
+/** @param {number} time A time. @param {number} now Another. @returns {boolean} Whether their years differ. */
+function isOtherYear(time, now) {
+  return new Date(time).getFullYear() !== new Date(now).getFullYear();
 }
 
 function stored() {

@@ -3,6 +3,8 @@
 import { html } from "../ui.js";
 
 const PATHS = /** @type {const} */ ({
+  again: "M19.5 11A7.5 7.5 0 1017.3 17.3M20 5v6h-6",
+  alert: "M12 9v5M12 17v.3M12 3.5L22 20.5H2z",
   back: "M15 5l-7 7 7 7",
   bell: "M6 17V11a6 6 0 0112 0v6l1.5 2h-15zM10 21h4",
   close: "M6 6l12 12M18 6L6 18",

@@ -2,9 +2,11 @@
 /** What chat and push show of a message: its text, its time, what became of it. */
 import { html, useState } from "../ui.js";
 import { State } from "../fanfare.js";
-import { t, timeTexts } from "./i18n.js";
+import { today } from "./clock.js";
+import { momentText, t, timeTexts } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { segmentsOf } from "./segments.js";
+import { withoutControls } from "./text.js";
 
 /** Longer texts are shown in part first, so that one message doesn't fill the page. */
 const LONG = 2000;
@@ -53,26 +55,6 @@ export function mayHelp(error) {
 }
 
 /**
- * Why a message wasn't sent, and what may be done.
- *
- * @param {{error?: {code: string, message: string}, retry: () => void, edit: () => void, discard: () => void, why?: string}} props The reason, and what is done.
- * @returns {unknown} The part.
- */
-export function Failed({ error, retry, edit, discard, why = error && reasonOf(error) }) {
-  const again = mayHelp(error);
-  return html`
-    <div class="status">
-      <span>${t("notSent")}: ${why}</span>
-      <span class="choices">
-        ${again && html`<button type="button" onClick=${retry}>${t("again")}</button>`}
-        <button type="button" class=${again ? "quiet" : ""} onClick=${edit}>${t("edit")}</button>
-        <button type="button" class="quiet" onClick=${discard}>${t("discard")}</button>
-      </span>
-    </div>
-  `;
-}
-
-/**
  * When a message was said; while it is on its way, and has been for a moment, that it is. Both have the same place, so that
  * nothing moves when it arrives.
  *
@@ -80,7 +62,7 @@ export function Failed({ error, retry, edit, discard, why = error && reasonOf(er
  * @returns {unknown} The part.
  */
 export function When({ time, status, connection }) {
-  return html`<span class="when"><${Time} time=${time} />${
+  return html`<span class="when"><${Time} time=${time} dated />${
     status === "pending" &&
     html`<span class="status"><${Icon} name="clock" /><span class="word">${
       t(connection === State.open ? "sending" : "waiting")
@@ -89,14 +71,16 @@ export function When({ time, status, connection }) {
 }
 
 /**
- * A time of day.
+ * A time of day; what stands below no day has its date with it, once that is not today's any more.
  *
- * @param {{time: number}} props Milliseconds since 1970.
+ * @param {{time: number, dated?: boolean}} props Milliseconds since 1970, and whether it has a date.
  * @returns {unknown} The part.
  */
-export function Time({ time }) {
+export function Time({ time, dated = false }) {
   const { short, full, iso } = timeTexts(time);
-  return html`<time datetime=${iso} title=${full}>${short}</time>`;
+  return html`<time datetime=${iso} title=${full}>${
+    dated ? momentText(time, today.value) : short
+  }</time>`;
 }
 
 /**
@@ -108,11 +92,11 @@ export function Time({ time }) {
 export function Text({ text, mentions }) {
   const [all, showAll] = useState(false);
   const short = all ? text : shortened(text);
-  const shown = short.replace(/(?![\t\n])\p{Cc}/gu, "\ufffd");
+  const shown = withoutControls(short);
   return html`<p class="text" dir="auto">${
     segmentsOf(shown, mentions).map(({ kind, text, href, own }) => {
       if (kind === "link") {
-        return html`<a href=${href} rel="noopener noreferrer" target="_blank">${text}</a>`;
+        return html`<a href=${href} dir="ltr" rel="noopener noreferrer" target="_blank">${text}</a>`;
       }
       if (kind === "mention") {
         return html`<bdi class=${own ? "mention own" : "mention"}>${text}</bdi>`;

@@ -10,6 +10,9 @@ const SAFE = new Set(["http:", "https:", "mailto:"]);
 // characters turn the direction of what follows: those could make an address look like another.
 const LINK =
   /(?:\bhttps?:\/\/|\bmailto:|\bwww\.)[^\s<>"'`\u200b-\u200f\u202a-\u202e\u2066-\u2069\u061c\u2018-\u201f\u3000-\u303f\uff00-\uffef]+/giu;
+// Signs that end a sentence or a clause, of several scripts.
+const SENTENCE_END =
+  /[.,:;!?*_~|\u2026\u2025\u2013\u2014\u00bb\u203a\u060c\u061b\u061f\u06d4\u0964\u0965]/u;
 // Of scripts that write without blanks between words.
 const DENSE = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
 const WORD = /[\p{L}\p{N}_]/u;
@@ -110,15 +113,26 @@ function isWhole(text, index, match) {
   return opens && (!WORD.test(after) || DENSE.test(after) || DENSE.test(last));
 }
 
-// A sentence's end isn't the address's; a bracket is where it was opened in it.
+/** Opening brackets by the closing ones. @type {ReadonlyMap<string, string>} */
+const BRACKETS = new Map([[")", "("], ["]", "["], ["}", "{"]]);
+
+// The end of a sentence is not the address's, and a closing bracket only where the address opened it.
 /** @param {string} link As it was found. @returns {string} Without what follows it. */
 function trimmed(link) {
   // Counted once: a link may be a whole message of brackets.
-  let spare = link.split(")").length - link.split("(").length;
+  const count = (/** @type {string} */ sign) => link.split(sign).length - 1;
+  const spare = new Map(
+    [...BRACKETS].map(([close, open]) => [open, count(close) - count(open)]),
+  );
   for (let end = link.length;; end -= 1) {
     const last = link[end - 1] ?? "";
-    if (last === ")" && spare > 0) spare -= 1;
-    else if (!/[.,:;!?*_~\]}|]/.test(last)) return link.slice(0, end);
+    const open = BRACKETS.get(last) ?? last;
+    const left = spare.get(open);
+    if (left === undefined) {
+      if (!SENTENCE_END.test(last)) return link.slice(0, end);
+    } else if (last === open) spare.set(open, left + 1);
+    else if (left > 0) spare.set(open, left - 1);
+    else return link.slice(0, end);
   }
 }
 

@@ -3,6 +3,8 @@
 import { html } from "../ui.js";
 import { t } from "../parts/i18n.js";
 import { Text } from "../parts/message.js";
+import { excerpt } from "../parts/text.js";
+import { LONGEST_TITLE } from "./content.js";
 
 /** Words that scripts use as tags for a picture, as in ntfy. @type {ReadonlyMap<string, string>} */
 const PICTURES = new Map([
@@ -49,7 +51,10 @@ export function Card({ push: { title, text, priority, tags, click }, children })
           ${(title !== undefined || priority !== 3 || pictures !== "") &&
             html`<p class="title">${
               pictures !== "" && html`<span class="pictures" aria-hidden="true">${pictures} </span>`
-            }${title !== undefined && html`<bdi class="name">${title}</bdi>${"\u2002"}`}${
+            }${
+              title !== undefined &&
+              html`<bdi class="name">${excerpt(title, LONGEST_TITLE)}</bdi>${"\u2002"}`
+            }${
               priority !== 3 && html`
                 <span class="priority">${t(priorityKey(priority))}</span>
               `
@@ -57,7 +62,7 @@ export function Card({ push: { title, text, priority, tags, click }, children })
           ${text !== "" && html`<${Text} text=${text} />`}
           ${words.length > 0 &&
             html`<ul class="tags" aria-label=${t("tags")}>${
-              words.map((tag, i) => html`<li key=${i}><bdi>${tag}</bdi></li>`)
+              words.map((tag, i) => html`<li key=${i}><bdi>${excerpt(tag)}</bdi></li>`)
             }</ul>`}
           ${click !== undefined && html`
             <a class="click" href=${click} rel="noopener noreferrer"

@@ -11,7 +11,8 @@ export const TOPIC = "all";
 const NAME =
   /^(?!.*(?![\u200c\u200d])\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}\u200c\u200d_.-]+$/u;
 const NAME_BYTES = 128;
-const LONGEST_TITLE = 250;
+/** How many characters of a title are shown. */
+export const LONGEST_TITLE = 250;
 const MOST_TAGS = 10;
 const LONGEST_TAG = 60;
 const NORMAL = 3;

@@ -3,6 +3,7 @@
 import { html, render, store, useLayoutEffect, useMemo, useRef } from "../ui.js";
 import { Code, connect, FanfareError, State } from "../fanfare.js";
 import { Connection, Header, toast, Toasts } from "../parts/frame.js";
+import { today } from "../parts/clock.js";
 import { perFrame } from "../parts/frames.js";
 import { counted, dayText, language, t } from "../parts/i18n.js";
 import { Icon } from "../parts/icons.js";
@@ -127,7 +128,7 @@ function Empty({ topic, ready }) {
  * @returns {unknown} The cards; while somebody reads further down, what comes draws none of them anew.
  */
 function Pushes({ received }) {
-  const today = new Date().toDateString();
+  const day = today.value;
   return useMemo(
     () =>
       html`
@@ -137,7 +138,7 @@ function Pushes({ received }) {
           )}
         </ol>
       `,
-    [received[0], received.at(-1), received.length, today, language.value],
+    [received[0], received.at(-1), received.length, day, language.value],
   );
 }
 
@@ -155,15 +156,16 @@ function ToTop({ held, go }) {
  */
 function Received({ received, above }) {
   const { time, push, gap } = received;
-  const day = dayText(time, Date.now());
-  const first = above === undefined ? day !== t("today") : dayText(above.time, Date.now()) !== day;
+  const now = today.value;
+  const day = dayText(time, now);
+  const first = above === undefined ? day !== t("today") : dayText(above.time, now) !== day;
   // One that comes draws none of those that stand here anew.
   return useMemo(
     () =>
       html`
         ${first && html`<li class="day">${day}</li>`}
         <li class="push" tabindex="-1">
-          <${Card} push=${push}><${Time} time=${time} /><//></li>
+          <${Card} push=${push}><${Time} time=${time} dated /><//></li>
         ${gap && html`<li class="gap">${t("gap")}</li>`}
       `,
     [received, first, day, language.value],

@@ -314,7 +314,7 @@ Deno.test("everything by keyboard: writing, reading, replying, a name, a room, a
   await keyboard.type("two");
   await keyboard.press("Enter");
   await page.locator(".message").nth(2).waitFor();
-  await page.locator(".pending").first().waitFor({ state: "detached" });
+  await page.locator(".tray").first().waitFor({ state: "detached" });
   for (let i = 0; i < 3; i++) await keyboard.press("ArrowUp");
   assertMatch(await page.locator("article:focus").innerText(), /Hello/);
   await keyboard.press("Enter");
@@ -466,7 +466,7 @@ Deno.test("what was missed beyond recovery is shown as a gap, and loaded on a cl
   const { page } = await visit(browser, server);
   await say(page, "before");
   await heard(page, "before");
-  await page.locator(".pending").waitFor({ state: "detached" });
+  await page.locator(".tray").waitFor({ state: "detached" });
   await page.context().setOffline(true);
   await page.locator(".banner").waitFor();
   await fill(server, "room:lobby", Array.from({ length: 130 }, (_, i) => `missed ${i + 1}`));

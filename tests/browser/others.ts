@@ -145,8 +145,8 @@ async function lose(server: TestServer, ada: Window, bob: Window): Promise<void>
   await server.restart(async () => {
     await ada.until(has, ".banner");
     await ada.type(BOX, `while away${KEYS.enter}`);
-    await ada.until(has, ".message.pending .text", "while away");
+    await ada.until(has, ".unsent.pending .said", "while away");
   });
-  await ada.until(() => document.querySelector(".banner, .message.pending") === null);
+  await ada.until(() => document.querySelector(".banner, .tray") === null);
   await heard(bob, "while away");
 }

@@ -124,11 +124,11 @@ Deno.test("a restart of the server is shown, heals, and loses nothing that was t
   await bob.page.locator(".message .text").getByText("before").waitFor();
   await server[Symbol.asyncDispose]();
   await say(ada.page, "meanwhile");
-  await ada.page.locator(".message.pending").waitFor();
+  await ada.page.locator(".unsent.pending").waitFor();
   await ada.page.locator(".banner").waitFor();
   await using again = await startServer({ data, port: Number(server.host.split(":")[1]) });
   await bob.page.locator(".message .text").getByText("meanwhile").waitFor();
-  await ada.page.locator(".message.pending").waitFor({ state: "detached" });
+  await ada.page.locator(".unsent.pending").waitFor({ state: "detached" });
   await ada.page.locator(".banner").waitFor({ state: "detached" });
   for (const { page } of [ada, bob]) {
     assertEquals(await page.locator(".message .text").allInnerTexts(), ["before", "meanwhile"]);

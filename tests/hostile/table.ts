@@ -131,9 +131,18 @@ export const ROWS: Readonly<Record<string, Row>> = {
       frames("M5: a push's title"),
       push("H13:"),
       push("one line publishes"),
+      ["tests/browser/placed_test.ts", "M5: control characters"],
     ],
   },
-  M6: { about: "names", shown: [frames("M6:"), limits("channels and names")] },
+  M6: {
+    about: "names",
+    shown: [
+      frames("M6:"),
+      limits("channels and names"),
+      ["tests/browser/placed_test.ts", "M6: a push with piled up marks"],
+      ["tests/browser/placed_test.ts", "M6: where two people's texts meet"],
+    ],
+  },
   M7: {
     about: "markup, links, vnodes",
     shown: [

@@ -4,11 +4,18 @@ import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/pus
 import { REFUSALS } from "../../lib/protocol/codes.ts";
 import { Code } from "../../static/fanfare.js";
 import { drawn, initial, KEPT, reduce, STEP } from "../../static/push/state.js";
-import { dayText, language, pickLanguage, t, whenText } from "../../static/parts/i18n.js";
+import {
+  dayText,
+  language,
+  momentText,
+  pickLanguage,
+  t,
+  whenText,
+} from "../../static/parts/i18n.js";
 import { reasonOf } from "../../static/parts/message.js";
 import { en } from "../../static/parts/strings/en.js";
 import { zh } from "../../static/parts/strings/zh.js";
-import { textOf } from "../../static/parts/text.js";
+import { excerpt, textOf } from "../../static/parts/text.js";
 
 const push = (seq: number) => ({
   channel: "push:all",
@@ -144,6 +151,43 @@ Deno.test("values in sentences are isolated, and days are told by their names", 
     whenText(new Date(2026, 5, 10 - ago, 23).getTime(), now)
   );
   assertEquals(whens, ["11:00 PM", "Tue", "Thu", "Jun 3", "5/6/25"]);
+});
+
+Deno.test("whatever a value contains, it turns nothing around it, and ends its own isolates alone", () => {
+  language.value = "en";
+  const signs = "[\u2066-\u2069]";
+  const shape = (text: string) =>
+    (text.match(new RegExp(signs, "g")) ?? []).map((sign) => sign === "\u2069" ? ")" : "(").join(
+      "",
+    );
+  for (
+    const [name, wanted] of [
+      ["Ada", "()"],
+      ["\u2069\u202eAda", "()"],
+      ["\u2067Ada", "(())"],
+      ["a\u2068b\u2069c\u2069\u2069d\u2066", "(()())"],
+      ["\u2066".repeat(1000), `${"(".repeat(1001)}${")".repeat(1001)}`],
+    ] as const
+  ) {
+    assertEquals(shape(t("wrote", { name })), wanted);
+    assertEquals(shape(excerpt(name, 1000)), wanted.slice(1, -1));
+  }
+  assertEquals(excerpt("a\n\tb\0c\u2028d", 5), "a b\ufffdc");
+  assertEquals(excerpt("😀".repeat(500)), "😀".repeat(140), "no character is cut in half");
+});
+
+Deno.test("a time has its date once it isn't of today", () => {
+  language.value = "en";
+  const at = (day: number, hour: number, year = 2026) => new Date(year, 5, day, hour, 30).getTime();
+  const moments = [at(10, 23), at(9, 23), at(11, 0), at(10, 1, 2025)].map((time) =>
+    momentText(time, at(10, 12)).replace(/\u202f/g, " ")
+  );
+  assertEquals(moments, [
+    "11:30 PM",
+    "Jun 9, 11:30 PM",
+    "Jun 11, 12:30 AM",
+    "Jun 10, 2025, 01:30 AM",
+  ]);
 });
 
 Deno.test("sentences of both languages have places for the same values", () => {
