@@ -1,5 +1,5 @@
 /** Text that would leave its place, in real Chromium (hostile.md M5, M6): piled up marks, directions, control characters. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Browser, Locator, Page } from "playwright-core";
 import { launchBrowser } from "../helpers/browser.ts";
 import { NativeClient, startServer, type TestServer } from "../helpers/server.ts";
@@ -105,6 +105,67 @@ async function assertInside(
   }
   assertEquals(outside, 0, selector);
 }
+
+Deno.test("M6: marks that are piled up draw over nothing but their own message, name, quote, line and title", async () => {
+  await using server = await startServer();
+  await using browser = await launchBrowser();
+  await using bob = await NativeClient.open(server);
+  const room = `room:${"a\u0301\u0301".normalize("NFC")}${"\u0301".repeat(25)}`
+    .normalize("NFC");
+  await bob.do("hello", { name: `b${"\u0301".repeat(19)}` });
+  for (const channel of ["room:lobby", room]) {
+    await bob.do("subscribe", { channel });
+    for (const text of ["above", PILED, "below"]) {
+      await bob.do("publish", { channel, data: { text } });
+    }
+  }
+  const page = await open(browser, server, "/to_chat/");
+  const piled = page.locator(".message", { hasText: PILED.slice(0, 10) });
+  await piled.waitFor();
+  const { seq } = await bob.do("publish", {
+    channel: "room:lobby",
+    data: { text: PILED },
+  });
+  await bob.do("publish", {
+    channel: "room:lobby",
+    data: { text: "reply", reply: { seq } },
+  });
+  await page.locator(".quote .excerpt").waitFor();
+  await page.locator(".message .text", { hasText: "reply" }).hover();
+  // To see that the marks reach out where nothing clips them.
+  const text = piled.first().locator(".text");
+  const free = await changed(page, text, await boxOf(piled.first()), [
+    "overflow",
+    "visible",
+  ]);
+  assert(free > 50, `${free} pixels: marks that are really piled up`);
+  await assertInside(page, ".message:nth-of-type(2) .text", ".message:nth-of-type(2) .text");
+  await assertInside(page, ".message .name", ".message .name");
+  await assertInside(page, ".message .avatar", ".message .avatar");
+  await assertInside(page, ".quote .excerpt", ".quote");
+  await assertInside(page, ".quote .name", ".quote");
+  await assertInside(page, ".members .name", ".members a");
+  await page.context().setOffline(true);
+  await page.locator(".banner").waitFor();
+  await page.locator(".composer textarea").fill(PILED);
+  await page.locator(".composer textarea").press("Enter");
+  await assertInside(page, ".unsent .said", ".unsent");
+  await page.context().setOffline(false);
+  await page.locator(".tray").waitFor({ state: "detached" });
+  await assertInside(page, ".talk .said", ".talk");
+  await page.evaluate((room) => location.hash = `#${room}`, room);
+  await page.locator("h1", { hasText: room.slice(5, 9) }).waitFor();
+  await page.locator(".message").nth(2).waitFor();
+  await assertInside(page, "h1 bdi", "header.head");
+  await assertInside(page, ".talk[aria-current] .name", ".talk[aria-current]");
+  await page.getByRole("button", { name: "Leave room" }).click();
+  // It goes before it could be looked at twice.
+  const toast = page.locator(".toast");
+  assertEquals(
+    await toast.evaluate((toast) => getComputedStyle(toast).overflow),
+    "clip",
+  );
+});
 
 Deno.test("M6: a push with piled up marks stays in its card, on the page that shows what is typed too", async () => {
   await using server = await startServer();

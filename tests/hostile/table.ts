@@ -139,6 +139,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [
       frames("M6:"),
       limits("channels and names"),
+      ["tests/browser/placed_test.ts", "M6: marks that are piled up"],
       ["tests/browser/placed_test.ts", "M6: a push with piled up marks"],
       ["tests/browser/placed_test.ts", "M6: where two people's texts meet"],
     ],
