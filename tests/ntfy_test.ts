@@ -37,8 +37,8 @@ testIsolates("what ntfy's clients send is published as they mean it, or refused"
     const answer = await send(server, vector);
     if (told === undefined) {
       assertEquals(answer.status, vector.status, about);
-      const { detail } = JSON.parse(answer.body);
-      assert(detail.startsWith(vector.detail), `${about}: ${detail}`);
+      const { detail = "", error = detail } = JSON.parse(answer.body);
+      assert(error.startsWith(vector.detail), `${about}: ${error}`);
       continue;
     }
     assert(answer.status === 200 || answer.status === 201, `${about}: ${answer.body}`);
@@ -47,10 +47,10 @@ testIsolates("what ntfy's clients send is published as they mean it, or refused"
     const own = JSON.parse(answer.body);
     // Addresses that are ntfy's alone answer as it does: its client takes nothing but a 200.
     if (answer.status === 200) assertEquals(own, { id, time, ...rest }, about);
-    else assertEquals(String(own.seq), id, about);
+    else assertEquals(String(id).replace(/^[a-z]{6}/, ""), String(own.seq), about);
     assertEquals(
       answer.status,
-      /^\w+ \/push(?:\/|\/t\/publish)?$/.test(vector.send[0] ?? "") ? 200 : 201,
+      /^\w+ \/push(?:\/|\/t\/publish)?(?:\?|$)/.test(vector.send[0] ?? "") ? 200 : 201,
     );
   }
 });
@@ -59,10 +59,13 @@ testIsolates("what ntfy's clients read is what they ask for", async () => {
   await using server = await startServer();
   const ids = new Map<string, string>();
   for (const push of vectors.stored) {
-    ids.set(push.body, String(JSON.parse((await send(server, push)).body).seq));
+    ids.set(`SEQ:${push.body}`, String(JSON.parse((await send(server, push)).body).seq));
+  }
+  for (const { id, message } of await polled(server, "/push/t,u/json?poll=1")) {
+    ids.set(`ID:${message}`, String(id));
   }
   for (const { about, send: lines, got } of vectors.reading) {
-    const filled = lines.map((line) => line.replace(/ID:(\w+)/, (_, text) => ids.get(text) ?? ""));
+    const filled = lines.map((line) => line.replace(/(?:ID|SEQ):\w+/, (of) => ids.get(of) ?? ""));
     const [line = "", ...headers] = filled;
     const pairs = headers.map((header) => header.split(": "));
     const { body } = await http(server, line.split(" ")[1] ?? "", {
@@ -106,8 +109,6 @@ testIsolates(
     assertEquals(JSON.parse(await socket.next()).message, "three");
     assertEquals(JSON.parse(await socket.next()).message, "four\nfive");
     await socket.close();
-    const refused = await http(server, "/push/a/ws?p=4");
-    assertEquals([refused.status, Object(refused.body).code], [400, "bad_request"]);
   },
 );
 

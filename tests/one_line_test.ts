@@ -1,7 +1,7 @@
 /** JSON on one line for every reader of lines: Python's `splitlines` and httpx break lines at more characters than a line feed. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { native } from "../lib/edge/native.ts";
-import { FORMATS } from "../lib/edge/ntfy.ts";
+import { formatsOf } from "../lib/edge/ntfy.ts";
 import { sse } from "../lib/edge/sse.ts";
 import { onOneLine, toJson } from "../lib/protocol/json.ts";
 import { messageJson } from "../lib/protocol/message.ts";
@@ -23,7 +23,7 @@ Deno.test("no codec sends a character at which a reader of lines would break a l
     native.signal(signal) ?? "",
     native.presence({ channel: "push:a", version: 1, count: 1, joined: [member] }) ?? "",
     sse("epoch").message(told),
-    ...Object.values(FORMATS).map(({ codec }) => codec.message(told)),
+    ...Object.values(formatsOf("epoch")).map(({ codec }) => codec.message(told)),
   ];
   for (const line of lines) assertEquals([line, BREAKS.test(line)], [line, false]);
   const [first = "{}"] = lines;

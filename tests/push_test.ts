@@ -113,9 +113,21 @@ testIsolates(
         JSON.parse(line)
       );
     const all = await poll("");
-    assertEquals(all.map(({ message }) => message), ["one", "two\nlines", "three"]);
-    assertEquals(Object.keys(all[0]), ["id", "time", "event", "topic", "message", "title"]);
-    assertEquals([all[0].id, all[0].event, all[0].topic, all[0].title], [
+    assertEquals(all.map(({ message }) => message), [
+      "one",
+      "two\nlines",
+      "three",
+    ]);
+    assertEquals(Object.keys(all[0]), [
+      "id",
+      "time",
+      "event",
+      "topic",
+      "message",
+      "title",
+    ]);
+    const { id, event, topic, title } = all[0];
+    assertEquals([id.replace(/^[a-z]{6}/, ""), event, topic, title], [
       `${seqs[0]}`,
       "message",
       "a",

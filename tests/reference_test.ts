@@ -91,9 +91,17 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
       assertEquals(required, true);
       assertMatch(answer.headers.get("x-request-id") ?? "", new RegExp(schema.pattern));
     }
+    const problem = String(Object(responses.default).$ref).split("/").at(-1) ??
+      "";
     const [where, content] = said === undefined
-      ? [["components", "responses", "Problem"], openapi.components.responses.Problem.content]
-      : [["paths", path, method, "responses", String(status)], Object(said).content];
+      ? [
+        ["components", "responses", problem],
+        openapi.components.responses[problem].content,
+      ]
+      : [
+        ["paths", path, method, "responses", String(status)],
+        Object(said).content,
+      ];
     assert(type in content, `${id} ${status} has ${type}`);
     assertFits(
       schema("openapi", ...where, "content", type, "schema"),
@@ -197,6 +205,14 @@ Deno.test("every operation of openapi.yaml answers as it says, right or refused"
     await drive(id, {}, { headers: admin, json: { message: "x" } }, 400);
     await drive(id, {}, { json }, 401);
   }
+  await drive("ntfyAccount", {}, { headers: admin }, 200);
+  await drive("ntfyAccount", {}, {}, 200);
+  await drive("ntfyAccount", {}, wrong, 401);
+  await drive("ntfyToken", {}, { headers: admin }, 200);
+  await drive("ntfyToken", {}, {}, 401);
+  await drive("ntfyHealth", {}, {}, 200);
+  await drive("mayRead", room, {}, 200);
+  await drive("mayRead", { name: "a,%20" }, {}, 400);
   const told = schema("openapi", "components", "schemas", "Told");
   const { body: lines } = await http(server, "/push/a/json?poll=1");
   for (const line of String(lines).trim().split("\n")) assertFits(told, JSON.parse(line), "a line");
@@ -382,7 +398,9 @@ function loose(node: unknown, name: string): { name: string; schema: unknown }[]
 function entriesOf(schema: { readonly entries: object }): Record<string, boolean> {
   return Object.fromEntries(
     Object.entries(schema.entries).sort(([a], [b]) => a < b ? -1 : 1)
-      .map(([name, field]) => [name, Object(field).type !== "optional"]),
+      .map((
+        [name, field],
+      ) => [name, !["optional", "nullish"].includes(Object(field).type)]),
   );
 }
 

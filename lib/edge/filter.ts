@@ -24,7 +24,8 @@ export function filterIn(sayings: Sayings): Filter | "none" | undefined {
   const all = [id, message, title].every((wanted) => wanted === undefined);
   if (all && tags.length === 0 && levels.length === 0) return "none";
   return (told) =>
-    (id === undefined || told.id === id) &&
+    (id === undefined || told.id === id ||
+      told.id.replace(/^[a-z]+/, "") === id) &&
     (message === undefined || told.message === message) &&
     (title === undefined || told.title === title) &&
     (levels.length === 0 || levels.includes(told.priority ?? NORMAL)) &&
@@ -52,11 +53,21 @@ export function filtered(
     transform(bytes, controller) {
       const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
-      const passed = lines.filter((line) => line !== "")
-        .map((line): Told => JSON.parse(line))
-        .filter((told) => told.event !== "message" || filter(told));
-      const text = passed.map((told) => `${write(told)}\n`).join("");
+      const text = lines.filter((line) => line !== "" && passes(filter, line))
+        .map((line) => `${write(JSON.parse(line))}\n`).join("");
       if (text !== "") controller.enqueue(encoder.encode(text));
     },
   });
+}
+
+/**
+ * Tells whether a frame of a subscription passes.
+ *
+ * @param filter The filter; what is no message passes.
+ * @param frame One line of JSON.
+ * @returns Whether it does.
+ */
+export function passes(filter: Filter, frame: string): boolean {
+  const told: Told = JSON.parse(frame);
+  return told.event !== "message" || filter(told);
 }

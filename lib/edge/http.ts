@@ -358,14 +358,45 @@ export async function readText(request: Request, limit: number): Promise<string>
 }
 
 /**
- * Finds the token that a request shows.
+ * Finds the token that a request shows: as a bearer, or as the password of Basic with any user name.
  *
  * @param headers The request's.
  * @returns The token; undefined where it shows none.
  */
 export function bearerIn(headers: Headers): string | undefined {
-  const value = headers.get("authorization") ?? "";
-  return /^bearer\b/i.test(value) ? value.slice("bearer".length).trim() : undefined;
+  const [scheme, shown] = authorizationIn(headers);
+  return scheme === "basic" ? basicIn(shown).password : scheme === "bearer" ? shown : undefined;
+}
+
+/**
+ * Finds the user name that a request shows beside its token.
+ *
+ * @param headers The request's.
+ * @returns The name; undefined where it shows none, or an empty one.
+ */
+export function userIn(headers: Headers): string | undefined {
+  const [scheme, shown] = authorizationIn(headers);
+  return scheme === "basic" && basicIn(shown).user || undefined;
+}
+
+function authorizationIn(headers: Headers): [scheme: string, shown: string] {
+  const header = headers.get("authorization")?.trim() ?? "";
+  const [scheme = ""] = header.split(/[ \t]/, 1);
+  return [scheme.toLowerCase(), header.slice(scheme.length).trim()];
+}
+
+// What can't be read is a token that isn't right.
+function basicIn(shown: string): { user: string; password: string } {
+  try {
+    const text = new TextDecoder().decode(Uint8Array.fromBase64(shown));
+    const colon = text.indexOf(":");
+    return {
+      user: text.slice(0, Math.max(0, colon)),
+      password: text.slice(colon + 1),
+    };
+  } catch {
+    return { user: "", password: "" };
+  }
 }
 
 /** Says that there is nothing at an address. */

@@ -10,7 +10,8 @@ import { BODIES, readBodyAs } from "../protocol/request.ts";
 import { UNANSWERED } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readText } from "./http.ts";
-import { FORMATS, toldOf, toldPlace } from "./ntfy.ts";
+import { formatsOf, toldOf, toldPlace } from "./ntfy.ts";
+import { ntfyPoints } from "./ntfy_account.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./rules.ts";
@@ -26,6 +27,13 @@ import type { Sockets } from "./sockets.ts";
  */
 export function pushPoints(edge: EdgeParts, sockets: Sockets): Point[] {
   const methods = ["POST", "PUT"];
+  const { epoch } = edge.hub.reader;
+  const formats = formatsOf(epoch);
+  const asNtfy: Answer = (channel, { seq, time }, message) =>
+    // Its own client takes everything but 200 for a refusal.
+    json(
+      message === undefined ? toldPlace(epoch, channel, seq, time) : toldOf(epoch, message),
+    );
   const publishing = (answer: Answer): Handle => (request, who, caller, { name = "" }) =>
     publishText({ edge, request, who, caller, answer }, `push:${name}`);
   return [
@@ -36,9 +44,16 @@ export function pushPoints(edge: EdgeParts, sockets: Sockets): Point[] {
       methods,
       handle: (request, who, caller) => publishJson({ edge, request, who, caller, answer: asNtfy }),
     },
-    ...Object.entries(FORMATS).map(([ending, format]) =>
-      readingPoint({ edge, sockets, format, frames: ending === "ws" }, ending)
+    ...Object.entries(formats).map(([ending, format]) =>
+      readingPoint({
+        edge,
+        sockets,
+        format,
+        lines: formats.json,
+        frames: ending === "ws",
+      }, ending)
     ),
+    ...ntfyPoints(edge),
   ];
 }
 
@@ -60,10 +75,6 @@ const ours: Answer = (channel, outcome, message) => {
   return json(told, outcome.duplicate ? 200 : 201);
 };
 
-// Its own client takes everything but 200 for a refusal.
-const asNtfy: Answer = (channel, { seq, time }, message) =>
-  json(message === undefined ? toldPlace(channel, seq, time) : toldOf(message));
-
 async function publishText(asked: Asked, channel: string): Promise<Response> {
   const { edge, request, who } = asked;
   const stranger = needsAccount(edge, who, "publish", channel);
@@ -81,6 +92,7 @@ async function publishText(asked: Asked, channel: string): Promise<Response> {
 // Its type isn't looked at: ntfy's clients send this as whatever their libraries call a text.
 async function publishJson(asked: Asked): Promise<Response> {
   const { edge, request, who } = asked;
+  const { headers, url } = request;
   const stranger = needsAccount(edge, who, "publish", DEMO_PUSH);
   if (stranger !== undefined) return stranger;
   const { topic, ...said } = valueOf(
@@ -90,7 +102,8 @@ async function publishJson(asked: Asked): Promise<Response> {
   const unknown = needsAccount(edge, who, "publish", channel);
   if (unknown !== undefined) return unknown;
   if (parseChannel(channel) === undefined) return problem(NO_NAME);
-  return await publish(asked, channel, readPushJson(said));
+  const sayings = { headers, query: new URL(url).searchParams };
+  return await publish(asked, channel, readPushJson(said, sayings));
 }
 
 async function publish(

@@ -8,9 +8,9 @@ import type { Message } from "../protocol/message.ts";
 import type { Reader } from "../log/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
-import { type Filter, filtered, filterIn } from "./filter.ts";
+import { type Filter, filtered, filterIn, passes } from "./filter.ts";
 import { packing, problem } from "./http.ts";
-import { type Format, FORMATS, toldEvent, toldOf } from "./ntfy.ts";
+import { type Format, seqInId, toldEvent, toldOf } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./parts.ts";
@@ -20,9 +20,6 @@ const PAGE = 200;
 
 // Nobody on the way keeps what may be another answer a moment later.
 const UNKEPT = { "cache-control": "no-store" };
-
-// Where a number is no seq of ours any more but a time in seconds: September 2001.
-const FIRST_TIME = 1_000_000_000;
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -37,6 +34,8 @@ export interface Reading {
   readonly edge: EdgeParts;
   readonly sockets: Sockets;
   readonly format: Format;
+  /** That of JSON lines, which are filtered and written anew. */
+  readonly lines: Format;
   /** Whether it is a WebSocket. */
   readonly frames: boolean;
 }
@@ -86,8 +85,11 @@ async function follow(
   const poll = /^(?:1|true|yes)$/i.test(said(sayings, ["x-poll", "poll", "po"]) ?? "");
   const filter = filterIn(sayings);
   if (filter === undefined) return problem(NO_PRIORITY);
-  if (frames && filter !== "none") return problem(NO_FILTER);
-  const places = placesOf(edge, channels, sinceIn(sayings) ?? (poll ? "all" : "none"));
+  const places = placesOf(
+    edge,
+    channels,
+    sinceIn(sayings) ?? (poll ? "all" : "none"),
+  );
   if (places === undefined) return problem(NO_SINCE);
   for (const channel of channels) {
     const foreign = mayNotRead(edge, who, channel);
@@ -116,13 +118,13 @@ function sinceIn(sayings: Sayings): string | undefined {
 }
 
 async function stream(
-  { edge, sockets, format }: Reading,
+  { edge, sockets, format, lines }: Reading,
   who: Who,
   caller: Caller,
   wish: Wish,
 ): Promise<Response> {
   const { topics, filter } = wish;
-  const { codec, write } = filter === "none" ? format : FORMATS.json;
+  const { codec, write } = filter === "none" ? format : lines;
   const response = await sockets.stream(caller, {
     codec,
     who,
@@ -143,10 +145,12 @@ async function upgrade(
   caller: Caller,
   wish: Wish,
 ): Promise<Response> {
+  const { filter } = wish;
   return await sockets.upgrade(request, caller, {
     codec: format.codec,
     who,
     headers: new Headers(),
+    ...(filter === "none" ? {} : { passes: (frame: string) => passes(filter, frame) }),
     begin: (connection) => {
       begin(edge, connection, wish, format.write(toldEvent("open", wish.topics, edge.clock())));
       return { receive: () => {} };
@@ -177,7 +181,9 @@ function pages(
       while (lines === "" && left.size > 0) {
         const next = pageOf(hub.reader, left, upTo);
         left = next.left;
-        lines = next.messages.map(toldOf).filter((told) => filter === "none" || filter(told))
+        lines = next.messages.map((message) => toldOf(hub.reader.epoch, message)).filter((told) =>
+          filter === "none" || filter(told)
+        )
           .map((told) => `${write(told)}\n`).join("");
         if (lines === "") await new Promise((resolve) => setImmediate(resolve));
       }
@@ -216,7 +222,7 @@ function pageOf(
   return { messages, left };
 }
 
-// What `since` may be: durations, a time in seconds, a seq, `all`, `latest` or `none`.
+// What `since` may be: durations, a time in seconds (ten digits or more, as since 2001), an id, `all`, `latest` or `none`.
 function placesOf(
   { hub, clock }: EdgeParts,
   channels: readonly string[],
@@ -238,9 +244,19 @@ function placeOf(reader: Reader, seq: number, now: number, since: string): numbe
   if (since === "all") return 0;
   const span = spanIn(since);
   if (span !== undefined) return before(reader, seq, now - span);
-  if (!/^\d{1,15}$/.test(since)) return undefined;
-  const number = Number(since);
-  return number < FIRST_TIME ? Math.min(number, seq) : before(reader, seq, 1000 * number);
+  const id = placeInId(reader.epoch, since);
+  // Whoever has seen another log, or more than there is, has seen nothing of this one.
+  if (id !== undefined) return id === "unknown" || id > seq ? 0 : id;
+  return /^\d{1,15}$/.test(since) ? before(reader, seq, 1000 * Number(since)) : undefined;
+}
+
+// Ids were bare seqs once, which some clients have kept.
+function placeInId(
+  epoch: string,
+  since: string,
+): number | "unknown" | undefined {
+  const bare = /^\d{1,9}$/.test(since) ? Number(since) : undefined;
+  return bare ?? seqInId(epoch, since);
 }
 
 // As Go writes durations, 1h30m or 1.5h; days besides.
@@ -271,10 +287,9 @@ export const NO_NAME = refuse(
 );
 const NO_SINCE = refuse(
   "bad_request",
-  '"since" is a duration like 10m or 1h30m, a time in seconds, a seq, all, latest or none',
+  '"since" is a duration like 10m or 1h30m, a time in seconds, an id, all, latest or none',
 );
 const NO_PRIORITY = refuse(
   "bad_request",
   '"priority" is a list of 1 to 5, min, low, default, high, max or urgent',
 );
-const NO_FILTER = refuse("bad_request", "On a WebSocket nothing is filtered: use /json or /sse");

@@ -39,6 +39,7 @@ import { closingLine, native } from "./native.ts";
 import type { Pages } from "./pages.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
+import { refusedAsNtfy } from "./ntfy_account.ts";
 import { pushPoints } from "./push.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
@@ -278,7 +279,7 @@ export class EdgeServer {
       else if (this.#ending && error instanceof BodyBroken) response = problem(LEAVING);
       else response = problem(error.refusal, error.status, error.headers);
     }
-    return this.#sealed(request, response);
+    return this.#sealed(request, await refusedAsNtfy(request, response));
   }
 
   // What every answer has, whoever gives it.

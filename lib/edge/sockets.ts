@@ -9,7 +9,7 @@ import type { Codec } from "../protocol/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "./ask.ts";
 import { Attended } from "./attended.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Socket } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
 import { AWAY } from "./leaving.ts";
@@ -33,6 +33,8 @@ export interface Welcome {
   readonly protocol?: string;
   /** Of the answer. */
   readonly headers: Headers;
+  /** Decides which frames are sent; all where it is absent. */
+  readonly passes?: (frame: string) => boolean;
   /** Begins the session, once the socket is open. */
   begin(connection: Connection): Session;
 }
@@ -208,8 +210,9 @@ export class Sockets {
     { connection: id, address }: Required<Origin>,
     welcome: Welcome,
   ): Opened {
-    const { codec, who, begin } = welcome;
-    const connection = new Connection(id, socket, codec, this.#edge.hub, address);
+    const { codec, who, begin, passes } = welcome;
+    const sink = passes === undefined ? socket : new Sieve(socket, passes);
+    const connection = new Connection(id, sink, codec, this.#edge.hub, address);
     this.#connections.add(connection);
     this.#edge.counters.add("connections_total");
     this.#edge.grants.hold(connection, who);
@@ -222,6 +225,32 @@ export class Sockets {
     if (connection === undefined) return;
     this.#edge.grants.forget(connection);
     this.#connections.delete(connection);
+  }
+}
+
+/** A socket that sends only some frames: lines are shared by all readers of a channel, a filter is one reader's. */
+class Sieve implements Socket {
+  readonly #socket: WebSocket;
+  readonly #passes: (frame: string) => boolean;
+
+  constructor(socket: WebSocket, passes: (frame: string) => boolean) {
+    [this.#socket, this.#passes] = [socket, passes];
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  get readyState(): Socket["readyState"] {
+    return this.#socket.readyState;
+  }
+
+  send(frame: string): void {
+    if (this.#passes(frame)) this.#socket.send(frame);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#socket.close(code, reason);
   }
 }
 

@@ -28,14 +28,18 @@ export const PUSH_NAMES = {
   click: ["x-click", "click"],
 } as const;
 
-// What ntfy does and nobody here does: what is asked for and wouldn't happen is refused, not forgotten.
+// What ntfy does and this server doesn't: a push that asks for it is refused, so that nothing is lost in silence. Icons, Markdown,
+// Firebase and UnifiedPush change how a push looks or which way it takes, never what it says: they are passed over.
 const UNDONE = {
-  Delay: ["x-delay", "delay", "x-at", "at", "x-in", "in"],
-  Email: ["x-email", "x-e-mail", "email", "e-mail", "mail", "e"],
-  Call: ["x-call", "call"],
-  Attach: ["x-attach", "attach", "a"],
-  Filename: ["x-filename", "filename", "file", "f"],
-  Template: ["x-template", "template", "tpl"],
+  delay: ["x-delay", "delay", "x-at", "at", "x-in", "in"],
+  email: ["x-email", "x-e-mail", "email", "e-mail", "mail", "e"],
+  call: ["x-call", "call"],
+  attach: ["x-attach", "attach", "a"],
+  filename: ["x-filename", "filename", "file", "f"],
+  template: ["x-template", "template", "tpl"],
+  actions: ["x-actions", "actions", "action"],
+  sequence_id: ["x-sequence-id", "sequence-id", "sid"],
+  poll_id: ["x-poll-id", "poll-id"],
 } as const;
 
 const OFF = /^(?:0|no|false)?$/i;
@@ -68,68 +72,79 @@ const SILENT = "triggered";
  * @returns The push, or what is wrong with it.
  */
 export function readPush(body: string, sayings: Sayings): PushRead {
-  for (const [what, names] of Object.entries(UNDONE)) {
-    if (!OFF.test(said(sayings, names) ?? "")) return { fault: undone(what) };
-  }
-  if (OFF.test(said(sayings, CACHE) ?? "yes")) return { fault: KEPT };
-  // In one line of a header a line feed is written out.
-  const inHeader = said(sayings, PUSH_NAMES.message)?.replaceAll("\\n", "\n");
-  return readParts({
-    text: body === "" ? inHeader ?? "" : body,
-    title: said(sayings, PUSH_NAMES.title),
-    priority: said(sayings, PUSH_NAMES.priority),
-    tags: said(sayings, PUSH_NAMES.tags),
-    click: said(sayings, PUSH_NAMES.click),
-  });
+  return readPushJson(body === "" ? {} : { message: body }, sayings);
 }
 
-/** A push as one JSON object, besides its topic. */
+/** A push as one JSON object, besides its topic. Null is as absent. */
 export interface PushJson {
   /** The text. */
-  readonly message?: string | undefined;
+  readonly message?: string | null | undefined;
   /** What stands above it. */
-  readonly title?: string | undefined;
+  readonly title?: string | null | undefined;
   /** 1 to 5; 0 is as none. */
-  readonly priority?: number | undefined;
+  readonly priority?: number | null | undefined;
   /** Words to sort and find by. */
-  readonly tags?: readonly string[] | undefined;
+  readonly tags?: readonly string[] | null | undefined;
   /** Where it leads. */
-  readonly click?: string | undefined;
+  readonly click?: string | null | undefined;
   /** Whether it is kept, which every push is. */
-  readonly cache?: string | undefined;
+  readonly cache?: string | null | undefined;
   /** When it is to be sent: that isn't done, nor is what follows. */
-  readonly delay?: string | undefined;
+  readonly delay?: string | null | undefined;
   /** To whom it is to be sent. */
-  readonly email?: string | undefined;
+  readonly email?: string | null | undefined;
   /** Whom to call. */
-  readonly call?: string | undefined;
+  readonly call?: string | null | undefined;
   /** A file. */
-  readonly attach?: string | undefined;
+  readonly attach?: string | null | undefined;
   /** Its name. */
-  readonly filename?: string | undefined;
+  readonly filename?: string | null | undefined;
+  /** Which push it takes the place of. */
+  readonly sequence_id?: string | null | undefined;
+  /** Its buttons. */
+  readonly actions?: readonly unknown[] | null | undefined;
 }
 
 /**
- * Reads a push that came as JSON. Libraries that leave nothing out send empty texts for what isn't asked for.
+ * Reads a push that came as JSON. What the JSON doesn't say, or says with an empty text, the request's headers and query may say,
+ * as with ntfy.
  *
  * @param json What came.
+ * @param sayings The request's headers and query.
  * @returns The push, or what is wrong with it.
  */
-export function readPushJson(json: PushJson): PushRead {
-  const { message = "", title, priority, tags, click, cache } = json;
-  const { delay: Delay, email: Email, call: Call, attach: Attach, filename: Filename } = json;
-  for (const [what, text] of Object.entries({ Delay, Email, Call, Attach, Filename })) {
-    if (!OFF.test(text ?? "")) return { fault: undone(what) };
+export function readPushJson(json: PushJson, sayings: Sayings): PushRead {
+  const { message, title, priority, tags, click, cache } = json;
+  for (const [what, names] of Object.entries(UNDONE)) {
+    const name = nameAsking(json, sayings, what, names);
+    if (name !== undefined) return { fault: undone(what, name) };
   }
-  if (OFF.test(cache || "yes")) return { fault: KEPT };
+  if (OFF.test(cache || (said(sayings, CACHE) ?? "yes"))) {
+    return { fault: KEPT };
+  }
   return readParts({
-    text: message,
-    title: title?.trim(),
+    // In one line of a header a line feed is written out.
+    text: message ||
+      (said(sayings, PUSH_NAMES.message)?.replaceAll("\\n", "\n") ?? ""),
+    title: title?.trim() || said(sayings, PUSH_NAMES.title),
     // Without one ntfy's clients say 0.
-    priority: priority === undefined || priority === 0 ? undefined : String(priority),
-    tags: tags?.join(","),
-    click: click?.trim(),
+    priority: priority ? String(priority) : said(sayings, PUSH_NAMES.priority),
+    tags: tags?.length ? tags.join(",") : said(sayings, PUSH_NAMES.tags),
+    click: click?.trim() || said(sayings, PUSH_NAMES.click),
   });
+}
+
+// The name by which a push asks for something: of the JSON's field, or of the header or parameter.
+function nameAsking(
+  json: PushJson,
+  sayings: Sayings,
+  what: string,
+  names: readonly string[],
+): string | undefined {
+  const field: unknown = Object.entries(json).find(([name]) => name === what)
+    ?.[1];
+  const asks = Array.isArray(field) ? field.length > 0 : !OFF.test(String(field ?? ""));
+  return asks ? what : names.find((name) => !OFF.test(said(sayings, [name]) ?? ""));
 }
 
 /**
@@ -215,8 +230,10 @@ function isWeb(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-function undone(what: string): string {
-  return `${what} isn't done here: leave it out, see /docs`;
+// `sequence_id` is told as "Sequence-id".
+function undone(what: string, name: string): string {
+  const feature = what[0]?.toUpperCase() + what.slice(1).replace("_", "-");
+  return `${feature} isn't done here: leave "${name}" out, see /docs`;
 }
 
 const KEPT = "Cache: no isn't done here: every push is kept until retention takes it";

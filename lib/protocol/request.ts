@@ -38,25 +38,22 @@ export const BODIES = {
       `1 to ${MOST_TOGETHER} messages`,
     ),
   ),
-  /** Of `POST /push`, as ntfy has it at its root; what nobody here shows is passed over. */
-  push: fields({
+  /** Of `POST /push`, as ntfy has it at its root: null is as absent, and fields that we don't know are passed over. */
+  push: v.object({
     topic: text("a topic"),
-    message: v.optional(text("what is pushed")),
-    title: v.optional(text("a title")),
-    priority: v.optional(whole("a priority, 0 for none", 0, 5)),
-    tags: v.optional(v.array(text("a tag"), "a list of tags")),
-    click: v.optional(text("an address")),
-    cache: v.optional(text('"no" or "yes"')),
-    delay: v.optional(text("a time")),
-    email: v.optional(text("an address")),
-    call: v.optional(text("a number")),
-    attach: v.optional(text("an address")),
-    filename: v.optional(text("a name")),
-    firebase: v.optional(v.unknown()),
-    icon: v.optional(v.unknown()),
-    actions: v.optional(v.unknown()),
-    markdown: v.optional(v.unknown()),
-    sequence_id: v.optional(v.unknown()),
+    message: v.nullish(text("what is pushed")),
+    title: v.nullish(text("a title")),
+    priority: v.nullish(whole("a priority, 0 for none", 0, 5)),
+    tags: v.nullish(v.array(text("a tag"), "a list of tags")),
+    click: v.nullish(text("an address")),
+    cache: v.nullish(text('"no" or "yes"')),
+    delay: v.nullish(text("a time")),
+    email: v.nullish(text("an address")),
+    call: v.nullish(text("a number")),
+    attach: v.nullish(text("an address")),
+    filename: v.nullish(text("a name")),
+    sequence_id: v.nullish(text("an id")),
+    actions: v.nullish(v.array(v.unknown(), "a list of actions")),
   }),
   /** Of `POST /api/withdrawals`. */
   withdraw: v.union([
@@ -97,6 +94,9 @@ export type MessagesQuery = v.InferOutput<(typeof QUERIES)["messages"]>;
 /** What was read, or why it is refused. */
 export type Read<T> = { readonly value: T } | { readonly refusal: Refusal };
 
+// With unknown fields refused, and passed over.
+const OBJECTS = ["strict_object", "object"];
+
 function inDigits(number: v.GenericSchema<number, number>) {
   return v.pipe(
     v.string(),
@@ -124,7 +124,7 @@ export function readBodyAs<T>(schema: v.GenericSchema<unknown, T>, json: string)
   const fault = faultIn(value, MAX_DEPTH + (Array.isArray(value) ? 2 : 1));
   if (fault !== undefined) return bad(`The body ${fault}`);
   // To the schema a list without entries is an object without fields.
-  const list = Array.isArray(value) && schema.type === "strict_object";
+  const list = Array.isArray(value) && OBJECTS.includes(schema.type);
   return list ? bad("The body must be an object") : check(schema, value, "the body");
 }
 
@@ -153,7 +153,9 @@ function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, whole: st
   const [issue] = result.issues;
   const path = (issue.path ?? []).map((step) => String(step.key).slice(0, 64)).join(".");
   const name = path === "" ? whole : `"${path}"`;
-  if (issue.type !== "strict_object") return bad(`${name} is wrong: expected ${issue.message}`);
+  if (!OBJECTS.includes(issue.type)) {
+    return bad(`${name} is wrong: expected ${issue.message}`);
+  }
   if (issue.expected === "never") return bad(`${name} is unknown`);
   return bad(`${name} ${issue.expected === "Object" ? "must be an object" : "is missing"}`);
 }
