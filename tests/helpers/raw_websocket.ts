@@ -44,6 +44,8 @@ export class RawWebSocket implements Disposable {
       `Sec-WebSocket-Key: ${key}`,
       "Sec-WebSocket-Protocol: fanfare.v1",
       `Cookie: ${cookie}`,
+      // Read only by a server that trusts a proxy.
+      "X-Forwarded-For: 127.0.0.1",
       "\r\n",
     ];
     await socket.#write(encoder.encode(head.join("\r\n")));

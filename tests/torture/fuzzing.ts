@@ -1,6 +1,6 @@
 /** tests/fuzz's cases against a server that others torture meanwhile. */
-import { cookieFrom, pause } from "../helpers/child_server.ts";
-import { accountOf } from "../helpers/server.ts";
+import { pause } from "../helpers/child_server.ts";
+import { accountOf, cookieOf } from "../helpers/server.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "../fuzz/seeds.ts";
 import { signer } from "../fuzz/sign.ts";
@@ -30,7 +30,7 @@ export class Fuzzing {
   readonly #options: FuzzingOptions;
   readonly #running: Promise<void>;
   #stopping = false;
-  #why = "it got no cookie, or was stopped at once";
+  #why = "it was stopped at once";
 
   /** @param options Where they go. */
   constructor(options: FuzzingOptions) {
@@ -49,19 +49,18 @@ export class Fuzzing {
     const { seed, ports, secret, ledger } = this.#options;
     const sign = await signer(secret);
     const token = await sign(TOKEN_HEAD, CLAIMS[0]);
-    let cookie: string | undefined;
+    let visitor: { cookie: string; account: string } | undefined;
     for (let first = 0; !this.#stopping; first += CHUNK) {
       await pause(PAUSE);
       const host = `127.0.0.1:${ports[first / CHUNK % ports.length]}`;
       try {
-        cookie ??= await cookieFrom(`http://${host}`).catch(() => undefined);
-        if (cookie === undefined) {
+        visitor ??= await visit(host).catch((error) => void (this.#why = String(error)));
+        if (visitor === undefined) {
           this.missed += 1;
           continue;
         }
         const { cases, answers, faults } = await fuzz({
-          ...{ host, cookie, token, sign, seed, first, cases: CHUNK, until: Infinity },
-          account: await accountOf({ host }, cookie),
+          ...{ ...visitor, host, token, sign, seed, first, cases: CHUNK, until: Infinity },
           onThousand: () => Promise.resolve(),
         });
         this.cases += cases;
@@ -77,6 +76,14 @@ export class Fuzzing {
       }
     }
   }
+}
+
+// The server trusts its proxy, and takes nobody without an address.
+const FROM = { "x-forwarded-for": "192.0.2.1" };
+
+async function visit(host: string): Promise<{ cookie: string; account: string }> {
+  const cookie = await cookieOf({ url: `http://${host}` }, "/to_chat/", FROM);
+  return { cookie, account: await accountOf({ host }, cookie, FROM) };
 }
 
 function isOfNetwork(error: unknown): boolean {

@@ -94,16 +94,18 @@ export function slopeOf(points: readonly (readonly [at: number, value: number])[
 }
 
 /**
- * Asks the server what it counts, past the proxy: from this machine nobody needs a token.
+ * Asks the server what it counts, past the proxy.
  *
  * @param port The server's own.
+ * @param token The admin's.
  * @returns What it told.
  */
-export async function toldBy(port: number): Promise<Told> {
+export async function toldBy(port: number, token: string): Promise<Told> {
   const names = ["connections", "stuck_sockets", "slow_readers", "replacements_total"];
   const end = performance.now() + TOLD_LIMIT;
   for (;;) {
     const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
+      headers: { "x-forwarded-for": "127.0.0.1", authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(10_000),
     });
     const text = await response.text();

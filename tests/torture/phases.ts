@@ -1,7 +1,6 @@
 /** What is done to the server, one after the other and all at once. */
 import { pause, within } from "../helpers/child_server.ts";
 import { diskFull } from "./full.ts";
-import { toldBy } from "./gauges.ts";
 import { soak } from "./soak.ts";
 import { FULL_RATE, type Stage } from "./stage.ts";
 import { cutAndMend, fillHerd, killAndMend, type Storm } from "./storm.ts";
@@ -58,14 +57,14 @@ async function kill(stage: Stage): Promise<void> {
 async function stuck(stage: Stage, until: number): Promise<string[]> {
   const { ports, ledger, parts: { herd, victim } } = stage;
   const closed = victim.events.get("connection.slow") ?? 0;
-  const before = await toldBy(ports.server);
+  const before = await stage.told();
   await herd.call("flood", { talk: FLOOD });
   const call = { stuck: STUCK, closing: CLOSING, direct: ports.server };
   const count = await herd.call<number>("stick", call);
   const most = { stuck: 0, slow: 0 };
   while (performance.now() < until) {
     await pause(LOOK);
-    const told = await toldBy(ports.server);
+    const told = await stage.told();
     most.stuck = Math.max(most.stuck, told.stuck);
     most.slow = Math.max(most.slow, told.slow);
   }
@@ -73,7 +72,7 @@ async function stuck(stage: Stage, until: number): Promise<string[]> {
   await herd.call("unstick");
   const left = performance.now();
   for (;;) {
-    const told = await toldBy(ports.server);
+    const told = await stage.told();
     if (told.stuck + told.slow === 0 && told.connections <= before.connections + 10) break;
     if (performance.now() - left > GONE_LIMIT) {
       ledger.violate("wrong", `Stuck ones went, and the server has ${JSON.stringify(told)}`);

@@ -7,7 +7,7 @@ import { Cast } from "./cast.ts";
 import { Disk } from "./disk.ts";
 import { capacity, freePorts, type Ports, startFront } from "./front.ts";
 import { Fuzzing } from "./fuzzing.ts";
-import { Gauges, type Sample } from "./gauges.ts";
+import { Gauges, type Sample, type Told, toldBy } from "./gauges.ts";
 import type { HerdCounts } from "./herd_client.ts";
 import type { Ledger } from "./ledger.ts";
 import { Helper } from "./process.ts";
@@ -62,6 +62,7 @@ export class Stage implements AsyncDisposable {
   soak: Soak | undefined;
   readonly #stack = new AsyncDisposableStack();
   readonly #options: StageOptions;
+  readonly #admin = newKey();
   #bucket = bucketOf(FULL_RATE);
   #settings = "";
   #setting = 0;
@@ -99,12 +100,23 @@ export class Stage implements AsyncDisposable {
     const disk = hostile ? await Disk.make(data) : undefined;
     if (disk !== undefined) stack.use(disk);
     const [secret, secretFile] = [newKey(), join(folder, "secret")];
+    const adminFile = join(folder, "admin");
+    await Deno.writeTextFile(adminFile, this.#admin);
     this.#settings = join(folder, "settings");
     await Deno.writeTextFile(secretFile, secret);
     await this.#set();
     // Those who keep the books publish faster than people do.
     const own = ["--workers", "2", "--open", "--trust-proxy", "--rate", "1000"];
-    const files = ["--jwt-secret-file", secretFile, "--settings", this.#settings];
+    // Behind the proxy all clients have one address.
+    own.push("--max-new-accounts", "0");
+    const files = [
+      "--jwt-secret-file",
+      secretFile,
+      "--settings",
+      this.#settings,
+      "--admin-token-file",
+      adminFile,
+    ];
     const flags = [...own, ...files, ...this.#options.flags];
     const { ports } = this;
     const victim = stack.use(
@@ -155,6 +167,11 @@ export class Stage implements AsyncDisposable {
     await this.#set();
     await this.parts.victim.tell("SIGHUP", "settings.read");
     this.ledger.counts.mishaps += 1;
+  }
+
+  /** @returns What the server counts. */
+  async told(): Promise<Told> {
+    return await toldBy(this.ports.server, this.#admin);
   }
 
   /** @returns What the herd saw so far. */

@@ -2,7 +2,7 @@
 import { pause } from "../helpers/child_server.ts";
 import type { Figures, PhaseFigures } from "./figures.ts";
 import { descriptorLimit } from "./front.ts";
-import { type Told, toldBy } from "./gauges.ts";
+import type { Told } from "./gauges.ts";
 import { Ledger } from "./ledger.ts";
 import { type Phase, PHASES, SOAK } from "./phases.ts";
 import type { Program } from "./program.ts";
@@ -141,10 +141,10 @@ class Whole {
 
   // When all have left nothing of them is there.
   async #settle(stage: Stage): Promise<void> {
-    const { ports, parts: { gauges } } = stage;
+    const { gauges } = stage.parts;
     const end = performance.now() + SETTLE_LIMIT;
     for (;;) {
-      this.#left = await toldBy(ports.server);
+      this.#left = await stage.told();
       if (this.#left.connections + this.#left.stuck === 0 || performance.now() > end) break;
       await pause(LOOK);
     }

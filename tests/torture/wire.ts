@@ -99,8 +99,11 @@ export class Wire {
     events: WireEvents,
     sockets: Set<Promise<void>>,
   ): Promise<Wire | undefined> {
-    // The DOM's types know no headers, Deno's constructor does.
-    const options = { headers: { cookie }, protocols: ["fanfare.v1"] };
+    // The DOM's types know no headers, Deno's constructor does. Past the proxy the server needs an address, too.
+    const options = {
+      headers: { cookie, "x-forwarded-for": "127.0.0.1" },
+      protocols: ["fanfare.v1"],
+    };
     const socket: WebSocket = Reflect.construct(WebSocket, [url, options]);
     const { promise: gone, resolve: done } = Promise.withResolvers<void>();
     sockets.add(gone);
