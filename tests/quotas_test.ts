@@ -181,3 +181,16 @@ Deno.test("a flood is more than ten times the rate refused in each of ten second
   assertEquals(play((second) => second % 10 === 4 ? 0 : 900), undefined);
   assertEquals(play(() => 999, 0), undefined);
 });
+
+Deno.test("what a connection sends once its session ended is refused by the core, unless a token took its place", () => {
+  const counted = quotas({});
+  for (const connection of ["c1", "c2", "c3"]) {
+    const session = connection === "c3" ? "other" : "one";
+    counted.admit(0, from("192.0.2.1", connection), "ada", session);
+  }
+  counted.identify(0, "c2", "eve");
+  counted.leaveSession(0, "c2");
+  counted.endSessions(["one", "unknown"]);
+  const ended = ["c1", "c2", "c3", "c4"].map((connection) => counted.sessionEnded(0, connection));
+  assertEquals(ended, [true, false, false, false]);
+});

@@ -312,6 +312,7 @@ export class Core {
       if (batch.length > 0) {
         const applied = await this.#parts.sequencer.sequence(batch.map(({ proposal }) => proposal));
         ({ messages, ended } = applied);
+        if (ended.length > 0) this.#quotas.endSessions(ended);
         answers = applied.outcomes.map((outcome) => ({ outcome }));
         this.#healPause = HEAL_PAUSE;
       }
@@ -332,9 +333,8 @@ export class Core {
     const presence = restated.concat(this.#presence.take(this.#parts.now()));
     this.#watchPresence();
     const { seq } = this.#parts.log;
-    const writable = this.#writable;
-    const ending = ended.length === 0 ? {} : { ended };
-    this.#parts.bus.post({ seq, messages, presence, signals, writable, ...ending });
+    const rest = { writable: this.#writable, ...(ended.length === 0 ? {} : { ended }) };
+    this.#parts.bus.post({ seq, messages, presence, signals, ...rest });
     // Before the answer: where it is told all of that edge goes by it.
     if (batch.some(({ proposal: { kind } }) => kind === "mute" || kind === "unmute")) {
       this.#parts.moderated?.();

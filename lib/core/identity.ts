@@ -40,7 +40,7 @@ export class Identity {
       case "admit": {
         const { account, session, origin } = up;
         const counted = account ?? (session === undefined ? null : `session ${session}`);
-        const refusal = quotas.admit(edge, origin, counted);
+        const refusal = quotas.admit(edge, origin, counted, session);
         // A session's record says that its account is here.
         if (refusal === undefined && account !== null && session === undefined) {
           this.#welcome(account);
@@ -52,8 +52,12 @@ export class Identity {
         const refusal = quotas.token(address, right, now());
         return told(answerOf(refusal ?? this.#otherKind(account)));
       }
-      case "identify":
-        return told(answerOf(quotas.identify(edge, up.origin.connection, up.account)));
+      case "identify": {
+        const { connection } = up.origin;
+        const refusal = quotas.identify(edge, connection, up.account);
+        if (refusal === undefined) quotas.leaveSession(edge, connection);
+        return told(answerOf(refusal));
+      }
       case "session":
         return this.#record(edge, up, told);
     }

@@ -1,4 +1,5 @@
 /** Proposals: which may be written, and what is known of those that are on their way into the log. */
+import { SESSION_ENDED } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import { type Limits, MOST_MUTES } from "../limits.ts";
 import type { Log } from "../log/log.ts";
@@ -61,6 +62,10 @@ export class Proposals {
    * @returns Why not; undefined where they may.
    */
   refusal(edge: number, proposals: readonly Proposal[], origin?: Origin): Refusal | undefined {
+    const { connection } = origin ?? {};
+    if (connection !== undefined && this.#quotas.sessionEnded(edge, connection)) {
+      return SESSION_ENDED;
+    }
     for (const proposal of proposals) {
       const refusal = this.#check(proposal);
       if (refusal !== undefined) return refusal;

@@ -16,9 +16,14 @@ const FULL_RETRY = 5000;
 // Who comes while memory is short finds room soon: what takes it is ended.
 const SHORT_RETRY = 2000;
 
+// No hash is empty.
+const ENDED = "";
+
 interface Held {
   readonly address: string;
   account: string | null;
+  /** The session that it came with; undefined where a token took its place. */
+  session: string | undefined;
   /** Until when all that it publishes is refused, so that its order holds. */
   refusedUntil: number;
 }
@@ -106,12 +111,14 @@ export class Quotas {
    * @param edge Where.
    * @param origin Which, and from where.
    * @param account Whose: an account, or the name of a session without one.
+   * @param session The session that it comes with, by its hash.
    * @returns Why not; undefined where it is in and counted.
    */
   admit(
     edge: number,
     { connection, address }: Required<Origin>,
     account: string | null,
+    session?: string,
   ): Refusal | undefined {
     const { connections, perAddress, perAccount } = this.#limits;
     const from = isLoopback(address) ? undefined : countedAs(address);
@@ -130,7 +137,7 @@ export class Quotas {
     }
     let held = this.#held.get(edge);
     if (held === undefined) this.#held.set(edge, held = new Map());
-    held.set(connection, { address, account, refusedUntil: 0 });
+    held.set(connection, { address, account, session, refusedUntil: 0 });
     this.#count(address, account, 1);
     return undefined;
   }
@@ -154,6 +161,42 @@ export class Quotas {
     held.account = account;
     this.#count(held.address, account, 1);
     return undefined;
+  }
+
+  /**
+   * A connection came with a token: what it does isn't its session's any more.
+   *
+   * @param edge Where.
+   * @param connection Which.
+   */
+  leaveSession(edge: number, connection: string): void {
+    const held = this.#held.get(edge)?.get(connection);
+    if (held !== undefined) held.session = undefined;
+  }
+
+  /**
+   * Sessions ended: what their connections send from now on is refused, before their edges know of it.
+   *
+   * @param hashes Which.
+   */
+  endSessions(hashes: readonly string[]): void {
+    const ended = new Set(hashes);
+    for (const connections of this.#held.values()) {
+      for (const held of connections.values()) {
+        if (held.session !== undefined && ended.has(held.session)) held.session = ENDED;
+      }
+    }
+  }
+
+  /**
+   * Tells whether a connection's session has ended.
+   *
+   * @param edge Where.
+   * @param connection Which.
+   * @returns Whether it has.
+   */
+  sessionEnded(edge: number, connection: string): boolean {
+    return this.#held.get(edge)?.get(connection)?.session === ENDED;
   }
 
   /**
