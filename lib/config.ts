@@ -1,6 +1,12 @@
 /** The command line and the environment; nothing else reads them. */
 import { parseArgs } from "node:util";
-import { BURST_FACTOR, DEFAULT_LIMITS, type Limits, type RetentionPolicy } from "./limits.ts";
+import {
+  BURST_FACTOR,
+  DEFAULT_LIMITS,
+  type Limits,
+  READ_BURST_FACTOR,
+  type RetentionPolicy,
+} from "./limits.ts";
 import { NAME_LENGTH } from "./protocol/command.ts";
 import { type Level, LEVELS } from "./logger.ts";
 import { readOrigin } from "./origin.ts";
@@ -144,6 +150,11 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     value: "N",
     fallback: "60",
     text: "accounts a minute that an address brings into being; 0: any number",
+  },
+  "max-read": {
+    value: "SIZE",
+    fallback: "8M",
+    text: "bytes a second read or unpacked for an account, eight times that at once; 0: any",
   },
   "max-channels": { value: "N", fallback: "128", text: "channels of a connection" },
   "max-commands": {
@@ -378,6 +389,7 @@ function limits(one: (name: string) => string): Limits {
     whole(name, text, from, to);
   const rate = number("rate");
   const perAddress = number("max-per-address");
+  const read = scaled("max-read", one("max-read"), SIZES);
   return {
     ...DEFAULT_LIMITS,
     message: number("max-message", one("max-message"), 1, 262_144),
@@ -392,6 +404,8 @@ function limits(one: (name: string) => string): Limits {
     perAccount: number("max-per-account", one("max-per-account") || String(perAddress)),
     handshakes: number("max-handshakes"),
     newAccounts: number("max-new-accounts"),
+    read,
+    readBurst: READ_BURST_FACTOR * read,
   };
 }
 

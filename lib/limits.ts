@@ -33,6 +33,10 @@ export interface Limits {
   readonly stuck: number;
   /** Accounts a minute that one address brings into being, the loopback aside; 0 for no limit. */
   readonly newAccounts: number;
+  /** Bytes a second that an edge reads from the log or unpacks for an account; 0 for no limit. */
+  readonly read: number;
+  /** Such bytes at once. */
+  readonly readBurst: number;
 }
 
 /** How long messages are kept; 0 is for ever, or without a bound. */
@@ -62,7 +66,12 @@ export const DEFAULT_LIMITS: Limits = {
   handshakes: 5000,
   stuck: 1000,
   newAccounts: 60,
+  read: 8 * 1_048_576,
+  readBurst: 64 * 1_048_576,
 };
+
+/** How many seconds' worth of bytes may be read at once. */
+export const READ_BURST_FACTOR = 8;
 
 /** Every limit of an account holds this many times for its address, since accounts of cookies are free. */
 export const ADDRESS_FACTOR = 10;
@@ -157,6 +166,17 @@ export class Bucket {
     if (this.wait(Math.min(tokens, this.#fill.burst), now) > 0) return false;
     this.#tokens -= tokens;
     return true;
+  }
+
+  /**
+   * Takes tokens, whether it holds them or not: those that are missing have to be earned first.
+   *
+   * @param now The time.
+   * @param tokens How many.
+   */
+  spend(now: number, tokens: number): void {
+    this.#earn(now);
+    this.#tokens -= tokens;
   }
 
   /**

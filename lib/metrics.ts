@@ -26,6 +26,7 @@ const FAMILIES: Readonly<Record<string, readonly [Type, string]>> = {
   banned_total: ["counter", "Connections closed with 1008: they went on in spite of refusals."],
   slow_readers: ["gauge", "Connections whose socket is full, so that they lag behind."],
   slow_closed_total: ["counter", "Connections closed with 4008: they took nothing for too long."],
+  slowed_total: ["counter", "Times that a client waited since too much was read for it."],
   silent_closed_total: ["counter", "Connections that ended since a ping wasn't answered."],
   stuck_sockets: ["gauge", "Sockets that were closed and whose clients don't go."],
   unsent_bytes: ["gauge", "Bytes sent to sockets that the network hasn't taken."],

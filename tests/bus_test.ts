@@ -1,6 +1,7 @@
 /** The bus between isolates, one loss at a time: what is held back, looked up, asked for, and told once. */
 import { assertEquals } from "@std/assert";
 import type { Answer, Beat, Downward, NumberedPost, Post, Receiver, Upward } from "../lib/bus.ts";
+import { inOneTurn, newestPage } from "../lib/log/pages.ts";
 import { Broadcast } from "../lib/core/broadcast.ts";
 import { EdgeBroadcast } from "../lib/edge/broadcast.ts";
 import type { PresenceDelta } from "../lib/protocol/presence.ts";
@@ -212,7 +213,7 @@ Deno.test("what was acknowledged on one edge is there on another, though its pos
   // The one that listens is given it once: from the log, and not again from the post that comes late.
   lost = false;
   await world.settle();
-  const [message] = world.reader.newest("room:a", Infinity, 1).messages;
+  const [message] = inOneTurn(newestPage(world.reader, "room:a", Infinity, { limit: 1 })).messages;
   const messages = message === undefined ? [] : [message];
   const post = { seq: world.log.seq, messages, presence: [], signals: [], writable: true };
   for (const edge of world.edges) edge.hub.receive(post);

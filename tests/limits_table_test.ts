@@ -69,6 +69,19 @@ async function connectAll(
   return status === 101 ? "done" : status;
 }
 
+// What a message of `readTimes` takes as JSON, and what ends it.
+const MESSAGE_SIZE =
+  '{"channel":"room:a","seq":1,"time":1790000000123,"from":"1f0c9a2b","data":"x"}'.length + 1;
+
+/** One client reads a message so often. */
+async function readTimes(server: TestServer, count: number): Promise<unknown> {
+  await using client = await NativeClient.open(server, FROM);
+  await client.do("publish", { channel: "room:a", data: "x" });
+  let last: Record<string, unknown> = {};
+  for (const _ of times(count)) last = await client.ask("history", { channel: "room:a", limit: 1 });
+  return codeOf(last);
+}
+
 const publications = (count: number) => times(count).map((data) => ({ channel: "room:a", data }));
 
 // What one client alone can't reach: how many handshakes are under way at a moment is the system's (limits_test.ts), and how
@@ -202,6 +215,23 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
     refused: "rate_limited",
     metric: command("rate_limited"),
   },
+  read: {
+    flag: "max-read",
+    n: 5,
+    limits: (n) => ({ read: 1, readBurst: n * MESSAGE_SIZE }),
+    reach: readTimes,
+    refused: "rate_limited",
+    metric: command("rate_limited"),
+  },
+  readBurst: {
+    // Eight times that.
+    flag: "max-read",
+    n: 5,
+    limits: (n) => ({ read: 1, readBurst: n * MESSAGE_SIZE }),
+    reach: readTimes,
+    refused: "rate_limited",
+    metric: command("rate_limited"),
+  },
 };
 
 async function countIn(server: TestServer, metric: string): Promise<number> {
@@ -228,7 +258,8 @@ Deno.test("a limit has a flag that sets it, and a default; what has none is the 
     }
     const config = readConfig([`--${flag}`, "7"], () => undefined);
     if (typeof config === "string") throw new Error("No configuration");
-    assertEquals(Reflect.get(config.limits, name), name === "burst" ? 21 : 7, name);
+    const factor = { burst: 3, readBurst: 8 }[name] ?? 1;
+    assertEquals(Reflect.get(config.limits, name), factor * 7, name);
   }
   await using server = await startServer();
   await using client = await NativeClient.open(server);

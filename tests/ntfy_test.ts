@@ -1,12 +1,10 @@
 /** ntfy's habits: transcripts of its protocol as vectors, two clients of it from npm, and its streams with filters. */
 import { assert, assertEquals } from "@std/assert";
-import { setImmediate } from "node:timers";
 import publishByOne from "@cityssm/ntfy-publish";
 import { NtfyClient } from "ntfy";
 import vectors from "./vectors/ntfy.json" with { type: "json" };
 import { EventStream, http } from "./helpers/http.ts";
 import { ask } from "./helpers/raw_http.ts";
-import { Reader } from "../lib/log/reader.ts";
 import { startServer, testIsolates, type TestServer, TestSocket } from "./helpers/server.ts";
 
 interface Sent {
@@ -135,32 +133,6 @@ Deno.test("a poll of more than a page comes whole, in order over several topics"
   assertEquals(all.map(({ message }) => message), list.map(({ data }) => data.text));
   const [only, ...others] = await polled(server, "/push/calm,busy/json?poll=1&p=5");
   assertEquals([only?.message, others.length], ["650", 0]);
-});
-
-Deno.test("a poll that finds nothing in many pages lets others have their turn between them", async () => {
-  await using server = await startServer();
-  const list = Array.from({ length: 100 }, () => ({ channel: "push:busy", data: { text: "m" } }));
-  for (let i = 0; i < 20; i++) await http(server, "/api/messages", { json: list });
-  // Edge and test are one isolate here, and have the same turns.
-  let [read, most, pages, done] = [0, 0, 0, false];
-  const next = () => {
-    [most, pages, read] = [Math.max(most, read), pages + read, 0];
-    if (!done) setImmediate(next);
-  };
-  next();
-  const { after } = Reader.prototype;
-  Reader.prototype.after = function (...asked) {
-    read += 1;
-    return after.apply(this, asked);
-  };
-  try {
-    assertEquals(await polled(server, "/push/busy/json?poll=1&p=5&since=all"), []);
-  } finally {
-    Reader.prototype.after = after;
-    done = true;
-  }
-  next();
-  assertEquals([most, pages], [1, 10]);
 });
 
 Deno.test("two clients of ntfy from npm publish here", async () => {

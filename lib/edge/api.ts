@@ -3,6 +3,8 @@ import { Buffer } from "node:buffer";
 import { isSomebody, type Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { toJson } from "../protocol/json.ts";
+import { newestPage, pageAfter } from "../log/pages.ts";
+import type { Page } from "../log/reader.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
@@ -11,8 +13,9 @@ import { rosterJson } from "../protocol/presence.ts";
 import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { endSessions } from "./account_sessions.ts";
 import { ask, askReaders, askRoster, type Published, UNANSWERED } from "./ask.ts";
+import { type Meter, tooMuchRead } from "./byte_rates.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readJson, tagged, unauthorized } from "./http.ts";
+import { json, problem, readJson, tagged, unauthorized, workOf } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
 import {
   keyInHeader,
@@ -26,27 +29,30 @@ import {
   withRate,
 } from "./rules.ts";
 import { dataJson, type EdgeParts, nameIn } from "./parts.ts";
+import type { Sockets } from "./sockets.ts";
 
 /**
  * Lists what the API offers.
  *
  * @param edge The edge's parts.
+ * @param sockets Its sockets: answers that may be large are counted with them.
  * @returns Its points.
  */
-export function apiPoints(edge: EdgeParts): Point[] {
+export function apiPoints(edge: EdgeParts, sockets: Sockets): Point[] {
   const read = ["GET", "HEAD"];
   const messages = "/api/channels/:channel/messages";
   return [
-    { path: messages, methods: [...read, "POST"], handle: messagesOf(edge) },
+    { path: messages, methods: [...read, "POST"], handle: messagesOf(edge, sockets) },
     {
       path: "/api/channels/:channel/presence",
       methods: read,
-      handle: (request, who, _, { channel = "" }) => presence(edge, request, who, channel),
+      handle: (request, who, caller, { channel = "" }) =>
+        presence(edge, sockets, { request, who, caller }, channel),
     },
     {
       path: "/api/channels",
       methods: read,
-      handle: (request, who) => channels(edge, request, who),
+      handle: (request, who, caller) => channels(edge, sockets, { request, who, caller }),
     },
     {
       path: "/api/messages",
@@ -62,11 +68,17 @@ export function apiPoints(edge: EdgeParts): Point[] {
   ];
 }
 
-function messagesOf(edge: EdgeParts): Handle {
+interface Asked {
+  readonly request: Request;
+  readonly who: Who;
+  readonly caller: Caller;
+}
+
+function messagesOf(edge: EdgeParts, sockets: Sockets): Handle {
   return (request, who, caller, { channel = "" }) =>
     request.method === "POST"
       ? publishOne(edge, request, who, caller, channel)
-      : page(edge, request, who, channel);
+      : page(edge, sockets, { request, who, caller }, channel);
 }
 
 async function publishOne(
@@ -144,8 +156,8 @@ async function publishWanted(
 
 async function page(
   edge: EdgeParts,
-  request: Request,
-  who: Who,
+  sockets: Sockets,
+  { request, who, caller }: Asked,
   channel: string,
 ): Promise<Response> {
   if (channel !== ALL_DIRECT && parseChannel(channel) === undefined) return problem(NO_CHANNEL);
@@ -158,39 +170,63 @@ async function page(
   }
   const foreign = mayNotRead(edge, who, channel);
   if (foreign !== undefined) return foreign;
+  const { meter } = workOf(request);
+  const wait = meter?.wait() ?? 0;
+  if (wait > 0) return problem(tooMuchRead(wait));
   const { hub } = edge;
-  hub.catchUp();
-  const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
-  const { messages, more } = after === undefined
-    ? hub.reader.newest(feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), limit)
-    : hub.reader.after(feed, after, hub.seq, limit);
-  return await tagged(
-    request,
-    `{"messages":[${messages.map(messageJson).join(",")}],"more":${more}}`,
-  );
+  return await sockets.answer(caller, who, async () => {
+    hub.catchUp();
+    const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
+    const read = after === undefined
+      ? newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), { limit })
+      : pageAfter(hub.reader, feed, { after, upTo: hub.seq }, { limit });
+    return await tagged(request, await hub.slices.all(pageJson(read, meter)));
+  });
+}
+
+function* pageJson(read: Generator<void, Page>, meter: Meter | undefined): Generator<void, string> {
+  const { messages, more, bytes } = yield* read;
+  meter?.spend(bytes);
+  yield;
+  return `{"messages":[${messages.map(messageJson).join(",")}],"more":${more}}`;
 }
 
 async function presence(
   edge: EdgeParts,
-  request: Request,
-  who: Who,
+  sockets: Sockets,
+  { request, who, caller }: Asked,
   channel: string,
 ): Promise<Response> {
   if (parseChannel(channel) === undefined) return problem(NO_CHANNEL);
   const refused = needsAccount(edge, who, "read", channel) ?? mayNotRead(edge, who, channel);
   if (refused !== undefined) return refused;
-  const roster = await askRoster(edge.bus, channel);
-  if (roster === undefined) return problem(UNANSWERED);
-  return await tagged(request, rosterJson(roster, true));
+  return await sockets.answer(caller, who, async () => {
+    const roster = await askRoster(edge.bus, channel);
+    if (roster === undefined) return problem(UNANSWERED);
+    return await tagged(request, rosterJson(roster, true));
+  });
 }
 
-async function channels(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+async function channels(
+  edge: EdgeParts,
+  sockets: Sockets,
+  { request, who, caller }: Asked,
+): Promise<Response> {
   const refused = needsAdmin(who);
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
   const { after = "", limit = MOST_CHANNELS } = valueOf(readQueryAs(QUERIES.channels, query));
   const foreign = mayNotAdmin(who);
   if (foreign !== undefined) return foreign;
+  return await sockets.answer(caller, who, () => listChannels(edge, request, after, limit));
+}
+
+async function listChannels(
+  edge: EdgeParts,
+  request: Request,
+  after: string,
+  limit: number,
+): Promise<Response> {
   const readers = await askReaders(edge.bus);
   if (readers === undefined) return problem(UNANSWERED);
   edge.hub.catchUp();

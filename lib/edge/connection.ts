@@ -4,6 +4,7 @@ import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
+import type { Meter } from "./byte_rates.ts";
 import type { Hub, Subscriber } from "./hub.ts";
 import { type Portion, UNSENT } from "./portions.ts";
 import { Outrun, Reading } from "./reading.ts";
@@ -21,10 +22,18 @@ const ANSWER_TURN = 5;
 export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState"> & {
   /** Whether the room that a frame took is free once it is sent; not so for a WebSocket. */
   readonly frees?: true;
+  /** Ends it once all that was sent is taken. */
+  finish?(): void;
 };
 
+/** What makes an answer in slices: it yields where others should have their turn. */
+export type Making = Generator<void, string | undefined>;
+
 /** An answer: its line, or what makes it at the moment when it can be sent. */
-export type Due = string | (() => string | undefined);
+export type Due = string | (() => string | undefined | Making);
+
+// Said of an answer that takes another slice.
+const UNFINISHED = Symbol();
 
 interface Watch {
   /** Of the list or delta that the client was given last. */
@@ -40,6 +49,10 @@ export class Connection implements Subscriber {
   /** Its feeds, and its place in them. */
   readonly reading: Reading;
   #answers: Due[] = [];
+  // The first of them, where it is made in slices and not whole yet.
+  #making: Making | undefined;
+  /** Counts what is read for its client; undefined where that isn't counted. */
+  meter: Meter | undefined;
   #words: string[] = [];
   #wordsSize = 0;
   #unsent = 0;
@@ -236,13 +249,14 @@ export class Connection implements Subscriber {
     const parts = this.#answers.length === 0 ? [] : this.#takeAnswers();
     if (this.#answers.length > 0) {
       // What isn't kept never overtakes the answer that it belongs to.
-      this.#hub.wake(this);
+      this.#hub.proceed(this);
     } else {
       this.#takeWords(parts);
       this.reading.take(parts, this.portion);
     }
     this.#send(parts);
     this.#part();
+    if (this.#answers.length === 0 && this.reading.ended) this.#socket.finish?.();
   }
 
   /**
@@ -297,6 +311,7 @@ export class Connection implements Subscriber {
       this.reading.end();
       for (const channel of [...this.#watched?.keys() ?? []]) this.unwatch(channel);
       this.#answers = [];
+      this.#making = undefined;
       this.#words = [];
       this.#hub.remove(this);
     }
@@ -337,9 +352,10 @@ export class Connection implements Subscriber {
     let taken = 0;
     for (const due of this.#answers) {
       if (size > frame || this.#hub.now() > end) break;
-      taken += 1;
-      const line = typeof due === "string" ? due : due();
+      const line = this.#make(due);
       if (!this.#open) return [];
+      if (line === UNFINISHED) break;
+      taken += 1;
       if (line === undefined) continue;
       parts.push(line);
       size += line.length;
@@ -347,6 +363,23 @@ export class Connection implements Subscriber {
     // A new one where all are taken: an array that was emptied keeps its room.
     this.#answers = taken === this.#answers.length ? [] : this.#answers.slice(taken);
     return parts;
+  }
+
+  #make(due: Due): string | undefined | typeof UNFINISHED {
+    if (this.#making === undefined) {
+      const made = typeof due === "string" ? due : due();
+      if (typeof made !== "object") return made;
+      // It begins when those had their turn whose answers are made at once.
+      this.#making = made;
+      return UNFINISHED;
+    }
+    const { reader } = this.#hub;
+    const before = reader.bytesRead;
+    const { done, value } = this.#making.next();
+    this.meter?.spend(reader.bytesRead - before);
+    if (!done) return UNFINISHED;
+    this.#making = undefined;
+    return value;
   }
 
   #send(parts: readonly string[]): void {

@@ -7,6 +7,7 @@ import type { EdgeSettings } from "../isolate.ts";
 import { MOST_MUTES } from "../limits.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../metrics.ts";
+import { ByteRates } from "./byte_rates.ts";
 import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
@@ -62,7 +63,10 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
     Access.create(settings.access, clock),
   ]);
   const counters = new Counters();
-  const hub = new Hub(bus, reader, place.seq, undefined, counters, portions);
+  const now = () => performance.now();
+  const fill = { rate: limits.read, burst: limits.readBurst };
+  const rates = new ByteRates({ fill, loopback: trustProxy }, now);
+  const hub = new Hub(bus, reader, place.seq, now, counters, portions, rates);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const { sessions } = reader;
   const grants = new Grants({ access, sessions, clock, farewell: lastLine });

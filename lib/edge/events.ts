@@ -7,7 +7,7 @@ import { mayNotRead, needsAccount } from "./rules.ts";
 import type { Connection } from "./connection.ts";
 import { problem } from "./http.ts";
 import type { Handle, Point } from "./point.ts";
-import type { EdgeParts } from "./parts.ts";
+import { type EdgeParts, recovers } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "./sse.ts";
 
@@ -77,41 +77,53 @@ interface Wish {
 }
 
 // Everything comes from one cursor, that of the live messages: so what is recovered is in the order of seq over all channels.
-function begin(edge: EdgeParts, connection: Connection, { channels, who, since }: Wish): void {
+async function begin(
+  edge: EdgeParts,
+  connection: Connection,
+  { channels, who, since }: Wish,
+): Promise<void> {
   const { hub } = edge;
   hub.catchUp();
   const at = hub.seq;
-  const places = new Map<string, number>();
-  const gaps: string[] = [];
-  for (const channel of channels) {
-    const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
-    if (since === undefined || recovers(edge, feed, since)) {
-      places.set(feed, since?.seq ?? at);
-      continue;
-    }
-    gaps.push(channel);
-    edge.counters.add("gaps_total");
-    const { messages } = hub.reader.newest(feed, at, PAGE_DEFAULT);
-    places.set(feed, (messages[0]?.seq ?? at + 1) - 1);
-  }
+  const names = new Map(
+    channels.map((channel) =>
+      [channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel, channel] as const
+    ),
+  );
+  const { places, gaps } = await hub.slices.all(placesIn(edge, [...names.keys()], at, since));
+  edge.counters.add("gaps_total", gaps.length);
   // Where it can't begin with the place that it was given, it does so before the first message that follows.
-  const first = gaps.length > 0 ? firstOwed(edge, places, at) : since?.seq ?? at;
+  const first = gaps.length === 0 ? since?.seq ?? at : firstOwed(edge, places, at);
+  // Its client may be gone by now.
+  if (!connection.open) return;
   connection.reading.rewind(first);
-  connection.answer(opening({ epoch: hub.reader.epoch, seq: first }, gaps));
+  const told = gaps.map((feed) => names.get(feed) ?? feed);
+  connection.answer(opening({ epoch: hub.reader.epoch, seq: first }, told));
   for (const [feed, place] of places) connection.reading.subscribe(feed, place);
 }
 
-function recovers({ hub, limits }: EdgeParts, feed: string, since: Place): boolean {
-  const { reader, seq } = hub;
-  return since.epoch === reader.epoch && since.seq <= seq && since.seq >= reader.trimmed(feed) &&
-    reader.count(feed, since.seq, seq, limits.recovery + 1) <= limits.recovery;
+// Learnt from the index. One feed is a slice: what is recovered of it may have ten thousand messages, which are counted.
+function* placesIn(
+  edge: EdgeParts,
+  feeds: readonly string[],
+  at: number,
+  since: Place | undefined,
+): Generator<void, { readonly places: ReadonlyMap<string, number>; readonly gaps: string[] }> {
+  const places = new Map<string, number>();
+  const gaps: string[] = [];
+  for (const feed of feeds) {
+    if (since === undefined) places.set(feed, at);
+    else if (recovers(edge, feed, since, at)) places.set(feed, since.seq);
+    else {
+      gaps.push(feed);
+      places.set(feed, edge.hub.reader.index.placeBefore(feed, at, PAGE_DEFAULT));
+    }
+    if (since !== undefined) yield;
+  }
+  return { places, gaps };
 }
 
 function firstOwed({ hub }: EdgeParts, places: ReadonlyMap<string, number>, at: number): number {
-  let first = at;
-  for (const [feed, place] of places) {
-    const [next] = hub.reader.after(feed, place, at, 1).messages;
-    if (next !== undefined) first = Math.min(first, next.seq - 1);
-  }
-  return first;
+  const heads = hub.reader.index.heads(places, at);
+  return heads.reduce((first, { seq = Infinity }) => Math.min(first, seq - 1), at);
 }

@@ -3,8 +3,8 @@ import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../pr
 import { toJson } from "../protocol/json.ts";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
-import { promisify } from "node:util";
-import { brotliDecompressSync, gunzipSync, gzip, inflateSync } from "node:zlib";
+import type { Meter } from "./byte_rates.ts";
+import { ENCODINGS, isEncoding, packedIn, unpacked } from "./packing.ts";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
 /** How long a body may take to come, in milliseconds (hostile.md H10). */
@@ -26,6 +26,38 @@ const UNKNOWN_RETRY = 5000;
 
 // Of this isolate.
 let held = 0;
+
+/** What the work for a request goes by. */
+export interface Work {
+  /** Waits until others had their turn. */
+  turn(): Promise<void>;
+  /** Counts what is read and unpacked; undefined where that isn't counted. */
+  readonly meter: Meter | undefined;
+}
+
+// Beside requests, as handlers are asked with a request alone.
+const works = new WeakMap<Request, Work>();
+const NO_WORK: Work = { turn: () => Promise.resolve(), meter: undefined };
+
+/**
+ * Says what the work for a request goes by.
+ *
+ * @param request The request.
+ * @param work What its bodies are read, packed and unpacked by.
+ */
+export function setWork(request: Request, work: Work): void {
+  works.set(request, work);
+}
+
+/**
+ * Tells what the work for a request goes by.
+ *
+ * @param request The request.
+ * @returns What was set; without that nothing is counted, and nobody waited for.
+ */
+export function workOf(request: Request): Work {
+  return works.get(request) ?? NO_WORK;
+}
 
 // What every answer carries that doesn't say otherwise: nothing of it runs, is framed, or is taken for something else.
 const HARD: Readonly<Record<string, string>> = {
@@ -100,8 +132,6 @@ export function unauthorized(sentence: string): Response {
   return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
 }
 
-const pack = promisify(gzip);
-
 /**
  * Answers with JSON that may be asked for again: with a tag, packed where that pays, or not at all to a client that has it.
  *
@@ -175,7 +205,7 @@ export async function packed(
   if (body.length < LEAST_PACKED || packing(request, "gzip") === undefined) {
     return new Response(body, { headers });
   }
-  const bytes = new Uint8Array(await pack(body));
+  const bytes = await packedIn(body, workOf(request).turn);
   return new Response(bytes, { headers: { ...headers, "content-encoding": "gzip" } });
 }
 
@@ -228,15 +258,6 @@ export class BodyBroken extends HttpRefused {
   }
 }
 
-type Unpack = (packed: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;
-
-const UNPACK: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
-  ["identity", (body) => body],
-  ["gzip", gunzipSync],
-  ["deflate", inflateSync],
-  ["br", brotliDecompressSync],
-]);
-
 const BROKEN = { done: undefined, value: undefined };
 
 /**
@@ -245,14 +266,13 @@ const BROKEN = { done: undefined, value: undefined };
  * @param request Whose body.
  * @param limit The most bytes, counted while reading.
  * @returns The bytes.
- * @throws {HttpRefused} If it is too long (413), packed in a way that we don't know (415), too slow (408) or broken (400), or if
- *   too much comes at once (503).
+ * @throws {HttpRefused} If it is too long (413), packed in a way that we don't know (415), too slow (408) or broken (400), if too
+ *   much comes at once (503), or if its client had too much unpacked (429).
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const encoding = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
-  const unpack = UNPACK.get(encoding);
-  if (unpack === undefined) {
-    const known = [...UNPACK.keys()].join(", ");
+  if (!isEncoding(encoding)) {
+    const known = ENCODINGS.join(", ");
     const sentence = `A body comes as it is, or as one of ${known}`;
     throw new HttpRefused(415, "bad_request", sentence, { headers: { "accept-encoding": known } });
   }
@@ -293,10 +313,20 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
     whole.set(chunk, at);
     at += chunk.length;
   }
+  if (encoding === "identity") return whole;
+  const { turn, meter } = workOf(request);
+  const wait = meter?.wait() ?? 0;
+  if (wait > 0) {
+    const sentence = "Too much was unpacked: send bodies as they are, or later";
+    throw new HttpRefused(429, "rate_limited", sentence, { retry: wait });
+  }
   try {
-    return unpack(whole, { maxOutputLength: limit });
-  } catch (error) {
     // What is small and grows is stopped where it is too large.
+    return await unpacked(whole, encoding, limit, async (bytes) => {
+      meter?.spend(bytes);
+      await turn();
+    });
+  } catch (error) {
     if (error instanceof RangeError) throw tooLarge;
     throw new HttpRefused(400, "bad_request", `The body isn't ${encoding}`);
   }

@@ -3,14 +3,17 @@ import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
 import { Counters } from "../counters.ts";
 import { log } from "../logger.ts";
+import { pageAfter, SLICE_BYTES } from "../log/pages.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
+import { ByteRates, type Meter } from "./byte_rates.ts";
 import { Entry, Ring } from "./ring.ts";
 import { Portions } from "./portions.ts";
+import { Slices } from "./slices.ts";
 
 /** What all rings hold together, in bytes. */
 export const RINGS_BYTES = 64 * 1_048_576;
@@ -24,9 +27,10 @@ const TURN = 2;
 /** How soon a connection whose socket was full is looked at again, in milliseconds. */
 const LOOK_AGAIN = 5;
 
-// What was lost on the bus is read in pages; a hole beyond that is left to those who have messages in it.
-const REPAIR_PAGE = 1000;
-const REPAIR_PAGES = 10;
+// What was lost on the bus is read in one slice; a hole beyond that is left to those who have messages in it.
+const REPAIR_MESSAGES = 1000;
+
+const UNCOUNTED = { fill: { rate: 0, burst: 0 }, loopback: false };
 
 // With pages of 1 MiB at most this is 16 MiB.
 const MISSED_PAGES = 16;
@@ -41,6 +45,8 @@ export interface Subscriber {
   readonly codec: Codec;
   /** Whether something can still be sent. */
   readonly open: boolean;
+  /** Counts what is read for it; undefined where that isn't counted. */
+  readonly meter: Meter | undefined;
   /** Sends what is due, or has the hub look again later. */
   serve(): void;
   /** Whether its socket takes more. */
@@ -112,6 +118,10 @@ export class Hub implements Receiver {
   #due = new Set<Subscriber>();
   #round = new Set<Subscriber>();
   readonly #full = new Set<Subscriber>();
+  // Those for which nothing more is read until their time.
+  readonly #slowed = new Map<Subscriber, ReturnType<typeof setTimeout>>();
+  /** Runs whatever is done for clients in slices. */
+  readonly slices: Slices;
   // Frames up to the last record are good until the next one comes, those that were cut for as long as they are kept.
   readonly #newest = new Map<string, Frame>();
   readonly #whole = new Map<string, Frame>();
@@ -133,6 +143,7 @@ export class Hub implements Receiver {
    * @param now Milliseconds that never go back.
    * @param counters Of this isolate.
    * @param portions How much is sent to one at once.
+   * @param rates Counts what is read for clients; nothing is counted where it isn't given.
    */
   constructor(
     readonly bus: EdgeEnd,
@@ -141,8 +152,10 @@ export class Hub implements Receiver {
     readonly now: () => number = () => performance.now(),
     readonly counters: Counters = new Counters(),
     readonly portions: Portions = new Portions(),
+    readonly rates: ByteRates = new ByteRates(UNCOUNTED, now),
   ) {
     this.#seq = seq;
+    this.slices = new Slices(now, () => reader.bytesRead);
     bus.listen(this);
   }
 
@@ -173,6 +186,9 @@ export class Hub implements Receiver {
    * @param connection The connection.
    */
   remove(connection: Subscriber): void {
+    this.slices.delete(connection);
+    clearTimeout(this.#slowed.get(connection));
+    this.#slowed.delete(connection);
     this.#urgent.delete(connection);
     this.#due.delete(connection);
     this.#round.delete(connection);
@@ -246,6 +262,31 @@ export class Hub implements Receiver {
   }
 
   /**
+   * Has a connection served once more: it is due more than it was given, and others have their turn first.
+   *
+   * @param connection Who goes on.
+   */
+  proceed(connection: Subscriber): void {
+    this.slices.add(connection);
+  }
+
+  /**
+   * Has a connection served once more after a while: more was read for it than its rate allows.
+   *
+   * @param connection Who goes on.
+   * @param wait In how many milliseconds.
+   */
+  proceedIn(connection: Subscriber, wait: number): void {
+    if (this.#slowed.has(connection)) return;
+    this.counters.add("slowed_total");
+    const timer = setTimeout(() => {
+      this.#slowed.delete(connection);
+      this.proceed(connection);
+    }, wait);
+    this.#slowed.set(connection, timer);
+  }
+
+  /**
    * Has a connection looked at again when its socket may have room.
    *
    * @param connection Whose socket is full.
@@ -285,15 +326,16 @@ export class Hub implements Receiver {
    * @param after The place.
    * @param upTo The last seq to read.
    * @param most The most bytes; one message at least.
-   * @returns The page.
+   * @returns Yields between slices; returns the page.
    * @throws {Error} If the log can't be read.
    */
-  missed(name: string, after: number, upTo: number, most: number): Missed {
+  *missed(name: string, after: number, upTo: number, most: number): Generator<void, Missed> {
     const key = `${name}@${after}/${most}`;
     const known = this.#missed.get(key);
     if (known !== undefined && this.#isStill(name, known, upTo)) return known;
-    const { messages, more } = this.reader.after(name, after, upTo, PAGE_MESSAGES, most);
-    const page = { messages, more, upTo, list: messages.map(messageJson).join(",") };
+    const size = { limit: PAGE_MESSAGES, bytes: most };
+    const read = yield* pageAfter(this.reader, name, { after, upTo }, size);
+    const page = { ...read, upTo, list: read.messages.map(messageJson).join(",") };
     this.#missed.delete(key);
     this.#missed.set(key, page);
     for (const oldest of this.#missed.keys()) {
@@ -308,7 +350,7 @@ export class Hub implements Receiver {
     const ring = this.#feeds.get(name)?.ring;
     if (read === upTo || (more && read < upTo)) return true;
     if (ring === undefined || read < ring.floor || read > upTo) return false;
-    return (ring.after(read, 0).entries[0]?.message.seq ?? Infinity) > upTo;
+    return (ring.next(read) ?? Infinity) > upTo;
   }
 
   /**
@@ -332,13 +374,12 @@ export class Hub implements Receiver {
    */
   repair(seq: number): void {
     try {
-      if (this.#seq < seq) this.rights?.missed();
-      for (let pages = 0; this.#seq < seq; pages++) {
-        if (pages === REPAIR_PAGES) return this.#skip(seq);
-        const { messages, more } = this.reader.between(this.#seq, seq, REPAIR_PAGE);
-        this.#takeAll(messages);
-        this.#seq = more ? messages.at(-1)?.seq ?? seq : seq;
-      }
+      if (this.#seq >= seq) return;
+      this.rights?.missed();
+      const page = this.reader.between(this.#seq, seq, REPAIR_MESSAGES, SLICE_BYTES);
+      if (page.more) return this.#skip(seq);
+      this.#takeAll(page.messages);
+      this.#seq = seq;
     } catch (error) {
       // A damaged record is the trouble of those to whom it is due, each by itself.
       log.error("log.unreadable", { error: String(error) });
@@ -435,6 +476,18 @@ export class Hub implements Receiver {
     for (const connection of told) {
       const text = connection.id === origin ? undefined : line(connection.codec);
       if (text !== undefined) connection.tell(text);
+    }
+  }
+
+  /**
+   * Hears that the network took something of a connection's: one that waits for room goes on.
+   *
+   * @param connection Whose.
+   */
+  taken(connection: Subscriber): void {
+    if (this.#full.has(connection) && connection.hasRoom()) {
+      this.#full.delete(connection);
+      this.proceed(connection);
     }
   }
 

@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import type { Codec } from "../protocol/codec.ts";
 import { toJson } from "../protocol/json.ts";
-import { type Message, textOf } from "../protocol/message.ts";
+import { type Message, textIn } from "../protocol/message.ts";
 
 /** One line of a subscription, as its JSON has it. */
 export interface Told {
@@ -101,14 +101,12 @@ export function toldEvent(
  * @param message The message.
  * @returns What is told.
  */
-export function toldOf(
-  epoch: string,
-  { channel, seq, time, data }: Message,
-): Told {
+export function toldOf(epoch: string, { channel, seq, time, data }: Message): Told {
+  const value: unknown = JSON.parse(data);
   return {
     ...toldPlace(epoch, channel, seq, time),
-    message: textOf(data),
-    ...detailsIn(data),
+    message: textIn(value, data),
+    ...detailsIn(value),
   };
 }
 
@@ -177,8 +175,7 @@ export function seqInId(
 }
 
 // What a push may have besides its text, where it is of the right kind: anyone may publish any JSON.
-function detailsIn(data: string): Pick<Told, "title" | "priority" | "tags" | "click"> {
-  const value: unknown = JSON.parse(data);
+function detailsIn(value: unknown): Pick<Told, "title" | "priority" | "tags" | "click"> {
   if (typeof value !== "object" || value === null) return {};
   const fits: Record<string, (field: unknown) => boolean> = {
     title: (field) => typeof field === "string",

@@ -93,3 +93,26 @@ export function meeting({ hub }: EdgeParts, account: string, name?: string): Pro
   }
   return { kind: "rename", account, name };
 }
+
+/**
+ * Decides whether a client can be given all that it missed in a feed.
+ *
+ * @param edge The edge's parts.
+ * @param feed The feed.
+ * @param since Its place: the epoch and seq that it had last.
+ * @param upTo Up to which seq it is given.
+ * @returns Whether it can: the place is of this log, nothing after it was removed, and it isn't too much.
+ * @throws {Error} If the log can't be read.
+ */
+export function recovers(
+  { hub: { reader, seq }, limits: { recovery } }: EdgeParts,
+  feed: string,
+  since: { readonly epoch: string; readonly seq: number },
+  upTo: number,
+): boolean {
+  if (since.epoch !== reader.epoch || since.seq > seq) return false;
+  if (since.seq < reader.trimmed(feed)) return false;
+  // A feed has no more messages than the log has records.
+  return upTo - since.seq <= recovery ||
+    reader.count(feed, since.seq, upTo, recovery + 1) <= recovery;
+}

@@ -1,25 +1,21 @@
 /** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
-import { setImmediate } from "node:timers";
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/codes.ts";
 import { said, type Sayings } from "../protocol/said.ts";
-import type { Message } from "../protocol/message.ts";
 import type { Reader } from "../log/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn, passes } from "./filter.ts";
 import { packing, problem } from "./http.ts";
-import { type Format, seqInId, toldEvent, toldOf } from "./ntfy.ts";
+import { type Format, seqInId, toldEvent } from "./ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 
-const PAGE = 200;
-
 // Nobody on the way keeps what may be another answer a moment later.
-const UNKEPT = { "cache-control": "no-store" };
+const POLLED = { vary: "Accept-Encoding", "cache-control": "no-store" };
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -98,19 +94,31 @@ async function follow(
   const wish = { topics, places, filter };
   if (frames) return await upgrade(reading, request, who, caller, wish);
   if (request.method === "HEAD") {
-    const kept = poll ? { vary: "Accept-Encoding", ...UNKEPT } : STREAMING;
+    const kept = poll ? POLLED : STREAMING;
     return new Response(null, { headers: { "content-type": format.type, ...kept } });
   }
-  return poll ? polled(request, reading, wish) : await stream(reading, who, caller, wish);
+  return poll
+    ? await polled(request, reading, who, caller, wish)
+    : await stream(reading, who, caller, wish);
 }
 
-function polled(request: Request, { edge, format }: Reading, wish: Wish): Response {
-  const headers = { "content-type": format.type, vary: "Accept-Encoding", ...UNKEPT };
-  const lines = pages(edge, format, wish);
-  if (packing(request, "gzip") === undefined) return new Response(lines, { headers });
-  return new Response(lines.pipeThrough(new CompressionStream("gzip")), {
-    headers: { ...headers, "content-encoding": "gzip" },
-  });
+// All that is there: a stream that ends.
+async function polled(
+  request: Request,
+  reading: Reading,
+  who: Who,
+  caller: Caller,
+  wish: Wish,
+): Promise<Response> {
+  const response = await stream(reading, who, caller, wish, true);
+  if (!response.ok) return response;
+  for (const [name, value] of Object.entries(POLLED)) response.headers.set(name, value);
+  const { body } = response;
+  if (body === null || packing(request, "gzip") === undefined) return response;
+  response.headers.set("content-encoding", "gzip");
+  const { headers } = response;
+  const pieces = body.pipeThrough(reading.edge.hub.slices.pieces<Uint8Array<ArrayBuffer>>());
+  return new Response(pieces.pipeThrough(new CompressionStream("gzip")), { headers });
 }
 
 function sinceIn(sayings: Sayings): string | undefined {
@@ -122,20 +130,22 @@ async function stream(
   who: Who,
   caller: Caller,
   wish: Wish,
+  ends = false,
 ): Promise<Response> {
   const { topics, filter } = wish;
   const { codec, write } = filter === "none" ? format : lines;
+  const word = (event: "keepalive" | "open") => write(toldEvent(event, topics, edge.clock()));
   const response = await sockets.stream(caller, {
     codec,
     who,
-    keepalive: () => write(toldEvent("keepalive", topics, edge.clock())),
+    ...(ends ? {} : { keepalive: () => word("keepalive") }),
     headers: { "content-type": format.type },
-    begin: (connection) =>
-      begin(edge, connection, wish, write(toldEvent("open", topics, edge.clock()))),
+    begin: (connection) => begin(edge, connection, wish, ends ? undefined : word("open")),
   });
   const { body, headers, ok } = response;
   if (filter === "none" || body === null || !ok) return response;
-  return new Response(body.pipeThrough(filtered(filter, format)), { headers });
+  const pieces = body.pipeThrough(edge.hub.slices.pieces<Uint8Array<ArrayBuffer>>());
+  return new Response(pieces.pipeThrough(filtered(filter, format)), { headers });
 }
 
 async function upgrade(
@@ -158,68 +168,20 @@ async function upgrade(
   });
 }
 
-function begin({ hub }: EdgeParts, connection: Connection, { places }: Wish, open: string): void {
-  connection.reading.rewind(Math.min(hub.seq, ...places.values()));
-  connection.answer(open);
-  for (const [channel, place] of places) connection.reading.subscribe(channel, place);
-}
-
-// All that is there, a page each time that the client has taken the last: nothing is kept for it.
-function pages(
+// Without a word to open it, it ends with what is there now.
+function begin(
   { hub }: EdgeParts,
-  { write }: Format,
-  { places, filter }: Wish,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const upTo = hub.seq;
-  const encoder = new TextEncoder();
-  let left: ReadonlyMap<string, number> = places;
-  let gone = false;
-  return new ReadableStream({
-    async pull(controller) {
-      let lines = "";
-      // A page of which nothing passes is no reason to wait: one that is never taken would be. Others have their turn after it.
-      while (lines === "" && left.size > 0) {
-        const next = pageOf(hub.reader, left, upTo);
-        left = next.left;
-        lines = next.messages.map((message) => toldOf(hub.reader.epoch, message)).filter((told) =>
-          filter === "none" || filter(told)
-        )
-          .map((told) => `${write(told)}\n`).join("");
-        if (lines === "") await new Promise((resolve) => setImmediate(resolve));
-      }
-      if (gone) return;
-      if (lines !== "") controller.enqueue(encoder.encode(lines));
-      if (left.size === 0) controller.close();
-    },
-    cancel() {
-      [left, gone] = [new Map(), true];
-    },
-  }, { highWaterMark: 0 });
-}
-
-// The next messages of some channels in the order of seq, and where each of those with more goes on.
-function pageOf(
-  reader: Reader,
-  places: ReadonlyMap<string, number>,
-  upTo: number,
-): { readonly messages: Message[]; readonly left: ReadonlyMap<string, number> } {
-  const found = [...places].map(([channel, after]) => ({
-    channel,
-    after,
-    page: reader.after(channel, after, upTo, PAGE),
-  }));
-  // Beyond the end of a page that has more nothing is in order yet.
-  const end = Math.min(
-    upTo,
-    ...found.map(({ page, after }) => page.more ? page.messages.at(-1)?.seq ?? after : Infinity),
-  );
-  const messages = found.flatMap(({ page }) => page.messages).filter(({ seq }) => seq <= end)
-    .sort((a, b) => a.seq - b.seq);
-  const open = found.filter(({ page }) => page.more || (page.messages.at(-1)?.seq ?? 0) > end);
-  const left = new Map(
-    open.map(({ channel, after }) => [channel, Math.max(after, end)] as const),
-  );
-  return { messages, left };
+  connection: Connection,
+  { places }: Wish,
+  open: string | undefined,
+): void {
+  const { reading } = connection;
+  reading.rewind(Math.min(hub.seq, ...places.values()));
+  if (open === undefined) {
+    reading.endAt(hub.seq);
+    connection.owes = () => !reading.ended;
+  } else connection.answer(open);
+  for (const [channel, place] of places) reading.subscribe(channel, place);
 }
 
 // What `since` may be: durations, a time in seconds (ten digits or more, as since 2001), an id, `all`, `latest` or `none`.
@@ -231,9 +193,9 @@ function placesOf(
   hub.catchUp();
   const { reader, seq } = hub;
   if (since === "latest") {
-    const before = (channel: string) =>
-      (reader.newest(channel, seq, 1).messages[0]?.seq ?? seq + 1) - 1;
-    return new Map(channels.map((channel) => [channel, before(channel)]));
+    return new Map(
+      channels.map((channel) => [channel, reader.index.placeBefore(channel, seq, 1)]),
+    );
   }
   const place = placeOf(reader, seq, clock(), since);
   return place === undefined ? undefined : new Map(channels.map((channel) => [channel, place]));
@@ -273,7 +235,7 @@ function before(reader: Reader, seq: number, time: number): number {
   let [low, high] = [0, seq];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    const [next] = reader.between(middle, seq, 1).messages;
+    const next = reader.index.timeAfter(middle, seq);
     if (next === undefined || next.time >= time) high = middle;
     else low = Math.max(middle + 1, Math.min(next.seq, high));
   }

@@ -1,14 +1,16 @@
 /** What a native client asks about channels: to be subscribed or not, what was said, who is there. */
 import type { Who } from "../access.ts";
 import type { Answer } from "../bus.ts";
+import { newestPage, pageAfter } from "../log/pages.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import { type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
 import type { Roster } from "../protocol/presence.ts";
 import { UNANSWERED } from "./ask.ts";
-import type { Connection } from "./connection.ts";
+import { tooMuchRead } from "./byte_rates.ts";
+import type { Connection, Making } from "./connection.ts";
 import { answerLine, answerPage, answerRoster, listOf } from "./native.ts";
-import type { EdgeParts } from "./parts.ts";
+import { type EdgeParts, recovers } from "./parts.ts";
 import { Turns } from "./turns.ts";
 
 /** What is asked about one channel, and answered in its order. */
@@ -22,8 +24,19 @@ export interface Asker {
   /** Who it is now. */
   readonly who: Who;
   may(id: number, action: "read", channel: string): boolean;
-  done(id: number, line: () => string): void;
+  done(id: number, line: () => string | Making): void;
   fail(id: number, refusal: Refusal): void;
+  /** Refuses a command whose answer is being made: writes the line. */
+  refused(id: number, refusal: Refusal): string;
+}
+
+/** What is recovered for a subscription. */
+interface Recovery {
+  readonly channel: string;
+  readonly feed: string;
+  /** Up to which seq. */
+  readonly at: number;
+  readonly since: { readonly epoch: string; readonly seq: number };
 }
 
 /** The questions of one client. */
@@ -126,52 +139,60 @@ export class Questions {
     if (!watch) finish();
   }
 
-  // Made when it can be sent: what is live begins exactly where the answer's page ends.
-  #subscribed(id: number, body: Body<"subscribe">, roster?: Roster): string {
+  // Made when it can be sent: what is live begins exactly where the answer's page ends. Until it is made nothing else is sent.
+  *#subscribed(id: number, body: Body<"subscribe">, roster?: Roster): Making {
     const { channel, since, history } = body;
-    const { hub, limits } = this.#edge;
+    const { hub, counters } = this.#edge;
     hub.catchUp();
     const feed = this.#feed(channel);
-    let at = this.#connection.reading.place(feed);
-    const told = { channel, epoch: hub.reader.epoch };
-    const stands = this.#wanted.has(channel);
-    const recovers = since !== undefined && since.epoch === hub.reader.epoch &&
-      since.seq <= hub.seq && since.seq >= hub.reader.trimmed(feed) &&
-      hub.reader.count(feed, since.seq, at, limits.recovery + 1) <= limits.recovery;
-    if (since !== undefined && recovers) {
-      at = Math.max(at, since.seq);
-      const { messages, more, list } = hub.missed(
-        feed,
-        since.seq,
-        at,
-        this.#connection.portion.page,
-      );
-      this.#edge.counters.delivered(messages.length);
-      const place = more ? messages.at(-1)?.seq ?? since.seq : at;
-      if (stands) this.#begin(feed, { from: since.seq, place, until: at });
-      const answer = { ...told, seq: at, recovered: true, ...(more ? { more } : {}) };
-      return answerPage(id, "subscribe", answer, list, roster);
+    const at = this.#connection.reading.place(feed);
+    if (since !== undefined) {
+      const line = yield* this.#recovered(id, { channel, feed, at, since }, roster);
+      if (line !== undefined) return line;
+      counters.add("gaps_total");
     }
-    if (since !== undefined) this.#edge.counters.add("gaps_total");
-    const size = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
-    const { messages, more } = size === 0
+    const limit = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
+    const bytes = this.#connection.portion.page;
+    const { messages, more } = limit === 0
       ? { messages: [], more: true }
-      : hub.reader.newest(feed, at, size, this.#connection.portion.page);
+      : yield* newestPage(hub.reader, feed, at, { limit, bytes });
     const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
-    if (stands) this.#begin(feed, { from, place: at, until: at });
-    if (since === undefined) {
-      return answerPage(id, "subscribe", { ...told, seq: at }, listOf(messages), roster);
-    }
+    this.#begin(channel, feed, { from, place: at, until: at });
+    const told = { channel, epoch: hub.reader.epoch, seq: at };
+    if (since === undefined) return answerPage(id, "subscribe", told, listOf(messages), roster);
     const oldest = hub.reader.oldest(feed);
-    const gap = { ...told, seq: at, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
+    const gap = { ...told, recovered: false, ...(oldest === undefined ? {} : { oldest }) };
     return answerPage(id, "subscribe", gap, listOf(messages), roster);
+  }
+
+  // Nothing where recovery can't be had; retention may take it while it is read.
+  *#recovered(
+    id: number,
+    { channel, feed, at, since }: Recovery,
+    roster?: Roster,
+  ): Generator<void, string | undefined> {
+    const { hub } = this.#edge;
+    const { reader } = hub;
+    if (!recovers(this.#edge, feed, since, at)) return undefined;
+    const upTo = Math.max(at, since.seq);
+    const bytes = this.#connection.portion.page;
+    const { messages, more, list } = yield* hub.missed(feed, since.seq, upTo, bytes);
+    if (since.seq < reader.trimmed(feed)) return undefined;
+    this.#edge.counters.delivered(messages.length);
+    const place = more ? messages.at(-1)?.seq ?? since.seq : upTo;
+    this.#begin(channel, feed, { from: since.seq, place, until: upTo });
+    const told = { channel, epoch: reader.epoch, seq: upTo, recovered: true };
+    return answerPage(id, "subscribe", { ...told, ...(more ? { more } : {}) }, list, roster);
   }
 
   // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
   #begin(
+    channel: string,
     feed: string,
     { from, place, until }: { from: number; place: number; until: number },
   ): void {
+    // It may have been left meanwhile.
+    if (!this.#wanted.has(channel)) return;
     this.#connection.reading.subscribe(feed, place, until);
     if (
       feed !== directFeed(this.#asker.who.account ?? "") || this.#connection.taken !== undefined
@@ -202,16 +223,27 @@ export class Questions {
         refuse("bad_request", '"history" takes "before" or "after", not both'),
       );
     }
+    const { meter } = this.#connection;
     this.#asker.done(id, () => {
-      this.#edge.hub.catchUp();
-      const { reader, seq } = this.#edge.hub;
-      const { page } = this.#connection.portion;
-      const feed = this.#feed(channel);
-      const { messages, more } = after === undefined
-        ? reader.newest(feed, Math.min(seq, (before ?? seq + 1) - 1), limit, page)
-        : reader.after(feed, after, seq, limit, page);
-      return answerPage(id, "history", { channel, more }, listOf(messages));
+      const wait = meter?.wait() ?? 0;
+      if (wait === 0) return this.#page(id, { channel, before, after, limit });
+      return this.#asker.refused(id, tooMuchRead(wait));
     });
+  }
+
+  *#page(
+    id: number,
+    { channel, before, after, limit }: Body<"history"> & { readonly limit: number },
+  ): Making {
+    const { hub } = this.#edge;
+    hub.catchUp();
+    const feed = this.#feed(channel);
+    const size = { limit, bytes: this.#connection.portion.page };
+    const { messages, more } = after === undefined
+      ? yield* newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), size)
+      : yield* pageAfter(hub.reader, feed, { after, upTo: hub.seq }, size);
+    yield;
+    return answerPage(id, "history", { channel, more }, listOf(messages));
   }
 
   #presence(id: number, channel: string): void {

@@ -1,11 +1,11 @@
 /** What one client reads: its feeds, its place in them, and what is due to it from there. */
-import type { Page } from "../log/reader.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
+import { logSource, merged, ringSource, type Source } from "./merge.ts";
 import type { Portion } from "./portions.ts";
-import { Entry } from "./ring.ts";
+import type { Entry } from "./ring.ts";
 
 interface Subscription {
   readonly feed: Feed;
@@ -33,9 +33,11 @@ export class Reading {
   readonly #client: Subscriber;
   readonly #subscriptions = new Map<string, Subscription>();
   #cursor: number;
-  #signature = "";
+  // Of its codec and feeds; made when it is asked for, as a client may subscribe to many in one turn.
+  #signature: string | undefined;
   #catching = 0;
   #tracked: Tracked | undefined;
+  #end = Infinity;
 
   /**
    * @param hub What has the feeds.
@@ -107,6 +109,20 @@ export class Reading {
   }
 
   /**
+   * Reads no further than to a place: what follows it isn't sent.
+   *
+   * @param seq The place.
+   */
+  endAt(seq: number): void {
+    this.#end = seq;
+  }
+
+  /** Whether all up to {@linkcode endAt} was sent. */
+  get ended(): boolean {
+    return this.#cursor >= this.#end;
+  }
+
+  /**
    * Begins to read a feed.
    *
    * @param name The feed.
@@ -125,7 +141,7 @@ export class Reading {
       this.#catching += 1;
     }
     this.#subscriptions.set(name, subscription);
-    this.#sign();
+    this.#signature = undefined;
     this.#hub.wake(this.#client);
   }
 
@@ -142,7 +158,7 @@ export class Reading {
     if (this.#tracked?.feed === name) this.#tracked = undefined;
     if (subscription.until !== undefined) this.#catching -= 1;
     this.#hub.detach(subscription.feed, this.#client);
-    this.#sign();
+    this.#signature = undefined;
     return true;
   }
 
@@ -159,8 +175,30 @@ export class Reading {
    * @throws {Outrun} If it is no longer kept.
    */
   take(parts: string[], portion: Portion): void {
+    if (this.#subscriptions.size === 0 || this.#isSlowed()) return;
+    const { reader } = this.#hub;
+    const before = reader.bytesRead;
     if (this.#catching > 0) this.#catchUp(parts, portion);
-    else if (this.#subscriptions.size > 0) this.#takeLive(parts, portion);
+    else this.#takeLive(parts, portion);
+    const read = reader.bytesRead - before;
+    if (read > 0) this.#client.meter?.spend(read);
+  }
+
+  // What is in the rings is never held up: only what has to be read for this client alone.
+  #isSlowed(): boolean {
+    const { meter } = this.#client;
+    if (meter === undefined || (this.#catching === 0 && !this.#isBehind())) return false;
+    const wait = meter.wait();
+    if (wait > 0) this.#hub.proceedIn(this.#client, wait);
+    return wait > 0;
+  }
+
+  #isBehind(): boolean {
+    if (this.#cursor === this.#hub.seq) return false;
+    for (const { feed, place } of this.#subscriptions.values()) {
+      if (Math.max(this.#cursor, place) < feed.ring.floor) return true;
+    }
+    return false;
   }
 
   /** All that was sent is taken. */
@@ -181,8 +219,8 @@ export class Reading {
     for (const { feed, place, until } of this.#subscriptions.values()) {
       const after = Math.max(this.#cursor, until ?? place);
       let next = after >= feed.ring.floor
-        ? feed.ring.after(after, 0).entries[0]?.message.seq
-        : reader.after(feed.name, after, seq, 1).messages[0]?.seq;
+        ? feed.ring.next(after)
+        : reader.index.next(feed.name, after, seq);
       // What retention took from it is owed too: it has to be told of the gap.
       if (after < feed.ring.floor && reader.trimmed(feed.name) > after) next = after + 1;
       if (next !== undefined) first = Math.min(first, next);
@@ -192,11 +230,14 @@ export class Reading {
 
   // Strictly before anything live: what the connection is owed stays in one order.
   #catchUp(parts: string[], portion: Portion): void {
+    const { reader, counters } = this.#hub;
     let room = portion.frame;
     for (const subscription of this.#subscriptions.values()) {
-      const { until, feed } = subscription;
-      if (until === undefined || room <= 0) continue;
-      const page = this.#read(feed, subscription.place, until, portion);
+      const { until, feed, place } = subscription;
+      if (room <= 0) break;
+      if (until === undefined) continue;
+      const page = reader.after(feed.name, place, until, PAGE_MESSAGES, room);
+      if (reader.trimmed(feed.name) > place) throw new Outrun();
       for (const message of page.messages) {
         const line = this.#client.codec.message(message);
         parts.push(line);
@@ -204,18 +245,18 @@ export class Reading {
         subscription.place = message.seq;
         this.#note(message);
       }
-      this.#hub.counters.delivered(page.messages.length);
+      counters.delivered(page.messages.length);
       if (page.more) continue;
       subscription.place = until;
       delete subscription.until;
       this.#catching -= 1;
     }
-    this.#hub.wake(this.#client);
+    this.#hub.proceed(this.#client);
   }
 
   #takeLive(parts: string[], portion: Portion): void {
-    if (this.#cursor === this.#hub.seq) return;
-    if (!this.#client.codec.joins || this.#isFresh()) {
+    if (this.#cursor >= Math.min(this.#hub.seq, this.#end)) return;
+    if (!this.#client.codec.joins || this.#end < Infinity || this.#isFresh()) {
       const { entries, cursor } = this.#collect(portion);
       for (const entry of entries) {
         parts.push(entry.line(this.#client.codec));
@@ -226,7 +267,7 @@ export class Reading {
       return;
     }
     // What was joined for others may be more than there is room for now.
-    const made = this.#hub.shared(`${this.#signature}@${this.#cursor}/${portion.frame}`, () => {
+    const made = this.#hub.shared(`${this.#signed()}@${this.#cursor}/${portion.frame}`, () => {
       const { entries, cursor, whole } = this.#collect(portion);
       const frame = entries.map((entry) => entry.line(this.#client.codec)).join("\n");
       return { frame, cursor, whole, count: entries.length, time: entries[0]?.message.time };
@@ -248,78 +289,77 @@ export class Reading {
 
   #advance(cursor: number): void {
     this.#cursor = cursor;
-    if (cursor < this.#hub.seq) this.#hub.wake(this.#client);
+    if (cursor < Math.min(this.#hub.seq, this.#end)) this.#hub.proceed(this.#client);
   }
 
   // What its feeds have from the cursor on, merged by seq: from the rings, or for a feed that it fell out of from the log.
   #collect(portion: Portion): { entries: Entry[]; cursor: number; whole: boolean } {
-    let upTo = this.#hub.seq;
-    const found = new Map<number, Entry>();
+    return this.#isBehind()
+      ? this.#hub.reader.atOnce(() => this.#merge(portion))
+      : this.#merge(portion);
+  }
+
+  #merge({ frame }: Portion): { entries: Entry[]; cursor: number; whole: boolean } {
+    const upTo = Math.min(this.#hub.seq, this.#end);
+    const { codec } = this.#client;
+    const entries: Entry[] = [];
+    let size = 0;
+    let more = false;
+    for (const entry of merged(this.#sources(upTo))) {
+      if (entry.message.seq > upTo) break;
+      more = size >= frame;
+      if (more) break;
+      entries.push(entry);
+      size += entry.line(codec).length + 1;
+    }
+    if (!more) return { entries, cursor: upTo, whole: false };
+    const due = entries.slice(0, cutOf(entries, codec, frame));
+    return { entries: due, cursor: due.at(-1)?.message.seq ?? upTo, whole: true };
+  }
+
+  *#sources(upTo: number): Iterable<Source> {
+    const { reader } = this.#hub;
+    const behind = new Map<string, number>();
     for (const { feed, place } of this.#subscriptions.values()) {
-      const { entries, more } = this.#next(feed, Math.max(this.#cursor, place), upTo, portion);
-      for (const entry of entries) found.set(entry.message.seq, entry);
-      const last = entries.at(-1);
-      if (more && last !== undefined) upTo = Math.min(upTo, last.message.seq);
+      const after = Math.max(this.#cursor, place);
+      if (after >= upTo) continue;
+      if (after < feed.ring.floor) {
+        behind.set(feed.name, after);
+        continue;
+      }
+      const source = ringSource(feed.ring, after);
+      if (source !== undefined) yield source;
     }
-    const due = [...found.values()].filter(({ message }) => message.seq <= upTo);
-    if (this.#subscriptions.size > 1) due.sort((a, b) => a.message.seq - b.message.seq);
-    const end = cutOf(due, this.#client.codec, { size: portion.frame, more: upTo < this.#hub.seq });
-    const last = due[end - 1];
-    if (end === due.length || last === undefined) {
-      return { entries: due, cursor: upTo, whole: upTo < this.#hub.seq };
+    if (behind.size === 0) return;
+    for (const head of reader.index.heads(behind, upTo)) {
+      if (head.trimmed > (behind.get(head.feed) ?? 0)) throw new Outrun();
+      const source = logSource(reader, head, upTo);
+      if (source !== undefined) yield source;
     }
-    return { entries: due.slice(0, end), cursor: last.message.seq, whole: true };
   }
 
-  #next(
-    feed: Feed,
-    after: number,
-    upTo: number,
-    portion: Portion,
-  ): { entries: Entry[]; more: boolean } {
-    if (after >= feed.ring.floor) return feed.ring.after(after, portion.frame);
-    const { messages, more } = this.#read(feed, after, upTo, portion);
-    return { entries: messages.map((message) => new Entry(message)), more };
-  }
-
-  #read(feed: Feed, after: number, upTo: number, portion: Portion): Page {
-    const page = this.#hub.reader.after(
-      feed.name,
-      after,
-      upTo,
-      PAGE_MESSAGES,
-      portion.page,
-    );
-    if (this.#hub.reader.trimmed(feed.name) <= after) return page;
-    throw new Outrun();
-  }
-
-  #sign(): void {
+  #signed(): string {
+    if (this.#signature !== undefined) return this.#signature;
     const ids = [...this.#subscriptions.values()].map(({ feed }) => feed.id).sort((a, b) => a - b);
-    this.#signature = `${this.#client.codec.index}:${ids.join(",")}`;
+    return this.#signature = `${this.#client.codec.index}:${ids.join(",")}`;
   }
 }
 
 /**
- * Finds where a frame ends. What is more than a frame is cut where the entries themselves say so, whatever it began with: so
- * those who fell behind at different places are at the same places again after one frame, and share what follows.
+ * Finds where a full frame ends. It is cut where the entries themselves say so, whatever it began with: so those who fell behind at
+ * different places are at the same places again after one frame, and share what follows.
+ *
+ * @param due More than a frame.
+ * @param codec Whose lines.
+ * @param most The size of a frame, in characters.
+ * @returns How many of them make the frame.
  */
-function cutOf(
-  due: readonly Entry[],
-  codec: Codec,
-  { size: most, more }: { readonly size: number; readonly more: boolean },
-): number {
-  // How often a character ends a frame, in 65,536ths.
+function cutOf(due: readonly Entry[], codec: Codec, most: number): number {
+  // How often a character ends a frame, in 65,536ths: on average once in half a frame.
   const marks = 2 * 65_536 / most;
-  let size = 0;
-  let cut = 0;
-  for (const [i, entry] of due.entries()) {
-    const { length } = entry.line(codec);
-    size += length + 1;
-    // On average once in half a frame: the high bits of a multiple of the golden ratio are spread evenly.
-    const mark = Math.imul(entry.message.seq, 0x9e3779b1) >>> 16;
-    if (cut === 0 && mark < length * marks) cut = i + 1;
-    if (size >= most) return cut === 0 ? i + 1 : cut;
-  }
-  return more && cut > 0 ? cut : due.length;
+  // The high bits of a multiple of the golden ratio are spread evenly.
+  const cut = due.findIndex((entry) =>
+    (Math.imul(entry.message.seq, 0x9e3779b1) >>> 16) < entry.line(codec).length * marks
+  );
+  return cut < 0 ? due.length : cut + 1;
 }

@@ -97,13 +97,29 @@ export class Ring {
   }
 
   /**
+   * Goes through what follows a place; the ring mustn't change meanwhile.
+   *
+   * @param seq The place, not below {@linkcode floor}.
+   * @returns The entries after it.
+   */
+  *from(seq: number): Generator<Entry, undefined> {
+    for (let i = this.#find(seq); i < this.#entries.length; i++) {
+      const entry = this.#entries[i];
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /**
    * Finds what follows a place.
    *
    * @param seq The place, not below {@linkcode floor}.
-   * @param chars About how much, in characters of data; one entry at least.
-   * @returns The entries after it, and whether there are more.
+   * @returns The seq of the next entry; undefined where there is none.
    */
-  after(seq: number, chars: number): { entries: Entry[]; more: boolean } {
+  next(seq: number): number | undefined {
+    return this.#entries[this.#find(seq)]?.message.seq;
+  }
+
+  #find(seq: number): number {
     let low = this.#start;
     let high = this.#entries.length;
     while (low < high) {
@@ -111,15 +127,6 @@ export class Ring {
       if ((this.#entries[middle]?.message.seq ?? 0) > seq) high = middle;
       else low = middle + 1;
     }
-    const entries: Entry[] = [];
-    let left = chars;
-    for (let i = low; i < this.#entries.length; i++) {
-      const entry = this.#entries[i];
-      if (entry === undefined) continue;
-      if (left < 0) return { entries, more: true };
-      left -= entry.message.data.length;
-      entries.push(entry);
-    }
-    return { entries, more: false };
+    return low;
   }
 }

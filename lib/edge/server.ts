@@ -29,6 +29,7 @@ import {
   notFound,
   packed,
   problem,
+  setWork,
   SMALL_BODY,
   unauthorized,
 } from "./http.ts";
@@ -80,6 +81,9 @@ const CUT_GRACE = 100;
 
 // As much of a method is logged: clients may invent one.
 const LONGEST_METHOD = 16;
+
+// In characters; others name a few channels at most.
+const LONG_ADDRESS = 512;
 
 /** An edge that serves. */
 export class EdgeServer {
@@ -317,7 +321,7 @@ export class EdgeServer {
         methods: ["POST"],
         handle: (request, _, caller) => takeToken(request, caller, this.#edge),
       },
-      ...apiPoints(this.#requests),
+      ...apiPoints(this.#requests, this.#sockets),
       ...moderationPoints(this.#requests),
       ...sessionPoints(this.#requests),
       ...eventPoints(this.#requests, this.#sockets),
@@ -359,6 +363,13 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    const { rates, slices } = this.#edge.hub;
+    setWork(request, {
+      turn: () => slices.turn(),
+      meter: rates.of(caller.address, found.who.account),
+    });
+    // One that names many channels takes milliseconds before it reads anything.
+    if (request.url.length > LONG_ADDRESS) await slices.turn();
     if (["GET", "HEAD"].includes(request.method) && announcesBody(request)) {
       return problem(
         refuse("too_large", `${request.method} takes no body over ${SMALL_BODY} bytes`),

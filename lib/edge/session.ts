@@ -7,7 +7,7 @@ import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { ask, propose, showToken } from "./ask.ts";
 import { record } from "./browsers.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Making } from "./connection.ts";
 import { Flood } from "./flood.ts";
 import { answerLine, decode, errorLine } from "./native.ts";
 import { dataJson, type EdgeParts, meeting, nameIn, type Session } from "./parts.ts";
@@ -194,6 +194,7 @@ export class NativeSession implements Session, Asker {
   #become(who: Who): void {
     this.#who = who;
     this.#edge.grants.hold(this.#connection, who);
+    this.#connection.meter = this.#edge.hub.rates.of(this.#connection.address, who.account);
   }
 
   #greet(id: number, who: Who, name: string | null | undefined): void {
@@ -316,17 +317,30 @@ export class NativeSession implements Session, Asker {
    * @param id The command's.
    * @param line Makes the answer when it can be sent.
    */
-  done(id: number, line: () => string): void {
+  done(id: number, line: () => string | Making): void {
     this.#bad = 0;
     this.#connection.answer(() => {
       this.#pending -= 1;
       try {
-        return line();
+        const made = line();
+        return typeof made === "string" ? made : this.#whole(id, made);
       } catch (error) {
-        log.error("log.unreadable", { connection: this.#connection.id, error: String(error) });
-        return errorLine(id, refuse("internal", "The log can't be read"));
+        return this.#unreadable(id, error);
       }
     });
+  }
+
+  *#whole(id: number, making: Making): Making {
+    try {
+      return yield* making;
+    } catch (error) {
+      return this.#unreadable(id, error);
+    }
+  }
+
+  #unreadable(id: number, error: unknown): string {
+    log.error("log.unreadable", { connection: this.#connection.id, error: String(error) });
+    return errorLine(id, refuse("internal", "The log can't be read"));
   }
 
   /**
@@ -340,6 +354,22 @@ export class NativeSession implements Session, Asker {
       this.#pending -= 1;
       return errorLine(id, refusal);
     });
+    this.#count(refusal);
+  }
+
+  /**
+   * Refuses a command whose answer is being made.
+   *
+   * @param id The command's.
+   * @param refusal Why.
+   * @returns The line.
+   */
+  refused(id: number, refusal: Refusal): string {
+    this.#count(refusal);
+    return errorLine(id, refusal);
+  }
+
+  #count(refusal: Refusal): void {
     this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
     this.#edge.counters.refused("command", refusal.code);
     this.#logged ??= new Set();

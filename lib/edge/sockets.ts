@@ -13,7 +13,9 @@ import { Connection, type Socket } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
 import { AWAY } from "./leaving.ts";
+import { native } from "./native.ts";
 import type { EdgeParts, Session } from "./parts.ts";
+import { LITTLE } from "./portions.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */
@@ -44,12 +46,12 @@ export interface Source {
   readonly codec: Codec;
   /** Whose it is. */
   readonly who: Who;
-  /** Makes what is sent every {@linkcode SILENCE}. */
-  readonly keepalive: () => string;
+  /** Makes what is sent every {@linkcode SILENCE}; absent where the stream ends by itself. */
+  readonly keepalive?: () => string;
   /** Of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   /** Begins to read. */
-  begin(connection: Connection): void;
+  begin(connection: Connection): void | Promise<void>;
 }
 
 /** What streams are answered with: nobody on the way keeps them back or takes them for a file. */
@@ -159,7 +161,8 @@ export class Sockets {
   }
 
   /**
-   * Answers with a stream that doesn't end by itself.
+   * Answers with a stream of messages: one that goes on until its client or the server goes, or one that ends where its reading
+   * does.
    *
    * @param caller Where the request comes from.
    * @param source What is told on it.
@@ -167,35 +170,91 @@ export class Sockets {
    */
   async stream({ address }: Caller, source: Source): Promise<Response> {
     const { codec, who, begin, keepalive, headers } = source;
-    const id = connectionId();
-    const origin = { connection: id, address };
+    const origin = { connection: connectionId(), address };
     const refusal = await this.#admit(origin, who);
-    if (refusal !== undefined) {
-      log.info("connection.refused", { connection: id, address, code: refusal.code });
-      return problem(refusal);
+    if (refusal !== undefined) return this.#refuse(origin, refusal);
+    const { socket, connection } = this.#open(origin, who, codec, keepalive === undefined);
+    const { id } = connection;
+    if (keepalive !== undefined) {
+      const beat = setInterval(() => connection.tell(keepalive()), SILENCE);
+      connection.onEnd = () => clearInterval(beat);
     }
-    const socket = new StreamSocket(() => {
-      clearInterval(beat);
-      connection.end();
-      this.#edge.grants.forget(connection);
-      this.#connections.delete(connection);
-      this.#edge.bus.send({ op: "dismiss", connection: id });
-      log.debug("connection.closed", { connection: id, address });
-    });
-    const connection = new Connection(id, socket, codec, this.#edge.hub, address);
-    const beat = setInterval(() => connection.tell(keepalive()), SILENCE);
-    this.#connections.add(connection);
-    this.#edge.counters.add("connections_total");
     this.#edge.grants.hold(connection, who);
-    log.debug("connection.open", { connection: id, codec: codec.name, address });
     try {
-      begin(connection);
+      await begin(connection);
     } catch (error) {
       log.error("log.unreadable", { connection: id, error: String(error) });
       socket.close(CLOSE.tooSlow);
       return problem(refuse("internal", "The log can't be read"));
     }
     return new Response(socket.body, { headers: { ...STREAMING, ...headers } });
+  }
+
+  /**
+   * Counts an answer among the connections of its client, from before it is made until it is taken.
+   *
+   * @param caller Where the request comes from.
+   * @param who Whose it is.
+   * @param make Makes the answer.
+   * @returns The answer, or why there is none.
+   * @throws {Error} What `make` throws.
+   */
+  async answer(
+    { address }: Caller,
+    who: Who,
+    make: () => Promise<Response>,
+  ): Promise<Response> {
+    const origin = { connection: connectionId(), address };
+    const refusal = await this.#admit(origin, who);
+    if (refusal !== undefined) return this.#refuse(origin, refusal);
+    let body: Uint8Array<ArrayBuffer> | undefined;
+    try {
+      const response = await make();
+      if (response.body === null) return response;
+      const { status, headers } = response;
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      // The system takes so little from us whether its client reads or not.
+      if (bytes.length <= LITTLE) return new Response(bytes, { status, headers });
+      body = bytes;
+      const { socket } = this.#open(origin, who, native, true);
+      socket.write(bytes);
+      socket.finish();
+      return new Response(socket.body, { status, headers });
+    } finally {
+      if (body === undefined) this.#forget(origin, undefined);
+    }
+  }
+
+  #refuse({ connection, address }: Required<Origin>, refusal: Refusal): Response {
+    log.info("connection.refused", { connection, address, code: refusal.code });
+    return problem(refusal);
+  }
+
+  #open(
+    origin: Required<Origin>,
+    who: Who,
+    codec: Codec,
+    whole: boolean,
+  ): { readonly socket: StreamSocket; readonly connection: Connection } {
+    const { connection: id, address } = origin;
+    const gone = () => {
+      connection.end();
+      this.#forget(origin, connection);
+      log.debug("connection.closed", { connection: id, address });
+    };
+    const taken = () => this.#edge.hub.taken(connection);
+    const socket = new StreamSocket({ gone, taken }, whole);
+    const connection = this.#hold(new Connection(id, socket, codec, this.#edge.hub, address), who);
+    return { socket, connection };
+  }
+
+  #hold(connection: Connection, { account }: Who): Connection {
+    const { id, codec, address } = connection;
+    connection.meter = this.#edge.hub.rates.of(address, account);
+    this.#connections.add(connection);
+    this.#edge.counters.add("connections_total");
+    log.debug("connection.open", { connection: id, codec: codec.name, address });
+    return connection;
   }
 
   async #admit(origin: Required<Origin>, who: Who): Promise<Refusal | undefined> {
@@ -212,11 +271,8 @@ export class Sockets {
   ): Opened {
     const { codec, who, begin, passes } = welcome;
     const sink = passes === undefined ? socket : new Sieve(socket, passes);
-    const connection = new Connection(id, sink, codec, this.#edge.hub, address);
-    this.#connections.add(connection);
-    this.#edge.counters.add("connections_total");
+    const connection = this.#hold(new Connection(id, sink, codec, this.#edge.hub, address), who);
     this.#edge.grants.hold(connection, who);
-    log.debug("connection.open", { connection: id, codec: codec.name, address });
     return { connection, session: begin(connection) };
   }
 

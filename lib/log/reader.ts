@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { type Account, kindIn } from "./accounts.ts";
+import { FeedIndex } from "./feed_index.ts";
 import { ALL_PUSHES } from "./feeds.ts";
 import { MUTE_COLUMNS, readMute } from "./mutes.ts";
 import { SessionReader } from "./sessions.ts";
@@ -12,8 +13,6 @@ export type { ListedSession, SessionReader } from "./sessions.ts";
 
 /** The most that a page holds in bytes; protocol.md section 2. */
 export const PAGE_BYTES = 1_048_576;
-
-const CHUNK = 50;
 
 // Names of direct messages are before it, those of pushes and rooms behind it.
 const FIRST = "push:";
@@ -28,6 +27,8 @@ export interface Page {
   readonly messages: Message[];
   /** Whether there are more in the direction that was asked for. */
   readonly more: boolean;
+  /** What the messages take as JSON in UTF-8. */
+  readonly bytes: number;
 }
 
 /** What {@linkcode readMessage} needs of `messages m` and `feeds c`. */
@@ -37,6 +38,8 @@ export const MESSAGE_COLUMNS =
 /** The log, open for reading. */
 export class Reader {
   readonly epoch: string;
+  /** Where messages stand, without reading them. */
+  readonly index: FeedIndex;
   readonly #db: DatabaseSync;
   readonly #after: StatementSync;
   readonly #before: StatementSync;
@@ -51,6 +54,8 @@ export class Reader {
   readonly #mutes: StatementSync;
   /** The sessions of browsers. */
   readonly sessions: SessionReader;
+  readonly #one: StatementSync;
+  #bytesRead = 0;
 
   /**
    * Opens a log that exists.
@@ -93,7 +98,48 @@ export class Reader {
     );
     this.sessions = new SessionReader(this.#db);
     this.#last = this.#db.prepare("SELECT seq FROM log");
+    this.#one = this.#db.prepare(
+      `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel WHERE m.seq = ?`,
+    );
+    this.index = new FeedIndex(this.#db);
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
+  }
+
+  /** How many bytes of messages were read since it was opened. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /**
+   * Reads several things as the log is at one moment.
+   *
+   * @param read Reads; nothing is awaited in it.
+   * @returns What it returned.
+   * @throws {Error} If the log can't be read, or what `read` throws.
+   */
+  atOnce<T>(read: () => T): T {
+    this.#db.exec("BEGIN");
+    try {
+      return read();
+    } finally {
+      // An error of SQLite's may have ended it already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    }
+  }
+
+  /**
+   * Reads one message.
+   *
+   * @param seq Its seq.
+   * @returns The message; undefined where it isn't kept.
+   * @throws {Error} If the log can't be read or the record is damaged.
+   */
+  message(seq: number): Message | undefined {
+    const row = this.#one.get(seq);
+    if (row === undefined) return undefined;
+    const { message, json } = readWhole(row);
+    this.#bytesRead += Buffer.byteLength(json) + 1;
+    return message;
   }
 
   /**
@@ -108,40 +154,7 @@ export class Reader {
    * @throws {Error} If the log can't be read or a record is damaged.
    */
   after(feed: string, after: number, upTo: number, limit: number, bytes = PAGE_BYTES): Page {
-    return page(this.#after.iterate(feed, after, upTo, limit + 1), limit, bytes);
-  }
-
-  /**
-   * Reads the newest messages of a feed.
-   *
-   * @param feed The feed.
-   * @param upTo The last seq to read.
-   * @param limit The most messages.
-   * @param most The most bytes; one message at least.
-   * @returns The page, oldest first.
-   * @throws {Error} If the log can't be read or a record is damaged.
-   */
-  newest(feed: string, upTo: number, limit: number, most = PAGE_BYTES): Page {
-    const seqs = this.#before.all(feed, upTo, limit + 1).map(({ seq }) => Number(seq));
-    let more = seqs.length > limit;
-    if (more) seqs.pop();
-    const newest: Message[] = [];
-    let bytes = 0;
-    // The newest part first, but each read upwards: that is what a system reads ahead for.
-    for (let from = 0; from < seqs.length; from += CHUNK) {
-      const chunk = seqs.slice(from, from + CHUNK);
-      const rows = this.#after.all(feed, (chunk.at(-1) ?? 0) - 1, chunk[0] ?? 0, CHUNK);
-      for (const row of rows.reverse()) {
-        const { message, json } = readWhole(row);
-        bytes += Buffer.byteLength(json) + 1;
-        if (bytes > most && newest.length > 0) {
-          more = true;
-          return { messages: newest.reverse(), more };
-        }
-        newest.push(message);
-      }
-    }
-    return { messages: newest.reverse(), more };
+    return this.#page(this.#after.iterate(feed, after, upTo, limit + 1), limit, bytes);
   }
 
   /**
@@ -150,11 +163,12 @@ export class Reader {
    * @param after The place: a seq.
    * @param upTo The last seq to read.
    * @param limit The most messages.
+   * @param bytes The most bytes; one message at least.
    * @returns The page.
    * @throws {Error} If the log can't be read or a record is damaged.
    */
-  between(after: number, upTo: number, limit: number): Page {
-    return page(this.#between.iterate(after, upTo, limit + 1), limit);
+  between(after: number, upTo: number, limit: number, bytes = PAGE_BYTES): Page {
+    return this.#page(this.#between.iterate(after, upTo, limit + 1), limit, bytes);
   }
 
   /**
@@ -271,25 +285,23 @@ export class Reader {
   close(): void {
     this.#db.close();
   }
-}
 
-// The iterator is used up or left within the call: a read that stays open would stop checkpoints.
-function page(
-  rows: Iterable<Record<string, SQLOutputValue>>,
-  limit: number,
-  most = PAGE_BYTES,
-): Page {
-  const messages: Message[] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    if (messages.length === limit) return { messages, more: true };
-    const { message, json } = readWhole(row);
-    bytes += Buffer.byteLength(json) + 1;
-    // A single message is a page, however large.
-    if (bytes > most && messages.length > 0) return { messages, more: true };
-    messages.push(message);
+  // The iterator is used up or left within the call: a read that stays open would stop checkpoints.
+  #page(rows: Iterable<Record<string, SQLOutputValue>>, limit: number, most: number): Page {
+    const messages: Message[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      if (messages.length === limit) return { messages, more: true, bytes };
+      const { message, json } = readWhole(row);
+      const size = Buffer.byteLength(json) + 1;
+      this.#bytesRead += size;
+      // A single message is a page, however large.
+      if (bytes + size > most && messages.length > 0) return { messages, more: true, bytes };
+      messages.push(message);
+      bytes += size;
+    }
+    return { messages, more: false, bytes };
   }
-  return { messages, more: false };
 }
 
 /**

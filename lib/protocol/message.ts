@@ -112,7 +112,17 @@ export function messageJson(message: Message): string {
  * @returns The text.
  */
 export function textOf(data: string): string {
-  const value: unknown = JSON.parse(data);
+  return textIn(JSON.parse(data), data);
+}
+
+/**
+ * The same of data that was parsed already.
+ *
+ * @param value What the data says.
+ * @param data The data as JSON text.
+ * @returns The text.
+ */
+export function textIn(value: unknown, data: string): string {
   if (typeof value === "string") return value;
   if (typeof value === "object" && value !== null && "text" in value) {
     if (typeof value.text === "string") return value.text;

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { report } from "./profile.ts";
 import { drawn, type Outcome, perform, type Scenario } from "./scenario.ts";
+import { bystander } from "./scenarios/bystander.ts";
 import { cpu, grid, peers, quiet, saturation, sizes } from "./scenarios/deliveries.ts";
 import { acknowledgements, isolates, startUp } from "./scenarios/server.ts";
 import { joins, memory, recovery } from "./scenarios/storms.ts";
@@ -26,6 +27,7 @@ const SCENARIOS: readonly Scenario[] = [
   joins,
   startUp,
   isolates,
+  bystander,
   grid,
 ];
 

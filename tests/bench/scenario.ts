@@ -27,6 +27,8 @@ export interface Scenario {
   readonly about: string;
   /** What is measured side by side in each run: contestants, or sizes. */
   readonly cases: readonly string[];
+  /** What is measured with `--quick`; all cases where it isn't given. */
+  readonly quickCases?: readonly string[];
   /** The case that is run when our server is profiled. */
   readonly profiled?: string;
   measure(name: string, setting: Setting): Promise<Figures>;
@@ -56,16 +58,17 @@ export async function perform(
   setting: Setting,
 ): Promise<Outcome> {
   const done: Map<string, Figures>[] = [];
+  const cases = setting.quick ? scenario.quickCases ?? scenario.cases : scenario.cases;
   for (let run = 0; run < runs; run++) {
     const figures = new Map<string, Figures>();
     // Turned round with each run, so that nobody is always first.
-    const turn = run % scenario.cases.length;
-    for (const name of [...scenario.cases.slice(turn), ...scenario.cases.slice(0, turn)]) {
+    const turn = run % cases.length;
+    for (const name of [...cases.slice(turn), ...cases.slice(0, turn)]) {
       figures.set(name, await scenario.measure(name, setting));
     }
     done.push(figures);
   }
-  const medians = Object.fromEntries(scenario.cases.map((name) => [
+  const medians = Object.fromEntries(cases.map((name) => [
     name,
     medianFigures(done.map((run) => run.get(name) ?? {})),
   ]));
@@ -92,7 +95,7 @@ export async function perform(
  */
 export function drawn(scenario: Scenario, outcome: Outcome): string {
   const columns = [...new Set(Object.values(outcome.medians).flatMap((all) => Object.keys(all)))];
-  const rows = scenario.cases.map((name) => [
+  const rows = Object.keys(outcome.medians).map((name) => [
     name,
     ...columns.map((column) => short(outcome.medians[name]?.[column])),
   ]);

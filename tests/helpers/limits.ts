@@ -10,6 +10,7 @@ export const UNBOUNDED: Limits = {
   connections: 0,
   perAddress: 0,
   perAccount: 0,
+  read: 0,
   handshakes: 0,
   newAccounts: 0,
 };

@@ -15,6 +15,7 @@ export interface Row {
 const http = (name: string): Shown => ["tests/hostile/http_test.ts", name];
 const door = (name: string): Shown => ["tests/hostile/door_test.ts", name];
 const frames = (name: string): Shown => ["tests/hostile/frames_test.ts", name];
+const slices = (name: string): Shown => ["tests/hostile/slices_test.ts", name];
 const identity = (name: string): Shown => ["tests/hostile/identity_test.ts", name];
 const limits = (name: string): Shown => ["tests/limits_test.ts", name];
 const quotas = (name: string): Shown => ["tests/quotas_test.ts", name];
@@ -87,9 +88,20 @@ export const ROWS: Readonly<Record<string, Row>> = {
     shown: [door("H17: a proxy"), door("H17: the log tells")],
   },
   H18: { about: "schemes by their meaning", shown: [door("H18:")] },
-  H19: { about: "unread answers and polls", shown: [], open: "the quota of answers" },
+  H19: {
+    about: "unread answers and polls",
+    shown: [slices("H19: unread polls"), slices("H19: an answer of which")],
+  },
   H20: { about: "a foreign page's GET", shown: [door("H20:")] },
-  H21: { about: "one request over many channels", shown: [], open: "reading in slices" },
+  H21: {
+    about: "one request over many channels, history and gzip",
+    shown: [
+      slices("H21: whatever"),
+      slices("H21: while eight"),
+      slices("H21: over the rate"),
+      slices("H21: what small bodies"),
+    ],
+  },
   F1: {
     about: "binary frames",
     shown: [

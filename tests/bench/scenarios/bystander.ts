@@ -1,0 +1,182 @@
+/** How a bystander's ping fares while others read, unpack and say as much as they can. */
+import { join } from "node:path";
+import { Log } from "../../../lib/log/log.ts";
+import { pause, spawnServer, within } from "../../helpers/child_server.ts";
+import { Histogram, Watch } from "../figures.ts";
+import { type Attack, type AttackJob, ATTACKS, topics } from "../load/attacks.ts";
+import type { Figures, Scenario, Verdict } from "../scenario.ts";
+
+const CHANNELS = 128;
+/** Each channel holds more than a page of 1 MiB. */
+const MESSAGES = 220;
+const TEXT = "x".repeat(5000);
+
+const BYSTANDERS = 4;
+/** Between the pings of one of them, in milliseconds. */
+const PAUSE = 20;
+const WARM_UP = 500;
+const SECONDS = 2.5;
+const LOAD = new URL("../load/attacks.ts", import.meta.url);
+
+/**
+ * Makes a log with 128 full channels.
+ *
+ * @param folder Where.
+ * @param count How many messages of 5 KB each of them has.
+ */
+export function fillLog(folder: string, count = MESSAGES): void {
+  const log = new Log(join(folder, "fanfare.db"), () => crypto.randomUUID());
+  const time = Date.now();
+  for (let i = 0; i < count; i++) {
+    const first = log.seq + 1;
+    log.apply(
+      topics(CHANNELS).map((topic, j) => ({
+        kind: "message",
+        seq: first + j,
+        time: time + i,
+        channel: `push:${topic}`,
+        from: null,
+        data: JSON.stringify({ text: `${i} ${TEXT}` }),
+      })),
+    );
+  }
+  log.close();
+}
+
+let filled: Promise<string> | undefined;
+
+// One for all cases: nothing that is measured depends on what is added to it.
+async function fullFolder(): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "fanfare-bench-" });
+  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  fillLog(folder);
+  return folder;
+}
+
+/** Pings as long as it is told to. */
+async function ping(port: number, latencies: Histogram, signal: AbortSignal): Promise<void> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+  let { promise, resolve } = Promise.withResolvers<void>();
+  socket.onopen = () => resolve();
+  socket.onmessage = () => resolve();
+  await within(promise, 10_000, "a bystander's connection");
+  for (let id = 1; !signal.aborted; id++) {
+    ({ promise, resolve } = Promise.withResolvers<void>());
+    const begun = performance.now();
+    socket.send(JSON.stringify({ id, ping: {} }));
+    await Promise.race([promise, pause(5000)]);
+    latencies.add(performance.now() - begun);
+    await pause(PAUSE);
+  }
+  socket.close();
+}
+
+/**
+ * Measures one case.
+ *
+ * @param job The attack; without its port.
+ * @param workers Isolates.
+ * @returns What the bystander felt, and what it cost.
+ */
+export async function measure(job: Omit<AttackJob, "port">, workers: number): Promise<Figures> {
+  const data = await (filled ??= fullFolder());
+  const flags = ["--workers", String(workers), "--log-level", "error"];
+  // What bounds clients is the defaults; the bystander and those who attack are all on the loopback.
+  await using server = await spawnServer({ data, flags, env: { FANFARE_RATE: "20" } });
+  const port = await server.listening;
+  const latencies = new Histogram();
+  const stop = new AbortController();
+  using watch = new Watch(server.pid);
+  const quiet = new Histogram();
+  const calm = new AbortController();
+  const calming = ping(port, quiet, calm.signal);
+  await pause(WARM_UP);
+  calm.abort();
+  await calming;
+  const before = watch.resident;
+  const attackers = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", LOAD.href, JSON.stringify({ ...job, port })],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const output = attackers.stdout.getReader();
+  await output.read();
+  await pause(WARM_UP);
+  const bystanders = Array.from(
+    { length: BYSTANDERS },
+    () => ping(port, latencies, stop.signal),
+  );
+  const [begun, cpu] = [performance.now(), watch.cpu];
+  let most = 0;
+  for (const end = performance.now() + SECONDS * 1000; performance.now() < end;) {
+    await pause(100);
+    most = Math.max(most, server.troubles.length === 0 ? watch.resident : most);
+  }
+  const hung = await Promise.race([server.ended.then(() => 1), pause(0).then(() => 0)]);
+  stop.abort();
+  const cores = (watch.cpu - cpu) / ((performance.now() - begun) / 1000);
+  end(attackers);
+  await output.cancel();
+  await attackers.status;
+  await Promise.allSettled(bystanders);
+  return {
+    "p50 ms": latencies.at(0.5),
+    "p99 ms": latencies.at(0.99),
+    "worst ms": latencies.at(1),
+    "+MB": most - before,
+    "server cores": cores,
+    "ended": hung,
+    "errors": server.troubles.length,
+  };
+}
+
+function end(process: Deno.ChildProcess): void {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    // All its connections were closed: it ended by itself.
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
+const jobIn = (name: string): [Omit<AttackJob, "port">, number] => {
+  const [attack, clients, , channels, , workers] = name.split(" ");
+  const known = ATTACKS.find((one) => one === attack) ?? "poll";
+  return [{ attack: known, clients: Number(clients), channels: Number(channels) }, Number(workers)];
+};
+
+function cases(
+  attacks: readonly Attack[],
+  clients: readonly number[],
+  channels: readonly number[],
+  workers: readonly number[],
+): string[] {
+  return attacks.flatMap((attack) =>
+    workers.flatMap((edges) =>
+      channels.flatMap((channel) =>
+        clients.map((client) => `${attack} ${client} × ${channel} on ${edges}`)
+      )
+    )
+  );
+}
+
+const LOUD = ATTACKS.filter((attack) => attack !== "unread");
+
+/** Every attack from some clients on some channels, against servers with and without isolates of their own for sockets. */
+export const bystander: Scenario = {
+  name: "bystander",
+  about: "others' pings, and memory, while CLIENTS × CHANNELS on ISOLATES do as much as they can",
+  cases: [...cases(LOUD, [1, 8, 60], [1, 8, 128], [0, 1, 2]), "unread 450 × 128 on 0"],
+  quickCases: [...cases(LOUD, [60], [128], [0, 1]), "unread 450 × 128 on 0"],
+  measure(name) {
+    const [job, workers] = jobIn(name);
+    return measure(job, workers);
+  },
+  verdicts: (run) =>
+    [...run].flatMap(([name, figures]): Verdict[] => [
+      { what: `${name}: p50 ms`, value: figures["p50 ms"] ?? NaN, target: 50, atLeast: false },
+      { what: `${name}: p99 ms`, value: figures["p99 ms"] ?? NaN, target: 250, atLeast: false },
+      { what: `${name}: MB more`, value: figures["+MB"] ?? NaN, target: 300, atLeast: false },
+      { what: `${name}: ended`, value: figures.ended ?? NaN, target: 0, atLeast: false },
+    ]),
+};
