@@ -316,8 +316,13 @@ export const CROWDED: Refusal = {
   retry: CROWDED_RETRY,
 };
 
-// What Deno's server lets through, and what it throws at (hostile.md, first part and H4).
-function badHandshake(headers: Headers): Response | undefined {
+/**
+ * Refuses a handshake that Deno's server would let through or throw at (hostile.md, first part and H4).
+ *
+ * @param headers The request's.
+ * @returns The answer, 426 or 400; undefined where it is one.
+ */
+export function badHandshake(headers: Headers): Response | undefined {
   const upgrade = headers.get("upgrade")?.toLowerCase();
   const options = headers.get("connection")?.toLowerCase().split(",") ?? [];
   const connection = options.map((option) => option.trim());

@@ -10,6 +10,7 @@ export const DIRECT = "dm:*";
 const NAME =
   /^(?!.*(?![\u200c\u200d])\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{Nd}\u200c\u200d_.-]+$/u;
 const NAME_BYTES = 128;
+const LONGEST_TYPED = 1024;
 const ACCOUNT = /^[A-Za-z0-9_-]{1,63}$/;
 
 /**
@@ -63,6 +64,8 @@ export function subscriptionOf(channel) {
  * @returns {string | undefined} `room:NAME`, or undefined where no room can be called so.
  */
 export function roomOf(typed) {
+  // To normalize a heap of marks takes the square of its size.
+  if (typed.length > LONGEST_TYPED) return undefined;
   const name = typed.trim().replace(/^#+/, "").trim().replace(/\s+/gu, "-").normalize("NFC");
   const fits = NAME.test(name) && new TextEncoder().encode(name).length <= NAME_BYTES;
   return fits ? `room:${name}` : undefined;

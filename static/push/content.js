@@ -13,6 +13,7 @@ const NAME =
 const NAME_BYTES = 128;
 /** How many characters of a title are shown. */
 export const LONGEST_TITLE = 250;
+const LONGEST_TYPED = 1024;
 const MOST_TAGS = 10;
 const LONGEST_TAG = 60;
 const NORMAL = 3;
@@ -91,6 +92,8 @@ export function askedTopic(search) {
  * @returns {string | undefined} The topic, or undefined where none can be called so.
  */
 export function topicName(typed) {
+  // To normalize a heap of marks takes the square of its size.
+  if (typed.length > LONGEST_TYPED) return undefined;
   const name = typed.trim().replace(/\s+/gu, "-").normalize("NFC");
   const fits = NAME.test(name) && new TextEncoder().encode(name).length <= NAME_BYTES;
   return fits ? name : undefined;

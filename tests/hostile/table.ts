@@ -77,7 +77,13 @@ export const ROWS: Readonly<Record<string, Row>> = {
   H14: { about: "forms of other sites", shown: [http("H14:")] },
   H15: {
     about: "large heads; blanks, commas, quotes, digits, marks",
-    shown: [door("H15: a value"), door("H15: what Deno refuses"), door("H15: heads of 60,000")],
+    shown: [
+      door("H15: a value"),
+      door("H15: what Deno refuses"),
+      door("H15: heads of 60,000"),
+      ["tests/hostile/linear_test.ts", "H15: every regular expression"],
+      ["tests/hostile/linear_test.ts", "H15: every parser of"],
+    ],
   },
   H16: {
     about: "a Host that is none",
