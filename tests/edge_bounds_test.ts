@@ -63,14 +63,18 @@ Deno.test("a connection that was quiet for long begins a subscription now, not w
 
 Deno.test("refusals wait like answers: whoever reads none of them is closed", async () => {
   await withWorld(async (world) => {
-    const { socket, session } = world.connect("ada");
+    const { socket, session, connection } = world.connect("ada");
     socket.stall();
     const line = JSON.stringify({ id: 1, signal: { channel: "dm:a.b", data: 0 } });
     session.receive(Array.from({ length: 512 }, () => line).join("\n"));
     assertEquals(socket.closed, undefined);
     session.receive(line);
-    assertEquals(socket.closed, 1008);
+    assertEquals([connection.closing, socket.closed, socket.read()], [true, undefined, []]);
+    socket.flow();
     await world.settle();
+    assertEquals(socket.closed, 1008);
+    const lines = socket.read().flatMap((frame) => frame.split("\n"));
+    assertEquals([lines.length, lines.at(-1)?.startsWith('{"closing":')], [513, true]);
   });
 });
 

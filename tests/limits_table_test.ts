@@ -47,13 +47,17 @@ async function askAll(
   return codeOf(answers.at(-1) ?? {});
 }
 
-/** One frame is sent as it is; told is the close code, or that it was answered. */
+/** One frame is sent as it is; told is the close code, or that every line was answered. */
 async function sendFrame(server: TestServer, frame: string): Promise<unknown> {
-  const socket = await TestSocket.open(`ws://${server.host}/ws`, { headers: FROM });
+  await using socket = await TestSocket.open(`ws://${server.host}/ws`, { headers: FROM });
   socket.send(frame);
-  const told = await Promise.race([socket.closed, socket.next().then(() => "done")]);
-  await socket.close();
-  return told;
+  for (let left = frame.split("\n").length; left > 0;) {
+    for (const line of (await socket.next()).split("\n")) {
+      if (line.startsWith('{"closing":')) return await socket.closed;
+      left -= 1;
+    }
+  }
+  return "done";
 }
 
 /** So many connections are held at once. */

@@ -219,7 +219,6 @@ Deno.test("ends of sessions that the bus lost are found before anything further 
       access,
       sessions,
       clock: () => NOON,
-      farewell: () => undefined,
     });
     hub.rights = grants;
     const open = (id: string, n: number, account: string | null) => {

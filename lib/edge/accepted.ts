@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
-import type { Connection } from "./connection.ts";
+import { type Closings, FAILED_RETRY } from "./closings.ts";
+import type { Connection, Socket } from "./connection.ts";
 import type { Session } from "./parts.ts";
 
 // A client that goes before its handshake is answered leaves a socket that says nothing, ever.
@@ -13,6 +14,8 @@ const OPEN_TIME = 5000;
 export interface Host<Welcome> {
   /** The most bytes of a frame, whatever protocol is spoken. */
   readonly frame: number;
+  /** The sockets that are about to be closed. */
+  readonly closings: Closings;
   /** The handshake is over, whichever way: called once for each socket. */
   shaken(): void;
   /**
@@ -28,7 +31,7 @@ export interface Host<Welcome> {
    * @param welcome What was given with it.
    * @returns What reads and writes on it from now on; undefined where it was closed instead.
    */
-  opened(socket: WebSocket, origin: Required<Origin>, welcome: Welcome): Opened | undefined;
+  opened(socket: Socket, origin: Required<Origin>, welcome: Welcome): Opened | undefined;
   /**
    * The socket is about to be gone, since its client is silent.
    *
@@ -50,14 +53,18 @@ export interface Opened {
   readonly session: Session;
 }
 
-/** Hears a socket's events. It is the listener itself: handlers and what they close over cost each idle connection a kilobyte. */
-export class Accepted<Welcome> {
+/**
+ * Hears a socket's events, and is what its connection sends to. It is the listener itself: handlers and what they close over cost
+ * each idle connection a kilobyte.
+ */
+export class Accepted<Welcome> implements Socket {
   readonly #socket: WebSocket;
   readonly #origin: Required<Origin>;
   readonly #host: Host<Welcome>;
   #welcome: Welcome | undefined;
   #opened: Opened | undefined;
   #late: ReturnType<typeof setTimeout> | undefined;
+  #closing = false;
   #gone = false;
 
   /**
@@ -80,10 +87,39 @@ export class Accepted<Welcome> {
     for (const type of ["open", "message", "close", "error"]) socket.addEventListener(type, this);
   }
 
+  /** What wasn't taken yet, in bytes. */
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** As of a WebSocket: it is closing from the first {@linkcode close} on. */
+  get readyState(): Socket["readyState"] {
+    const { readyState } = this.#socket;
+    return this.#closing && readyState === WebSocket.OPEN ? WebSocket.CLOSING : readyState;
+  }
+
+  /** @param frame What to send. */
+  send(frame: string): void {
+    this.#socket.send(frame);
+  }
+
+  /**
+   * Closes it once the client is quiet; what it sends until then is dropped.
+   *
+   * @param code A close code.
+   * @param reason For people; at most 123 bytes.
+   */
+  close(code?: number, reason?: string): void {
+    if (this.#closing || this.#gone) return;
+    this.#closing = true;
+    if (this.#socket.readyState !== WebSocket.OPEN) return this.#socket.close(code, reason);
+    this.#host.closings.add(this.#socket, code, reason);
+  }
+
   /** @param event One of the socket's. */
   handleEvent(event: Event): void {
     if (event instanceof MessageEvent) return this.#receive(event.data);
-    if (event instanceof CloseEvent) return this.#close(event);
+    if (event instanceof CloseEvent) return this.#closed(event);
     if (event.type === "open") return this.#open();
     this.#opened?.connection.end(true);
   }
@@ -94,12 +130,13 @@ export class Accepted<Welcome> {
     if (this.#gone) return this.#socket.close();
     if (welcome === undefined) return;
     this.#shake();
-    this.#opened = this.#host.opened(this.#socket, this.#origin, welcome);
+    this.#opened = this.#host.opened(this, this.#origin, welcome);
   }
 
   #receive(data: unknown): void {
     if (this.#opened === undefined) return;
     const { connection, session } = this.#opened;
+    if (this.#closing) return this.#host.closings.heard(this.#socket);
     if (!connection.open || connection.leaving) return;
     if (typeof data !== "string") {
       this.#host.refused(connection, CLOSE.binary);
@@ -115,11 +152,11 @@ export class Accepted<Welcome> {
     } catch (error) {
       // What is thrown here would end the process, and with it everybody else's connection.
       log.error("connection.failed", { connection: connection.id, error: String(error) });
-      connection.close(CLOSE.later, "The server couldn't go on");
+      connection.close(CLOSE.later, "The server couldn't go on", FAILED_RETRY);
     }
   }
 
-  #close({ code, wasClean }: CloseEvent): void {
+  #closed({ code, wasClean }: CloseEvent): void {
     const { connection, address } = this.#origin;
     // As Deno closes it by itself where a ping wasn't answered.
     if (code === CLOSE.leaving && !wasClean && !this.#gone) this.#host.silent(this.#origin);
@@ -144,6 +181,7 @@ export class Accepted<Welcome> {
   #end(lost: boolean): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#host.closings.delete(this.#socket);
     if (this.#late !== undefined) this.#shake();
     this.#opened?.connection.end(lost);
     this.#host.gone(this.#origin, this.#opened?.connection);

@@ -5,6 +5,7 @@ import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import type { Meter } from "./byte_rates.ts";
+import { ANSWERS_TIME, type Closing, FAILED_RETRY } from "./closings.ts";
 import type { Hub, Subscriber } from "./hub.ts";
 import { type Portion, UNSENT } from "./portions.ts";
 import { Outrun, Reading } from "./reading.ts";
@@ -60,7 +61,7 @@ export class Connection implements Subscriber {
   #progress: number;
   #open = true;
   #lost = false;
-  #farewell: (() => void) | undefined;
+  #closing: Closing | undefined;
   // Made for those who watch: an empty map for each idle connection is memory too.
   #watched: Map<string, Watch> | undefined;
   #missed = false;
@@ -222,7 +223,8 @@ export class Connection implements Subscriber {
     if (now - this.#progress > (closing ? CLOSING_TIME : NO_PROGRESS)) {
       this.#hub.counters.add("slow_closed_total");
       log.info("connection.slow", { connection: this.id, address: this.address, unsent });
-      this.close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
+      // It reads nothing: more is only sent into the memory.
+      this.#close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
     return this.#open && unsent < this.#hub.portions.of(now, this).room;
   }
@@ -238,7 +240,7 @@ export class Connection implements Subscriber {
       }
       // One client's trouble never reaches another.
       log.error("connection.failed", { connection: this.id, error: String(error) });
-      this.close(CLOSE.later, "The server couldn't go on");
+      this.finish(CLOSE.later, "The server couldn't go on", FAILED_RETRY);
     }
   }
 
@@ -247,29 +249,72 @@ export class Connection implements Subscriber {
     if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
     if (this.#unsent === 0) this.reading.settle();
     const parts = this.#answers.length === 0 ? [] : this.#takeAnswers();
-    if (this.#answers.length > 0) {
-      // What isn't kept never overtakes the answer that it belongs to.
-      this.#hub.proceed(this);
-    } else {
-      this.#takeWords(parts);
-      this.reading.take(parts, this.portion);
+    try {
+      if (this.#answers.length > 0) {
+        // What isn't kept never overtakes the answer that it belongs to.
+        this.#hub.proceed(this);
+      } else if (!this.closing) {
+        this.#takeWords(parts);
+        this.reading.take(parts, this.portion);
+      }
+    } finally {
+      // The answers go out also where the messages behind them can't be read.
+      this.#send(parts);
     }
-    this.#send(parts);
     this.#part();
     if (this.#answers.length === 0 && this.reading.ended) this.#socket.finish?.();
   }
 
   /**
-   * Closes the socket. Nothing is sent or handled afterwards.
+   * Closes the socket: the client gets the answers to what it sent before, is told why, and gets the code once it is quiet. What
+   * comes from now on isn't handled, and nothing but answers is sent.
    *
    * @param code A close code.
    * @param reason For people; at most 123 bytes.
-   * @param last A line to send before.
+   * @param retry Milliseconds after which the client may come back.
    */
-  close(code: number, reason: string, last?: string): void {
+  close(code: number, reason: string, retry = 0): void {
+    if (!this.#open || this.closing) return;
+    if (this.#socket.readyState !== WebSocket.OPEN) return this.#close(code, reason);
+    const late = setTimeout(() => this.finish(code, reason, retry), ANSWERS_TIME);
+    this.#closing = { code, reason, retry, strict: true, late };
+    this.#part();
+  }
+
+  /**
+   * Closes the socket as soon as the client has all its answers; until then messages are sent to it. Takes what
+   * {@linkcode close} takes.
+   */
+  leave(code: number, reason: string, retry: number): void {
+    this.#closing ??= { code, reason, retry, strict: false };
+    this.#part();
+  }
+
+  /**
+   * Closes the socket, whatever the client is still owed; as it was to be closed before, where that was so. Takes what
+   * {@linkcode close} takes.
+   */
+  finish(code: number, reason: string, retry: number): void {
+    if (!this.#open) return;
+    const last = this.#closing ?? { code, reason, retry };
+    const line = this.codec.closing?.(last.reason, last.retry);
+    if (line !== undefined && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(line);
+    this.#close(last.code, last.reason);
+  }
+
+  /** Whether it is told to go: nothing that comes from now on is accepted. */
+  get leaving(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Whether it is being closed: what came before and wasn't begun isn't done either. */
+  get closing(): boolean {
+    return this.#closing?.strict === true;
+  }
+
+  #close(code: number, reason: string): void {
     if (!this.#open) return;
     const stands = this.#socket.readyState === WebSocket.OPEN;
-    if (last !== undefined && stands) this.#socket.send(last);
     if (stands) this.#unsent = this.#socket.bufferedAmount;
     this.end(!stands);
     try {
@@ -277,23 +322,6 @@ export class Connection implements Subscriber {
     } catch (error) {
       log.debug("connection.close", { connection: this.id, error: String(error) });
     }
-  }
-
-  /**
-   * Closes the socket as soon as the client has all its answers.
-   *
-   * @param code A close code.
-   * @param reason For people; at most 123 bytes.
-   * @param last A line to send before.
-   */
-  leave(code: number, reason: string, last?: string): void {
-    this.#farewell ??= () => this.close(code, reason, last);
-    this.#part();
-  }
-
-  /** Whether it was told to leave: nothing that comes from now on is accepted. */
-  get leaving(): boolean {
-    return this.#farewell !== undefined;
   }
 
   /**
@@ -305,6 +333,7 @@ export class Connection implements Subscriber {
     if (!this.#open) return;
     this.#lost = lost;
     this.#open = false;
+    clearTimeout(this.#closing?.late);
     try {
       this.onEnd?.();
     } finally {
@@ -324,7 +353,9 @@ export class Connection implements Subscriber {
   owes: () => boolean = () => false;
 
   #part(): void {
-    if (this.#answers.length === 0 && !this.owes()) this.#farewell?.();
+    if (this.#closing === undefined || this.#answers.length > 0 || this.owes()) return;
+    const { code, reason, retry } = this.#closing;
+    this.finish(code, reason, retry);
   }
 
   #takeWords(parts: string[]): void {

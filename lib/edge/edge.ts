@@ -11,7 +11,7 @@ import { ByteRates } from "./byte_rates.ts";
 import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";
 import { Pages } from "./pages.ts";
-import { EdgeServer, lastLine } from "./server.ts";
+import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 import { Portions } from "./portions.ts";
 import { isTraced, traced } from "./trace.ts";
@@ -69,7 +69,7 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const hub = new Hub(bus, reader, place.seq, now, counters, portions, rates);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const { sessions } = reader;
-  const grants = new Grants({ access, sessions, clock, farewell: lastLine });
+  const grants = new Grants({ access, sessions, clock });
   hub.rights = grants;
   access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(

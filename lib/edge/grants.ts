@@ -28,8 +28,6 @@ export interface GrantsParts {
   readonly sessions: Pick<SessionReader, "find" | "rights">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
-  /** Makes the last line, where the client's protocol has one. */
-  readonly farewell: (connection: Connection, sentence: string) => string | undefined;
 }
 
 /** Ends connections whose tokens or sessions end. Those that showed neither aren't held. */
@@ -156,7 +154,9 @@ export class Grants implements Rights {
     // Each by its name: the list of events is held against the code.
     if (shown === "session") log.info("session.ended", { connection: id, address });
     else log.info("token.ended", { connection: id, address });
-    connection.close(code, sentence, this.#parts.farewell(connection, sentence));
+    // Who may not read any more is answered nothing more; what came while a token held is answered.
+    if (shown === "session") connection.finish(code, sentence, 0);
+    else connection.close(code, sentence);
   }
 
   #look(): void {

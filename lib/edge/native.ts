@@ -19,6 +19,7 @@ export const native: Codec = {
         JSON.stringify(from)
       },"data":${data}}}`,
     ),
+  closing: (reason, retry) => toJson({ closing: { reason, retry } }),
 };
 
 /**
@@ -103,15 +104,4 @@ export function answerRoster(id: number, roster: Roster): string {
  */
 export function errorLine(id: number | undefined, refusal: Refusal): string {
   return toJson(id === undefined ? { error: refusal } : { id, error: refusal });
-}
-
-/**
- * Writes the word before the server closes on purpose.
- *
- * @param reason For people.
- * @param retry Milliseconds after which to come back.
- * @returns The line.
- */
-export function closingLine(reason: string, retry: number): string {
-  return toJson({ closing: { reason, retry } });
 }

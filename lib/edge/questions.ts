@@ -25,6 +25,8 @@ export interface Asker {
   readonly who: Who;
   may(id: number, action: "read", channel: string): boolean;
   done(id: number, line: () => string | Making): void;
+  /** Answers nothing to a command that wasn't begun: the connection is being closed. */
+  skip(): void;
   fail(id: number, refusal: Refusal): void;
   /** Refuses a command whose answer is being made: writes the line. */
   refused(id: number, refusal: Refusal): string;
@@ -75,7 +77,10 @@ export class Questions {
    * @param question It.
    */
   take(question: Question): void {
-    this.#turns.take(question.body.channel, () => this.#answer(question));
+    this.#turns.take(
+      question.body.channel,
+      () => this.#connection.closing ? this.#asker.skip() : this.#answer(question),
+    );
   }
 
   /** The client is gone: leaves all its channels, and answers nothing more. */

@@ -36,7 +36,6 @@ import {
 import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
-import { closingLine, native } from "./native.ts";
 import type { Pages } from "./pages.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
@@ -44,7 +43,6 @@ import { refusedAsNtfy } from "./ntfy_account.ts";
 import { pushPoints } from "./push.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
-import { ending } from "./sse.ts";
 import { dropRequestSpan } from "./trace.ts";
 
 /** How an edge serves. */
@@ -201,9 +199,8 @@ export class EdgeServer {
     }
     // Answers that still wait for room in a socket have until here.
     const deadline = performance.now() + spread + LEAVE_GRACE;
-    while (connections.some(({ open }) => open) && performance.now() < deadline) {
-      await pause(LEAVE_LOOK);
-    }
+    const goes = () => this.#sockets.waits || connections.some(({ open }) => open);
+    while (goes() && performance.now() < deadline) await pause(LEAVE_LOOK);
     if (farewell.stays) {
       this.#endAll(retry);
       const late = performance.now() + REQUEST_GRACE;
@@ -227,8 +224,9 @@ export class EdgeServer {
 
   #endAll(retry: number): void {
     for (const connection of this.#sockets.connections) {
-      connection.close(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
+      connection.finish(CLOSE.leaving, GOING, retry);
     }
+    this.#sockets.finish();
   }
 
   // Says goodbye to all and ends, whatever they still have to send or to take: all that sockets hold is free afterwards.
@@ -459,24 +457,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function sayGoodbye(connection: Connection, retry: number): void {
-  connection.leave(CLOSE.leaving, GOING, lastLine(connection, GOING, retry));
-}
-
-/**
- * Makes the last line for a client that is told to go.
- *
- * @param connection The client's.
- * @param sentence Why.
- * @param retry Milliseconds after which it may come back.
- * @returns The line; undefined where its protocol has none.
- */
-export function lastLine(
-  { codec }: Connection,
-  sentence: string,
-  retry = 0,
-): string | undefined {
-  if (codec === native) return closingLine(sentence, retry);
-  return codec.name === "sse" ? ending(retry) : undefined;
+  connection.leave(CLOSE.leaving, GOING, retry);
 }
 
 // What went wrong is for the operator; whoever asked is told that it did, and nothing of what.

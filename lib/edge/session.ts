@@ -68,7 +68,7 @@ export class NativeSession implements Session, Asker {
   }
 
   #proceed(): void {
-    while (!this.#greeting && this.#connection.open) {
+    while (!this.#greeting && this.#connection.open && !this.#connection.closing) {
       const [frame] = this.#frames;
       if (frame === undefined) return;
       const { done, value } = frame.commands.next();
@@ -81,6 +81,8 @@ export class NativeSession implements Session, Asker {
   #takeUp(command: Command | BadCommand): void {
     this.#pending += 1;
     if (this.#pending > 2 * this.#edge.limits.pending) {
+      // This one isn't answered.
+      this.#pending -= 1;
       return this.#ban("Too many commands are unanswered");
     }
     if ("refusal" in command) return this.fail(command.id, command.refusal);
@@ -108,6 +110,7 @@ export class NativeSession implements Session, Asker {
   }
 
   #ban(reason: string): void {
+    if (this.#connection.closing) return;
     this.#edge.counters.add("banned_total");
     log.info("connection.banned", { ...this.#connection.origin, reason });
     this.#connection.close(CLOSE.policy, reason);
@@ -163,7 +166,7 @@ export class NativeSession implements Session, Asker {
     void asked.then((result) => {
       this.#greeting = false;
       // Who went meanwhile is nobody: what was held for it now nothing would give up.
-      if (!this.#connection.open) return;
+      if (!this.#connection.open || this.#connection.closing) return this.skip();
       told(result);
       this.#proceed();
     });
@@ -341,6 +344,14 @@ export class NativeSession implements Session, Asker {
   #unreadable(id: number, error: unknown): string {
     log.error("log.unreadable", { connection: this.#connection.id, error: String(error) });
     return errorLine(id, refuse("internal", "The log can't be read"));
+  }
+
+  /** Answers nothing to a command that wasn't begun: the connection is being closed. */
+  skip(): void {
+    this.#connection.answer(() => {
+      this.#pending -= 1;
+      return undefined;
+    });
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Codec } from "../protocol/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "./ask.ts";
 import { Attended } from "./attended.ts";
+import { Closings } from "./closings.ts";
 import { Connection, type Socket } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "./http.ts";
@@ -61,6 +62,7 @@ export const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-b
 export class Sockets {
   readonly #edge: EdgeParts;
   readonly #connections = new Attended();
+  readonly #closings = new Closings();
   readonly #host: Host<Welcome>;
   #handshakes = 0;
   #ended = false;
@@ -71,6 +73,7 @@ export class Sockets {
     edge.hub.portions.watch(this.#connections);
     this.#host = {
       frame: edge.limits.frame,
+      closings: this.#closings,
       shaken: () => this.#handshakes -= 1,
       refused: ({ origin }, code) => {
         log.info("frame.refused", { ...origin, code });
@@ -97,6 +100,16 @@ export class Sockets {
   /** Begins nothing from now on: what a session reads may be closed. Those that are there stay. */
   end(): void {
     this.#ended = true;
+  }
+
+  /** Whether some are about to be closed, and wait for a moment in which their clients send nothing. */
+  get waits(): boolean {
+    return this.#closings.size > 0;
+  }
+
+  /** Closes those at once. */
+  finish(): void {
+    this.#closings.finish();
   }
 
   /** How many there are. */
@@ -265,7 +278,7 @@ export class Sockets {
   }
 
   #begin(
-    socket: WebSocket,
+    socket: Socket,
     { connection: id, address }: Required<Origin>,
     welcome: Welcome,
   ): Opened {
@@ -286,10 +299,10 @@ export class Sockets {
 
 /** A socket that sends only some frames: lines are shared by all readers of a channel, a filter is one reader's. */
 class Sieve implements Socket {
-  readonly #socket: WebSocket;
+  readonly #socket: Socket;
   readonly #passes: (frame: string) => boolean;
 
-  constructor(socket: WebSocket, passes: (frame: string) => boolean) {
+  constructor(socket: Socket, passes: (frame: string) => boolean) {
     [this.#socket, this.#passes] = [socket, passes];
   }
 

@@ -24,6 +24,8 @@ export function sse(epoch: string): Codec {
       `id: ${epoch}:${message.seq}\nevent: message\ndata: ${messageJson(message)}\n`,
     presence: () => undefined,
     signal: () => undefined,
+    // No event that a page hears of.
+    closing: (_, retry) => `retry: ${Math.max(1, Math.round(retry))}\n`,
   };
 }
 
@@ -38,16 +40,6 @@ export function opening(place: Place, gaps: readonly string[]): string {
   const begin = `id: ${place.epoch}:${place.seq}\n\nretry: ${RETRY}\n`;
   if (gaps.length === 0) return begin;
   return `${begin}\nevent: gap\ndata: ${toJson({ channels: gaps })}\n`;
-}
-
-/**
- * Writes the last words of a stream that is ended on purpose.
- *
- * @param retry Milliseconds after which to come back.
- * @returns The event, which is none that a page hears of.
- */
-export function ending(retry: number): string {
-  return `retry: ${Math.max(1, Math.round(retry))}\n`;
 }
 
 /** A place in all channels of a log. */

@@ -31,4 +31,12 @@ export interface Codec {
    * @returns Its line, or undefined where this protocol has none.
    */
   signal(signal: Signal): string | undefined;
+  /**
+   * Encodes that the server closes the connection on purpose. Absent where this protocol doesn't tell it.
+   *
+   * @param reason For people.
+   * @param retry Milliseconds after which to come back.
+   * @returns Its line.
+   */
+  closing?(reason: string, retry: number): string;
 }

@@ -81,9 +81,11 @@ export class Connection {
     this.#await(patience.opening);
   }
 
-  /** How many more commands the server takes now; none while it is doubted that it hears them. */
+  /** How many more commands the server takes now; none once it is closing, or while it is doubted that it hears them. */
   get free() {
-    return this.#ended || this.#doubted ? 0 : this.#limit - this.#asked.size - this.#queue.length;
+    return this.#ended || this.#doubted || this.#leaving
+      ? 0
+      : this.#limit - this.#asked.size - this.#queue.length;
   }
 
   /**
@@ -100,8 +102,8 @@ export class Connection {
     }
     const id = ++this.#id;
     const text = JSON.stringify({ id, [verb]: body });
-    // A ping that waits for its turn would tell nothing.
-    if (verb !== "ping" && this.#asked.size >= this.#limit) {
+    // A ping that waits for its turn would tell nothing. A server that is closing drops what comes, and waits until nothing does.
+    if (this.#leaving || (verb !== "ping" && this.#asked.size >= this.#limit)) {
       this.#queue.push({ id, text, verb, done, failed });
     } else this.#send({ id, text, verb, done, failed });
   }
@@ -207,7 +209,7 @@ export class Connection {
     if (asked === undefined) return;
     this.#asked.delete(line.id);
     this.#patience.answered(this.#clock.monotonic() - asked.at);
-    const next = this.#asked.size < this.#limit ? this.#queue.shift() : undefined;
+    const next = !this.#leaving && this.#asked.size < this.#limit ? this.#queue.shift() : undefined;
     if (next !== undefined) this.#send(next);
     const { error } = line;
     if (isObject(error)) {

@@ -16,5 +16,5 @@ export async function openAccess(clock: () => number): Promise<{ access: Access;
     tokens: { accountClaim: "sub", withdrawn: [] },
   }, clock);
   const sessions = { find: () => undefined, rights: () => 0 };
-  return { access, grants: new Grants({ access, sessions, clock, farewell: () => undefined }) };
+  return { access, grants: new Grants({ access, sessions, clock }) };
 }

@@ -106,7 +106,7 @@ export class RawWebSocket implements Disposable {
       if (frame.opcode === TEXT) onText(payload);
       else if (frame.opcode === PING) await this.#pong(payload);
       else if (frame.opcode === CLOSE) {
-        this.#closeCode = payload.length < 2 ? 1005 : (payload[0] ?? 0) * 256 + (payload[1] ?? 0);
+        this.#closeCode = codeIn(payload);
         return false;
       }
     }
@@ -183,6 +183,25 @@ function frameAt(
   let size = more === 0 ? short : 0;
   for (let i = at + 2; i < start; i++) size = size * 256 + (bytes[i] ?? 0);
   return start + size <= length ? { opcode, start, end: start + size } : undefined;
+}
+
+/**
+ * Finds the close frame among the frames that a server sent.
+ *
+ * @param bytes Whole frames, from the first on.
+ * @returns Its code, 1005 for none, or undefined where there is no close frame.
+ */
+export function closeCodeIn(bytes: Uint8Array): number | undefined {
+  for (let at = 0;;) {
+    const frame = frameAt(bytes, at, bytes.length);
+    if (frame === undefined) return undefined;
+    if (frame.opcode === CLOSE) return codeIn(bytes.subarray(frame.start, frame.end));
+    at = frame.end;
+  }
+}
+
+function codeIn(payload: Uint8Array): number {
+  return payload.length < 2 ? 1005 : (payload[0] ?? 0) * 256 + (payload[1] ?? 0);
 }
 
 // The mask is zeros: the server has to take it, and nothing between here and there cares.

@@ -1,5 +1,6 @@
 /** Hostile frames and commands, row by row (hostile.md F1–F4, M1–M12). What others show is named in table.ts. */
 import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { closeCodeIn, RawWebSocket } from "../helpers/raw_websocket.ts";
 import { textData } from "../../lib/protocol/message.ts";
 import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
 import {
@@ -107,6 +108,85 @@ Deno.test("F3: pings in thousands are answered by pongs, and others don't wait f
   while (pongs < 15_000) pongs += await conn.read(buffer) ?? Infinity;
   assertEquals(pongs, 15_000);
   await sent;
+});
+
+/** Reads all frames up to the close frame, which isn't answered. */
+async function readToClose(conn: Deno.TcpConn): Promise<Uint8Array> {
+  const chunks: number[] = [];
+  const buffer = new Uint8Array(65_536);
+  while (closeCodeIn(new Uint8Array(chunks)) === undefined) {
+    const count = await conn.read(buffer).catch(() => null);
+    if (count === null) break;
+    chunks.push(...buffer.subarray(0, count));
+  }
+  return new Uint8Array(chunks);
+}
+
+/** Reads a socket to its end: the lines that came, and the close code. */
+async function readAll(
+  socket: RawWebSocket,
+): Promise<{ lines: string[]; code: number | undefined }> {
+  const lines: string[] = [];
+  const decoder = new TextDecoder();
+  while (
+    await socket.read((text) => lines.push(...decoder.decode(text).split("\n")))
+  );
+  return { lines, code: socket.closeCode };
+}
+
+Deno.test("F5: who sends on in a burst while it is closed gets its answers, why, and the code", async () => {
+  await using server = await startServer();
+  const port = Number(server.host.split(":")[1]);
+  for (const count of [101, 400, 5000]) {
+    using socket = await RawWebSocket.open(port, "");
+    const read = readAll(socket);
+    await socket.send('{"id":7,"publish":{"channel":"room:a","data":1}}');
+    for (let i = 1; i < count; i++) {
+      await socket.send(`{"id":${i},"nothing":{}}`);
+    }
+    const { lines, code } = await read;
+    const answers = lines.map((line) => JSON.parse(line));
+    const published = answers.filter((answer) => "publish" in answer);
+    const bad = answers.filter((answer) => answer.error?.code === "bad_request");
+    assertEquals(
+      [code, published.length, bad.length],
+      [1008, 1, 100],
+      String(count),
+    );
+    assertEquals(answers.at(-1), {
+      closing: { reason: "Too many bad requests in a row", retry: 0 },
+    });
+  }
+});
+
+Deno.test("F5: so does who sends on after every other close of ours", async () => {
+  await using server = await startServer({
+    limits: { frame: 1000, pending: 5 },
+  });
+  const binary = frame(0x82, new Uint8Array(3));
+  const pings = (count: number) =>
+    Array.from({ length: count }, (_, i) => `{"id":${i + 1},"ping":{}}`).join(
+      "\n",
+    );
+  for (
+    const [last, code, answers] of [
+      [binary, 1003, 3],
+      ["x".repeat(1001), 1009, 3],
+      // Ten may be unanswered.
+      [pings(11), 1008, 13],
+    ] as const
+  ) {
+    using conn = await rawSocket(server);
+    const ended = readToClose(conn);
+    await sendAll(conn, frame(0x81, pings(3)));
+    await sendAll(conn, typeof last === "string" ? frame(0x81, last) : last);
+    for (let i = 0; i < 300; i++) await sendAll(conn, frame(0x81, pings(1)));
+    const bytes = await ended;
+    const text = new TextDecoder().decode(bytes);
+    assertEquals(text.split('"ping":').length - 1, answers, String(code));
+    assertStringIncludes(text, '{"closing":{"reason":');
+    assertEquals(closeCodeIn(bytes), code);
+  }
 });
 
 Deno.test("M2: names of the prototype are fields like others, and change nothing on any prototype", async () => {

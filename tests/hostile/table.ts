@@ -132,6 +132,10 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "sends after our close, never answers it",
     shown: [limits("F4:"), guard("F4:"), guard("stuck sockets have to stay")],
   },
+  F5: {
+    about: "sends on while we close it",
+    shown: [frames("F5: who sends on in a burst"), frames("F5: so does who sends on")],
+  },
   M1: {
     about: "what is no command",
     shown: [
