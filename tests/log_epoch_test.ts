@@ -3,6 +3,7 @@ import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/a
 import { DatabaseSync } from "node:sqlite";
 import { LogDamaged } from "../lib/log/damage.ts";
 import { Log } from "../lib/log/log.ts";
+import { type LogLine, spawnServer, within } from "./helpers/child_server.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";
 
@@ -227,4 +228,19 @@ Deno.test("a folder that is moved whole keeps its epoch; after its mark is lost 
     false,
     1,
   ]);
+});
+
+Deno.test("a new epoch is logged, with its name", async () => {
+  using folder = tempFolder("disk");
+  const log = new Log(`${folder.path}/fanfare.db`, () => "lost");
+  log.apply(messages(1, 3));
+  log.close();
+  Deno.removeSync(`${folder.path}/fanfare.db-mark`);
+  await using child = await spawnServer({ data: folder.path });
+  const told = Promise.withResolvers<LogLine>();
+  child.onLog = (line) => line.message === "log.renewed" && told.resolve(line);
+  await child.listening;
+  const { level, epoch } = await within(told.promise, 10_000, "the new epoch");
+  assertEquals([level, typeof epoch], ["WARN", "string"]);
+  assertNotEquals(epoch, "lost");
 });

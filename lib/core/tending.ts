@@ -1,6 +1,7 @@
 /** Looks after the log while the core commits: retention, accounts that are gone, keys that are over, free pages. */
 import type { RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
+import { log as logger } from "../logger.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { nextSessionTrim, nextTrim, Roll } from "./retention.ts";
 
@@ -39,6 +40,8 @@ export class Tending {
   /** @param parts What it works with. */
   constructor(parts: TendingParts) {
     this.#parts = parts;
+    const { epoch, renewed } = parts.log;
+    if (renewed) logger.warning("log.renewed", { epoch });
     this.#in(0);
   }
 

@@ -26,6 +26,7 @@ const bounds = (name: string): Shown => ["tests/edge_bounds_test.ts", name];
 const damage = (name: string): Shown => ["tests/log_damage_test.ts", name];
 const folder = (name: string): Shown => ["tests/data_folder_test.ts", name];
 const retention = (name: string): Shown => ["tests/retention_test.ts", name];
+const epoch = (name: string): Shown => ["tests/log_epoch_test.ts", name];
 const api = (name: string): Shown => ["tests/api_test.ts", name];
 const events = (name: string): Shown => ["tests/events_test.ts", name];
 const push = (name: string): Shown => ["tests/push_test.ts", name];
@@ -346,5 +347,14 @@ export const ROWS: Readonly<Record<string, Row>> = {
   L12: {
     about: "a soak; ten minutes of it are a step of `deno task torture`",
     shown: [["tests/soak_test.ts", "L12:"]],
+  },
+  L13: {
+    about: "mark and WAL lost, a copy made by hand, a foreign journal",
+    shown: [
+      epoch("a log goes on under its epoch only with its own mark"),
+      epoch("a journal that nothing was written under"),
+      epoch("a kill between any two steps of getting a new epoch"),
+      epoch("a folder that is moved whole keeps its epoch"),
+    ],
   },
 };
