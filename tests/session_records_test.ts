@@ -1,8 +1,12 @@
 /** Session records: how they are applied, and how the core proposes accounts that stand nowhere. */
 import { assertEquals } from "@std/assert";
+import type { Who } from "../lib/access.ts";
 import { directBus } from "../lib/bus.ts";
+import { Core } from "../lib/core/core.ts";
 import { Quotas } from "../lib/core/quotas.ts";
+import { localSequencer } from "../lib/core/sequencer.ts";
 import { SessionRecords } from "../lib/core/sessions.ts";
+import { admit } from "../lib/edge/ask.ts";
 import { Connection } from "../lib/edge/connection.ts";
 import { Grants } from "../lib/edge/grants.ts";
 import { Hub } from "../lib/edge/hub.ts";
@@ -51,6 +55,11 @@ function append(
   return log.apply(proposals.map((one, i) => ({ ...one, seq: seq + i, time })))
     .outcomes;
 }
+
+const kindsOf = (socket: FakeSocket) =>
+  socket.read().flatMap((frame) =>
+    frame.split("\n").flatMap((line) => Object.keys(JSON.parse(line)))
+  );
 
 const told = (outcomes: readonly Outcome[]) => outcomes.map(({ session }) => session);
 
@@ -240,10 +249,10 @@ Deno.test("ends of sessions that the bus lost are found before anything further 
     hub.repair(log.seq);
     for (const { connection } of ended) connection.serve();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    assertEquals(ended.map(({ socket }) => [socket.closed, socket.read()]), [[
-      4500,
-      [],
-    ], [4500, []]]);
+    assertEquals(ended.map(({ socket }) => [socket.closed, kindsOf(socket)]), [
+      [4500, ["closing"]],
+      [4500, ["closing"]],
+    ]);
     assertEquals(
       others.map(({ socket }) => [socket.closed, socket.read().length]),
       [
@@ -253,4 +262,92 @@ Deno.test("ends of sessions that the bus lost are found before anything further 
     );
     for (const { connection } of others) connection.end();
     reader.close();
+  }));
+
+Deno.test("a connection whose session or token ended on the way to its socket is closed, before anything is sent to it", () =>
+  withLog(async (log, path) => {
+    append(log, [session(1, "11111111"), session(2, "22222222")]);
+    const reader = new Reader(path);
+    const { access } = await openAccess(() => NOON);
+    const hub = new Hub(directBus().edge, reader, log.seq);
+    const grants = new Grants({ access, sessions: reader.sessions, clock: () => NOON });
+    hub.rights = grants;
+    // Told to the edge before it knows the connection.
+    append(log, [{ kind: "end_sessions", account: "11111111" }]);
+    grants.ended([hash(1)], log.seq);
+    const grant = (ends: number) => ({ account: "ada", ends });
+    const shown: Who[] = [
+      { account: "11111111", admin: false, session: hash(1) },
+      { account: null, admin: false, session: hash(1) },
+      { account: null, admin: true, proof: "that of an older token" },
+      { account: "ada", admin: false, grant: grant(NOON) },
+      { account: "22222222", admin: false, session: hash(2) },
+      { account: null, admin: false, session: hash(3) },
+      { account: "ada", admin: false, grant: grant(NOON + 1000) },
+    ];
+    const opened = shown.map((who, i) => {
+      const socket = new FakeSocket();
+      const connection = new Connection(`c${i}`, socket, native, hub, "127.0.0.1");
+      grants.hold(connection, who);
+      return { socket, connection };
+    });
+    // One is served first, the others aren't due anything.
+    opened[0]?.connection.answer('{"id":1}');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assertEquals(opened.map(({ socket }) => socket.closed), [
+      ...[4500, 4500, 4001, 4001],
+      ...[undefined, undefined, undefined],
+    ]);
+    assertEquals(opened.slice(0, 2).map(({ socket }) => kindsOf(socket)), [
+      ["closing"],
+      ["closing"],
+    ]);
+    for (const { connection } of opened) {
+      connection.end();
+      grants.forget(connection);
+    }
+  }));
+
+Deno.test("a log that can't be read closes who has to be looked up, and nobody else", () =>
+  withLog(async (log, path) => {
+    const reader = new Reader(path);
+    const { access } = await openAccess(() => NOON);
+    const hub = new Hub(directBus().edge, reader, log.seq);
+    const find = () => {
+      throw new Error("disk I/O error");
+    };
+    const grants = new Grants({ access, sessions: { find, rights: () => 0 }, clock: () => NOON });
+    const socket = new FakeSocket();
+    const connection = new Connection("c", socket, native, hub, "127.0.0.1");
+    grants.hold(connection, { account: "11111111", admin: false, session: hash(1) });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assertEquals(socket.closed, 1013);
+  }));
+
+Deno.test("a handshake whose session ended on the way is refused by the core", () =>
+  withLog(async (log) => {
+    append(log, [session(1, "11111111"), session(2, "22222222")]);
+    append(log, [{ kind: "end_sessions", account: "11111111" }]);
+    const bus = directBus();
+    const core = new Core({
+      bus: bus.core,
+      log,
+      sequencer: localSequencer(log, () => NOON),
+      now: () => 0,
+      limits: UNBOUNDED,
+    });
+    const admitted = (n: number, account: string | null) =>
+      admit(bus.edge, { connection: `${n} ${account}`, address: "192.0.2.1" }, {
+        ...{ account, admin: false },
+        session: hash(n),
+      });
+    const answers = await Promise.all([
+      ...[admitted(1, "11111111"), admitted(1, null)],
+      ...[admitted(2, "22222222"), admitted(3, null)],
+    ]);
+    assertEquals(answers.map((answer) => answer?.code), [
+      ...["unauthorized", "unauthorized"],
+      ...[undefined, undefined],
+    ]);
+    core.close();
   }));

@@ -1,4 +1,5 @@
 /** Who connections are: lets them in, counts their tokens, and records their sessions. */
+import { SESSION_ENDED } from "../access.ts";
 import type { Answer, Up } from "../bus.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Proposal } from "../protocol/message.ts";
@@ -39,6 +40,10 @@ export class Identity {
     switch (up.op) {
       case "admit": {
         const { account, session, origin } = up;
+        // It may have ended while its handshake was on the way.
+        if (session !== undefined && this.#parts.log.sessions.find(session)?.account === null) {
+          return told({ refusal: SESSION_ENDED });
+        }
         const counted = account ?? (session === undefined ? null : `session ${session}`);
         const refusal = quotas.admit(edge, origin, counted, session);
         // A session's record says that its account is here.

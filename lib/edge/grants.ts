@@ -4,6 +4,7 @@ import { type Access, SESSION_ENDED, type Who } from "../access.ts";
 import { log } from "../logger.ts";
 import type { SessionReader } from "../log/reader.ts";
 import { CLOSE } from "../protocol/codes.ts";
+import { FAILED_RETRY } from "./closings.ts";
 import type { Connection } from "./connection.ts";
 import type { Rights } from "./hub.ts";
 
@@ -35,7 +36,7 @@ export class Grants implements Rights {
   readonly #parts: GrantsParts;
   readonly #held = new Map<Connection, Held>();
   readonly #bySession = new Map<string, Set<Connection>>();
-  // Connections whose sessions may have ended, by their names: nothing is sent to one before it was looked up.
+  // Connections whose tokens or sessions may have ended, by their names: nothing is sent to one before it was looked up.
   readonly #suspects = new Map<string, Connection>();
   #looking = false;
   // All ends of sessions up to this record were taken in.
@@ -66,10 +67,14 @@ export class Grants implements Rights {
     const wait = Math.min(Math.max(0, left), LONGEST);
     const timer = left === Infinity ? undefined : setTimeout(() => this.#due(connection), wait);
     this.#held.set(connection, { who, timer });
-    if (session === undefined) return;
-    const same = this.#bySession.get(session);
-    if (same === undefined) this.#bySession.set(session, new Set([connection]));
-    else same.add(connection);
+    if (session !== undefined) {
+      const same = this.#bySession.get(session);
+      if (same === undefined) this.#bySession.set(session, new Set([connection]));
+      else same.add(connection);
+    }
+    // What it showed may have ended between its look-up and now, when nobody knew of this connection.
+    this.#suspects.set(connection.id, connection);
+    this.#lookLater();
   }
 
   /**
@@ -116,13 +121,11 @@ export class Grants implements Rights {
     for (const connections of this.#bySession.values()) {
       for (const connection of connections) this.#suspects.set(connection.id, connection);
     }
-    if (this.#looking || this.#suspects.size === 0) return;
-    this.#looking = true;
-    setImmediate(() => this.#look());
+    this.#lookLater();
   }
 
   /**
-   * Looks a connection up whose session may have ended, and ends it with that.
+   * Looks a connection up whose token or session may have ended, and ends it with that.
    *
    * @param connection Which.
    * @returns Whether it may go on.
@@ -132,11 +135,9 @@ export class Grants implements Rights {
     if (connection === undefined) return true;
     this.#suspects.delete(id);
     const who = this.#held.get(connection)?.who;
-    if (who?.session === undefined) return true;
-    const known = this.#parts.sessions.find(who.session);
-    const stands = known === undefined ? who.account === null : known.account !== null;
-    if (!stands) this.end(connection, "session");
-    return stands;
+    const shown = who === undefined ? undefined : this.#endedOf(who);
+    if (shown !== undefined) this.end(connection, shown);
+    return shown === undefined;
   }
 
   /**
@@ -159,14 +160,35 @@ export class Grants implements Rights {
     else connection.close(code, sentence);
   }
 
+  #endedOf(who: Who): "token" | "session" | undefined {
+    const { account, session } = who;
+    if (this.#parts.access.ended(who)) return "token";
+    if (session === undefined) return undefined;
+    const known = this.#parts.sessions.find(session);
+    const stands = known === undefined ? account === null : known.account !== null;
+    return stands ? undefined : "session";
+  }
+
+  #lookLater(): void {
+    if (this.#looking || this.#suspects.size === 0) return;
+    this.#looking = true;
+    setImmediate(() => this.#look());
+  }
+
   #look(): void {
     const end = performance.now() + TURN;
     for (const connection of this.#suspects.values()) {
-      this.clears(connection);
+      try {
+        this.clears(connection);
+      } catch (error) {
+        // Thrown here it would end every connection of this isolate.
+        log.error("log.unreadable", { connection: connection.id, error: String(error) });
+        connection.finish(CLOSE.later, "The log can't be read", FAILED_RETRY);
+      }
       if (performance.now() > end) break;
     }
-    this.#looking = this.#suspects.size > 0;
-    if (this.#looking) setImmediate(() => this.#look());
+    this.#looking = false;
+    this.#lookLater();
   }
 
   // A clock that was set back, or a token that ends in more than 24 days: it isn't time yet.
