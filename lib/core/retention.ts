@@ -16,7 +16,7 @@ import type { Proposal } from "../protocol/message.ts";
 export function nextTrim(log: Log, policy: RetentionPolicy, now: number): Proposal | undefined {
   const { keep, keepPush, keepBytes } = policy;
   const trim = (scope: "all" | "push", before: number): Proposal | undefined => {
-    const upTo = log.trimPoint(scope, before);
+    const upTo = log.trimPoint(scope, before, now);
     return upTo === undefined ? undefined : { kind: "trim", scope, upTo };
   };
   return (keepBytes > 0 && log.bytes > keepBytes ? trim("all", Infinity) : undefined) ??
@@ -34,6 +34,17 @@ export function nextTrim(log: Log, policy: RetentionPolicy, now: number): Propos
 export function nextSessionTrim(log: Log, now: number): Proposal | undefined {
   const before = dayOf(now) - SESSION_DAYS;
   return log.sessions.idle(before) ? { kind: "trim_sessions", before } : undefined;
+}
+
+/**
+ * Makes the next record that removes the rows of feeds in which nothing is kept.
+ *
+ * @param log What is there.
+ * @returns The proposal, or undefined where this step found none.
+ */
+export function nextFeedTrim(log: Log): Proposal | undefined {
+  const feeds = log.feeds.empty();
+  return feeds.length === 0 ? undefined : { kind: "trim_feeds", feeds };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Puts proposals in order: gives each its seq and time, and has them applied to the log. */
 import { type Counters, seriesName } from "../counters.ts";
+import { stampAfter } from "../log/ages.ts";
 import type { Applied, Log } from "../log/log.ts";
 import type { Proposal } from "../protocol/message.ts";
 
@@ -56,10 +57,15 @@ export function counted(sequencer: Sequencer, counters: Counters): Sequencer {
 export function localSequencer(log: Log, clock: () => number): Sequencer {
   return {
     sequence(batch) {
-      const time = Math.max(log.time, clock());
-      const seq = log.seq;
+      const now = clock();
+      const stamp = stampAfter(log.last, now);
+      const moment = {
+        time: Math.max(log.time, now),
+        ...(stamp === undefined ? {} : { stamp }),
+      };
+      const seq = log.seq + 1;
       return new Promise((resolve) =>
-        resolve(log.apply(batch.map((proposal, i) => ({ ...proposal, seq: seq + 1 + i, time }))))
+        resolve(log.apply(batch.map((proposal, i) => ({ ...proposal, seq: seq + i, ...moment }))))
       );
     },
   };

@@ -3,7 +3,7 @@ import type { RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { log as logger } from "../logger.ts";
 import type { Proposal } from "../protocol/message.ts";
-import { nextSessionTrim, nextTrim, Roll } from "./retention.ts";
+import { nextFeedTrim, nextSessionTrim, nextTrim, Roll } from "./retention.ts";
 
 // It looks at the log this often; while there is work, a step each time that the loop has had some air. In milliseconds.
 const PAUSE = 5000;
@@ -76,7 +76,9 @@ export class Tending {
     let busy = false;
     try {
       const proposals = writable() ? this.#roll.next(log, accounts(), clock()) : [];
-      for (const trim of [nextTrim(log, retention, clock()), nextSessionTrim(log, clock())]) {
+      const now = clock();
+      const trims = [nextTrim(log, retention, now), nextSessionTrim(log, now), nextFeedTrim(log)];
+      for (const trim of trims) {
         if (trim !== undefined) proposals.push(trim);
       }
       if (proposals.length > 0) {

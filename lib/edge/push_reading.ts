@@ -198,14 +198,19 @@ function placesOf(
     );
   }
   const place = placeOf(reader, seq, clock(), since);
-  return place === undefined ? undefined : new Map(channels.map((channel) => [channel, place]));
+  if (place === undefined) return undefined;
+  // What retention took isn't owed to it: it asked for what there is.
+  return new Map(channels.map((channel) => [channel, Math.max(place, reader.trimmed(channel))]));
 }
 
 function placeOf(reader: Reader, seq: number, now: number, since: string): number | undefined {
   if (since === "none") return seq;
   if (since === "all") return 0;
   const span = spanIn(since);
-  if (span !== undefined) return before(reader, seq, now - span);
+  if (span !== undefined) {
+    const time = now - span;
+    return Math.max(before(reader, seq, time), reader.ages.upTo(time, now));
+  }
   const id = placeInId(reader.epoch, since);
   // Whoever has seen another log, or more than there is, has seen nothing of this one.
   if (id !== undefined) return id === "unknown" || id > seq ? 0 : id;

@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LogRecord } from "../protocol/message.ts";
 import { directFeed } from "../protocol/channel.ts";
+import { type Moment, readingOf } from "./ages.ts";
 import { DAY } from "./schema.ts";
 
 /** Accounts that one step forgets or looks at. */
@@ -93,9 +94,10 @@ export class Accounts {
    * @param record The record that says so.
    * @param kind What it is where it is new.
    */
-  meet(account: string, { seq, time }: Place, kind: AccountKind = "token"): void {
-    this.#find(account, { seq, time }, seq, kind);
-    this.#sql.here.run(dayOf(time), account, dayOf(time));
+  meet(account: string, record: Place, kind: AccountKind = "token"): void {
+    this.#find(account, record, record.seq, kind);
+    const day = dayOf(readingOf(record));
+    this.#sql.here.run(day, account, day);
     this.#known.delete(account);
   }
 
@@ -163,10 +165,11 @@ export class Accounts {
   }
 
   // One that was forgotten just before its message has no record that tells its kind: those of browsers are known by their form.
-  #find(account: string, { seq, time }: Place, seen: number, kind = kindByForm(account)): Account {
+  #find(account: string, record: Place, seen: number, kind = kindByForm(account)): Account {
     const known = this.find(account);
     if (known !== undefined) return known;
-    const here = dayOf(time);
+    const { seq, time } = record;
+    const here = dayOf(readingOf(record));
     this.#sql.add.run(account, seq, time, seen, here, kind);
     return this.#remember(account, { kind, name: null, seen, kept: false, here });
   }
@@ -198,7 +201,7 @@ function kindByForm(account: string): AccountKind {
   return /^[0-9a-f]{8}$/.test(account) ? "guest" : "token";
 }
 
-type Place = Pick<LogRecord, "seq" | "time">;
+type Place = Moment & Pick<LogRecord, "seq">;
 
 type Statements = ReturnType<typeof prepare>;
 

@@ -5,7 +5,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 export interface IndexedFeed {
   /** It names the feed within one read transaction. */
   readonly id: number;
-  /** The greatest seq of the feed that retention removed; 0 where it removed none. */
+  /** The greatest seq of the feed that retention removed, or may have; 0 where it removed none. */
   readonly trimmed: number;
 }
 
@@ -42,8 +42,10 @@ export class FeedIndex {
     );
     // One statement for all feeds: each costs more in JavaScript than in SQLite.
     this.#heads = db.prepare(
-      `SELECT c.name, c.id, c.trimmed, (SELECT seq ${range} > p.value AND seq <= ? ORDER BY seq LIMIT 1) AS seq
-      FROM json_each(?) p JOIN feeds c ON c.name = p.key`,
+      `SELECT p.key AS name, coalesce(c.id, 0) AS id,
+      coalesce(c.trimmed, (SELECT trimmed FROM log)) AS trimmed,
+      (SELECT seq ${range} > p.value AND seq <= ? ORDER BY seq LIMIT 1) AS seq
+      FROM json_each(?) p LEFT JOIN feeds c ON c.name = p.key`,
     );
     // The time's column is before the data's: SQLite doesn't read the data.
     this.#timeAfter = db.prepare(
@@ -55,7 +57,7 @@ export class FeedIndex {
    * Finds a feed.
    *
    * @param feed The feed's name.
-   * @returns The feed; undefined where nothing was ever published in it.
+   * @returns The feed; undefined where nothing was published in it, or nothing is kept.
    */
   find(feed: string): IndexedFeed | undefined {
     const row = this.#find.get(feed);
@@ -107,7 +109,7 @@ export class FeedIndex {
    *
    * @param places The feeds' names, each with the place in it.
    * @param upTo The last seq to look at.
-   * @returns The feeds in which anything was ever published.
+   * @returns All of them; one in which nothing is kept may have the id 0, which no feed has.
    */
   heads(places: ReadonlyMap<string, number>, upTo: number): Head[] {
     const rows = this.#heads.all(upTo, JSON.stringify(Object.fromEntries(places)));

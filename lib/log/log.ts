@@ -10,19 +10,17 @@ import {
   type Outcome,
   type TrimScope,
 } from "../protocol/message.ts";
+import { Ages, type Moment, momentAfter, readingOf } from "./ages.ts";
 import { type Account, Accounts } from "./accounts.ts";
 import { examine } from "./examine.ts";
-import { keptIn } from "./feeds.ts";
+import { Feeds, keptIn, KEY_AGE } from "./feeds.ts";
 import { Mark, readMark } from "./mark.ts";
 import { Mutes } from "./mutes.ts";
 import { type SessionReader, Sessions } from "./sessions.ts";
 import { rollBack } from "./journal.ts";
 import { create, MESSAGE_BYTES, migrate } from "./schema.ts";
 import { Spare } from "./spare.ts";
-import { KEY_AGE, Trim } from "./trim.ts";
-
-// What is looked up again and again; bounded because clients choose it.
-const FEED_CACHE = 10_000;
+import { Trim } from "./trim.ts";
 
 /** What applying a batch brought. */
 export interface Applied {
@@ -53,16 +51,19 @@ export class Log {
   /** Whether it was a copy, or had no mark of its own, and has a new epoch. */
   readonly renewed: boolean;
   #seq: number;
-  #time: number;
+  #last: Moment;
   #bytes: number;
   readonly #path: string;
   readonly #inode: number | null;
   readonly #db: DatabaseSync;
   readonly #sql: Statements;
   readonly #trim: Trim;
+  readonly #ages: Ages;
   readonly #mark: Mark;
   readonly #spare: Spare | undefined;
-  readonly #feeds = new Map<string, number>();
+  /** The rows of feeds. */
+  readonly feeds: Pick<Feeds, "empty">;
+  readonly #feeds: Feeds;
   readonly #accounts: Accounts;
   /** Who is muted. */
   readonly mutes: Pick<Mutes, "has" | "count">;
@@ -101,6 +102,8 @@ export class Log {
       this.#db.exec("PRAGMA journal_mode = WAL");
       this.#sql = prepare(this.#db);
       this.#trim = new Trim(this.#db);
+      this.#ages = new Ages(this.#db);
+      this.feeds = this.#feeds = new Feeds(this.#db);
       this.#accounts = new Accounts(this.#db);
       this.mutes = this.#mutes = new Mutes(this.#db);
       this.sessions = this.#sessions = new Sessions(this.#db, this.#accounts);
@@ -109,7 +112,7 @@ export class Log {
       const row = this.#db.prepare("SELECT epoch, seq, time, bytes, exchange FROM log").get();
       this.epoch = String(row?.epoch);
       this.#seq = Number(row?.seq);
-      this.#time = Number(row?.time);
+      this.#last = { time: Number(row?.time), stamp: this.#ages.last() };
       this.#bytes = Number(row?.bytes);
       this.#exchanges = row?.exchange === null;
       this.#mark = new Mark(path, this.epoch, this.#seq);
@@ -126,7 +129,12 @@ export class Log {
 
   /** The last record's time. */
   get time(): number {
-    return this.#time;
+    return this.#last.time;
+  }
+
+  /** The last record's time and stamp. */
+  get last(): Moment {
+    return this.#last;
   }
 
   /**
@@ -169,10 +177,10 @@ export class Log {
    * @returns Whether it is known and not too old.
    */
   knows(channel: string, from: string | null, key: string, time: number): boolean {
-    const home = this.#feeds.get(channel) ?? this.#sql.feed.get(channel)?.id;
+    const home = this.#feeds.find(channel);
     if (home === undefined) return false;
     const first = this.#sql.key.get(home, from ?? "", key);
-    return first !== undefined && Number(first.time) > Math.max(this.#time, time) - KEY_AGE;
+    return first !== undefined && Number(first.time) > Math.max(this.time, time) - KEY_AGE;
   }
 
   /**
@@ -195,18 +203,18 @@ export class Log {
         return this.#applyOne(record, messages, ended);
       });
       for (const { data } of messages) bytes += Buffer.byteLength(data) + MESSAGE_BYTES;
-      if (this.#exchanges) this.#sql.exchange.run(last.time);
+      if (this.#exchanges) this.#sql.exchange.run(readingOf(last));
       this.#sql.advance.run(last.seq, last.time, bytes);
       this.#db.exec("COMMIT");
       this.#bytes = bytes;
       this.#exchanges = false;
       this.#seq = last.seq;
-      this.#time = last.time;
+      this.#last = momentAfter(this.#last, last);
       this.#mark.advance(last.seq);
       return { outcomes, messages, ended };
     } catch (error) {
       // What was made in this transaction isn't there any more.
-      this.#feeds.clear();
+      this.#feeds.rollBack();
       this.#accounts.rollBack();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#spare?.free();
@@ -231,11 +239,12 @@ export class Log {
    * Finds where a step of retention ends.
    *
    * @param scope Of which channels.
-   * @param before Only messages whose time is less may go.
+   * @param before Only messages that are older may go, in milliseconds since 1970.
+   * @param now The clock.
    * @returns The seq for a `trim` record, or undefined where there is nothing to trim.
    */
-  trimPoint(scope: TrimScope, before: number): number | undefined {
-    return this.#trim.next(scope, before);
+  trimPoint(scope: TrimScope, before: number, now: number): number | undefined {
+    return this.#trim.next(scope, before, this.#ages.upTo(before, now));
   }
 
   /** What the messages take, about, in bytes: what retention by size can do something about. */
@@ -251,7 +260,7 @@ export class Log {
    */
   tidy(): boolean {
     this.#assertThere();
-    return this.#trim.tidy(this.#time);
+    return this.#trim.tidy(this.time);
   }
 
   /** Closes the file. The log is of no use afterwards. */
@@ -324,6 +333,9 @@ export class Log {
       case "trim_sessions":
         this.#sessions.trim(record.before);
         break;
+      case "trim_feeds":
+        this.#feeds.trim(record);
+        break;
       case "mute":
         this.#mutes.add(record);
         break;
@@ -334,11 +346,11 @@ export class Log {
   }
 
   #applyMessage(record: LogRecord & { kind: "message" }, messages: Message[]): Outcome {
-    const { seq, time, channel: id, from, key, data } = record;
+    const { seq, time, stamp = null, channel: id, from, key, data } = record;
     const channel = parseChannel(id);
     if (channel === undefined) throw new Error(`Cannot apply record ${seq}: "${id}" is no channel`);
     const account = from ?? "";
-    const home = this.#feed(id);
+    const home = this.#feeds.make(id);
     if (key !== undefined) {
       const first = this.#sql.key.get(home, account, key);
       if (first !== undefined && Number(first.time) > time - KEY_AGE) {
@@ -358,20 +370,11 @@ export class Log {
       data,
     };
     const checksum = crc32(messageJson(message));
-    this.#sql.addMessage.run(seq, home, time, account, name, key ?? null, data, checksum);
-    for (const feed of keptIn(channel)) this.#sql.addToFeed.run(this.#feed(feed), seq);
+    const said = [account, name, key ?? null, data, checksum, stamp];
+    this.#sql.addMessage.run(seq, home, time, ...said);
+    for (const feed of keptIn(channel)) this.#sql.addToFeed.run(this.#feeds.make(feed), seq);
     messages.push(message);
     return { seq, time };
-  }
-
-  #feed(name: string): number {
-    const known = this.#feeds.get(name);
-    if (known !== undefined) return known;
-    const row = this.#sql.feed.get(name);
-    const id = Number(row === undefined ? this.#sql.addFeed.run(name).lastInsertRowid : row.id);
-    if (this.#feeds.size >= FEED_CACHE) this.#feeds.clear();
-    this.#feeds.set(name, id);
-    return id;
   }
 }
 
@@ -383,11 +386,9 @@ function prepare(db: DatabaseSync) {
     opened: sql("UPDATE log SET opened = opened + 1"),
     exchange: sql("UPDATE log SET exchange = ?"),
     advance: sql("UPDATE log SET seq = ?, time = ?, bytes = ?"),
-    feed: sql("SELECT id FROM feeds WHERE name = ?"),
-    addFeed: sql("INSERT INTO feeds (name) VALUES (?)"),
     key: sql("SELECT seq, time FROM keys WHERE channel = ? AND account = ? AND key = ?"),
     setKey: sql("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?)"),
-    addMessage: sql("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+    addMessage: sql("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     addToFeed: sql("INSERT INTO feed_messages VALUES (?, ?)"),
   };
 }

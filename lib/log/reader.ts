@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import { type Account, kindIn } from "./accounts.ts";
+import { Ages } from "./ages.ts";
 import { FeedIndex } from "./feed_index.ts";
 import { ALL_PUSHES } from "./feeds.ts";
 import { MUTE_COLUMNS, readMute } from "./mutes.ts";
@@ -40,6 +41,8 @@ export class Reader {
   readonly epoch: string;
   /** Where messages stand, without reading them. */
   readonly index: FeedIndex;
+  /** How old messages are where their time can't say. */
+  readonly ages: Pick<Ages, "upTo">;
   readonly #db: DatabaseSync;
   readonly #after: StatementSync;
   readonly #before: StatementSync;
@@ -77,7 +80,9 @@ export class Reader {
       `SELECT count(*) AS n FROM (SELECT 1 ${range} AND seq > ? AND seq <= ? LIMIT ?)`,
     );
     this.#oldest = this.#db.prepare(`SELECT min(seq) AS seq ${range}`);
-    this.#trimmed = this.#db.prepare("SELECT trimmed FROM feeds WHERE name = ?");
+    this.#trimmed = this.#db.prepare(
+      `SELECT coalesce((SELECT trimmed FROM feeds WHERE name = ?), (SELECT trimmed FROM log)) AS trimmed`,
+    );
     this.#account = this.#db.prepare("SELECT kind, name, seen FROM accounts WHERE account = ?");
     this.#between = this.#db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel
@@ -89,7 +94,7 @@ export class Reader {
     );
     this.#recent = this.#db.prepare(
       `SELECT c.name, count(*) AS n, min(m.time) AS oldest
-      FROM (SELECT channel, time FROM messages ORDER BY seq DESC LIMIT ?) m
+      FROM (SELECT channel, coalesce(stamp, time) AS time FROM messages ORDER BY seq DESC LIMIT ?) m
       JOIN feeds c ON c.id = m.channel WHERE m.time > ? GROUP BY c.id`,
     );
     this.#mutes = this.#db.prepare(
@@ -102,6 +107,7 @@ export class Reader {
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel WHERE m.seq = ?`,
     );
     this.index = new FeedIndex(this.#db);
+    this.ages = new Ages(this.#db);
     this.epoch = String(this.#db.prepare("SELECT epoch FROM log").get()?.epoch);
   }
 
@@ -208,10 +214,10 @@ export class Reader {
    * Tells what retention has removed.
    *
    * @param feed The feed.
-   * @returns The greatest seq of the feed that is gone; 0 where nothing is.
+   * @returns The greatest seq of the feed that is gone, or may be; 0 where nothing is.
    */
   trimmed(feed: string): number {
-    return Number(this.#trimmed.get(feed)?.trimmed ?? 0);
+    return Number(this.#trimmed.get(feed)?.trimmed);
   }
 
   /**

@@ -68,7 +68,8 @@ const GUEST = "[0-9a-f]".repeat(8);
 // Browsers have sessions. `log.exchange` is when the exchange of cookies of 0.1 began: NULL with the next record, 0 never; `rights`
 // is the last record that ended sessions. `accounts.exchanged` is 0 where such a cookie may be exchanged, else when it was, or NULL
 // where it can't be. An ended session stays, without an account, for as long as its cookie lives: it must not begin anew. Every
-// author has an account, so that no newcomer is given the name of one.
+// author has an account, so that no newcomer is given the name of one. `log.trimmed` is what feeds had lost whose rows are removed,
+// `messages.stamp` the clock's own reading where it was behind `time`.
 const VERSION_4 = `
   ALTER TABLE log ADD COLUMN exchange INTEGER;
   ALTER TABLE log ADD COLUMN rights INTEGER NOT NULL DEFAULT 0;
@@ -86,6 +87,9 @@ const VERSION_4 = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX sessions_by_account ON sessions (account, made) WHERE account IS NOT NULL;
   CREATE INDEX sessions_by_day ON sessions (used);
+  ALTER TABLE log ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE messages ADD COLUMN stamp INTEGER;
+  CREATE INDEX messages_by_stamp ON messages (time, stamp) WHERE stamp IS NOT NULL;
 `;
 
 const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];

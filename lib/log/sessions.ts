@@ -2,6 +2,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import type { LogRecord, SessionOutcome } from "../protocol/message.ts";
 import { type Accounts, dayOf } from "./accounts.ts";
+import { readingOf } from "./ages.ts";
 import { DAY } from "./schema.ts";
 
 /** Sessions that one step forgets. */
@@ -134,16 +135,17 @@ export class Sessions extends SessionReader {
    */
   apply(record: Extract<LogRecord, { kind: "session" }>): SessionOutcome {
     const { hash, account, exchange, time } = record;
+    const now = readingOf(record);
     const known = this.find(hash);
     if (known?.account === null) return "ended";
-    const used = dayOf(time);
+    const used = dayOf(now);
     if (known !== undefined) {
       this.#accounts.meet(known.account, record, "guest");
       this.#sql.use.run(used, Uint8Array.fromHex(hash));
       return { account: known.account };
     }
     if (exchange) {
-      if (this.exchanged(account, time) !== true) return "ended";
+      if (this.exchanged(account, now) !== true) return "ended";
       this.#sql.exchange.run(time, account);
     } else if (this.#accounts.stands(account)) return "taken";
     this.#accounts.meet(account, record, "guest");
@@ -157,12 +159,11 @@ export class Sessions extends SessionReader {
    * @param record Which.
    * @returns The hashes of those that ended, in hex.
    */
-  end(
-    { account, only, except, time, seq }: Extract<LogRecord, { kind: "end_sessions" }>,
-  ): string[] {
+  end(record: Extract<LogRecord, { kind: "end_sessions" }>): string[] {
+    const { account, only, except, seq } = record;
     const ended = this.of(account, -1).map(({ hash }) => hash)
       .filter((hash) => hash !== except && (only === undefined || hash === only));
-    for (const hash of ended) this.#sql.end.run(dayOf(time), Uint8Array.fromHex(hash));
+    for (const hash of ended) this.#sql.end.run(dayOf(readingOf(record)), Uint8Array.fromHex(hash));
     if (only === undefined) this.#sql.close.run(account);
     if (ended.length > 0) this.#sql.rights.run(seq);
     return ended;

@@ -2,14 +2,11 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { parseChannel } from "../protocol/channel.ts";
 import type { TrimScope } from "../protocol/message.ts";
-import { ALL_PUSHES, keptIn } from "./feeds.ts";
+import { ALL_PUSHES, keptIn, KEY_AGE } from "./feeds.ts";
 import { MESSAGE_BYTES } from "./schema.ts";
 
 /** Messages that one step removes at most: a step of 200 takes the core about 5 ms. */
 export const TRIM_STEP = 200;
-
-/** How long a key is remembered: 24 hours in milliseconds (protocol.md section 2). */
-export const KEY_AGE = 86_400_000;
 
 const STEP_BYTES = 1_048_576;
 const KEYS_STEP = 150;
@@ -49,14 +46,15 @@ export class Trim {
    * Finds where the next step ends.
    *
    * @param scope Of which channels.
-   * @param before Only messages whose time is less may go.
+   * @param before Only messages whose time is less may go,
+   * @param old and those up to this seq.
    * @returns The seq up to which to trim, or undefined where there is nothing to do.
    */
-  next(scope: TrimScope, before: number): number | undefined {
+  next(scope: TrimScope, before: number, old: number): number | undefined {
     let upTo: number | undefined;
     let size = 0;
     for (const { seq, time, bytes } of this.#sql[scope].all(Number.MAX_SAFE_INTEGER, TRIM_STEP)) {
-      if (Number(time) >= before || size > STEP_BYTES) break;
+      if (Number(time) >= before && Number(seq) > old || size > STEP_BYTES) break;
       size += Number(bytes);
       upTo = Number(seq);
     }

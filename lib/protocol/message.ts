@@ -35,6 +35,8 @@ export type Proposal =
   | { readonly kind: "rename"; account: string; name: string | null }
   | { readonly kind: "seen"; account: string; from: number; upTo: number }
   | { readonly kind: "trim"; scope: TrimScope; upTo: number }
+  /** Those of the feeds in which nothing is kept are forgotten. */
+  | { readonly kind: "trim_feeds"; feeds: readonly string[] }
   /** Those of the accounts that left nothing behind and weren't here since a day. */
   | { readonly kind: "forget"; accounts: readonly string[]; before: number }
   /** It publishes nothing, until a time or, where that is null, until it is unmuted. */
@@ -66,7 +68,12 @@ export type Publication = Extract<Proposal, { readonly kind: "message" }>;
 export type TrimScope = "all" | "push";
 
 /** A proposal with its place and time: what the log applies. */
-export type LogRecord = Proposal & { readonly seq: number; readonly time: number };
+export type LogRecord = Proposal & {
+  readonly seq: number;
+  readonly time: number;
+  /** The clock's own reading, in milliseconds since 1970, where it was behind `time`. */
+  readonly stamp?: number;
+};
 
 /** An account that may read and not publish. */
 export interface Mute {

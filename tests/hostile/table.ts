@@ -27,6 +27,7 @@ const damage = (name: string): Shown => ["tests/log_damage_test.ts", name];
 const folder = (name: string): Shown => ["tests/data_folder_test.ts", name];
 const retention = (name: string): Shown => ["tests/retention_test.ts", name];
 const epoch = (name: string): Shown => ["tests/log_epoch_test.ts", name];
+const clock = (name: string): Shown => ["tests/clock_ahead_test.ts", name];
 const api = (name: string): Shown => ["tests/api_test.ts", name];
 const events = (name: string): Shown => ["tests/events_test.ts", name];
 const push = (name: string): Shown => ["tests/push_test.ts", name];
@@ -311,7 +312,16 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   L6: {
     about: "the clock goes back",
-    shown: [retention("the clock goes back an hour"), quotas("a bucket gives its burst")],
+    shown: [
+      retention("the clock goes back an hour"),
+      quotas("a bucket gives its burst"),
+      clock("L6: the clock was ahead by"),
+      clock("L6: a clock behind by"),
+      clock("L6: a clock that was behind a week ago"),
+      clock("L6: after the clock was ahead, durations"),
+      clock("L6: after the clock was ahead, accounts and sessions"),
+      clock("L6: keys go by the time"),
+    ],
   },
   L7: {
     about: "an isolate throws, eats its heap, hangs",
