@@ -40,7 +40,7 @@ async function replacements({ url }: TestServer): Promise<number> {
 
 for (const workers of [0, 1, 3]) {
   Deno.test(`settings that are read while an edge is replaced hold for the one that comes, too (${workers} isolates)`, async () => {
-    await using server = await startServer({ workers, maxMemory: 0 });
+    await using server = await startServer({ workers, maxMemory: 0, open: true });
     const replacing = server.replaceEdges();
     await server.renew({ origins: [ORIGIN] });
     await replacing;
@@ -48,7 +48,7 @@ for (const workers of [0, 1, 3]) {
   });
 
   Deno.test(`settings that are read while the guard cuts an edge hold for the one that comes, too (${workers} isolates)`, async () => {
-    await using server = await startServer({ workers, maxMemory: 0 });
+    await using server = await startServer({ workers, maxMemory: 0, open: true });
     for (let i = 0; i < 3; i++) {
       const before = await replacements(server);
       await server.renew({ maxMemory: CUT, origins: [] });
