@@ -52,7 +52,7 @@ export class Watch implements Disposable {
   /** @param pid The process. */
   constructor(pid: number) {
     this.#pid = pid;
-    this.#timer = setInterval(() => this.memory.push(this.resident), 1000);
+    this.#timer = setInterval(() => this.#look(), 1000);
   }
 
   /** The processor time that it took so far, in seconds. */
@@ -76,6 +76,16 @@ export class Watch implements Disposable {
   /** Stops. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+  }
+
+  // The process may end before it is no longer watched.
+  #look(): void {
+    try {
+      this.memory.push(this.resident);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      clearInterval(this.#timer);
+    }
   }
 }
 

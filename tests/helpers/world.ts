@@ -190,7 +190,9 @@ export class World {
       const before = this.log.seq;
       await this.core.settle();
       await new Promise((resolve) => setTimeout(resolve));
-      const told = this.edges.every(({ hub }) => hub.seq === this.log.seq) &&
+      const told = this.edges.every(({ hub }) =>
+        hub.seq === this.log.seq && hub.slices.size === 0
+      ) &&
         (this.#isolated?.ends ?? []).every(({ idle }) => idle);
       // A quiet bus does so by itself, once a second.
       if (!told) this.#isolated?.core.repeat();
