@@ -216,6 +216,12 @@ export function isSomebody({ account, session }: Who): boolean {
   return account !== null || session !== undefined;
 }
 
+/** What is said to a connection whose token has ended. */
+export const TOKEN_ENDED: Refusal = refuse(
+  "unauthorized",
+  "The token ended, come back with another",
+);
+
 /** What is said to a session that has ended. */
 export const SESSION_ENDED: Refusal = refuse(
   "unauthorized",

@@ -162,6 +162,21 @@ const FLAGS: Readonly<Record<string, Flag>> = {
     fallback: "",
     text: "commands a second of a connection; 0: any number (ten times --rate)",
   },
+  "max-signals": {
+    value: "N",
+    fallback: "20",
+    text: "signals a second of an account, three times that at once; 0: any",
+  },
+  "max-repeats": {
+    value: "N",
+    fallback: "200",
+    text: "repeats of known keys a second of an account, three times that at once; 0: any",
+  },
+  "max-refusals": {
+    value: "N",
+    fallback: "50",
+    text: "refused commands or requests a second, ten times that at once; 0: any",
+  },
   "max-name": { value: "N", fallback: "40", text: "most characters of a display name" },
   "max-message": {
     value: "BYTES",
@@ -399,6 +414,9 @@ function limits(one: (name: string) => string): Limits {
     rate,
     burst: BURST_FACTOR * rate,
     commands: number("max-commands", one("max-commands") || String(COMMANDS_FACTOR * rate)),
+    signals: number("max-signals"),
+    repeats: number("max-repeats"),
+    refusals: number("max-refusals"),
     connections: number("max-connections"),
     perAddress,
     perAccount: number("max-per-account", one("max-per-account") || String(perAddress)),

@@ -1,4 +1,6 @@
 /** Every limit and its default, in one place, and the token bucket. Time is a parameter, in milliseconds, never going down. */
+import { countedAs, isLoopback } from "./address.ts";
+import { type Refusal, refuse } from "./protocol/codes.ts";
 import { KEY_LENGTH, NAME_LENGTH, PAGE_MESSAGES } from "./protocol/command.ts";
 
 /** What bounds clients. Bytes or numbers, unless it says otherwise; where it says so, 0 is for no limit. */
@@ -21,6 +23,12 @@ export interface Limits {
   readonly burst: number;
   /** Commands a second for each connection, publications aside, which have their own; 0 for no limit. */
   readonly commands: number;
+  /** Signals a second of an account, or of a connection without one; 0 for no limit. */
+  readonly signals: number;
+  /** Publications a second under a key that is known already, as {@linkcode signals}. */
+  readonly repeats: number;
+  /** Commands and requests a second that are refused, as {@linkcode signals}. */
+  readonly refusals: number;
   /** Connections in all; 0 for no limit. */
   readonly connections: number;
   /** Connections of one address, the loopback aside; 0 for no limit. */
@@ -60,6 +68,9 @@ export const DEFAULT_LIMITS: Limits = {
   rate: 20,
   burst: 60,
   commands: 200,
+  signals: 20,
+  repeats: 200,
+  refusals: 50,
   connections: 20_000,
   perAddress: 100,
   perAccount: 100,
@@ -84,6 +95,9 @@ export const MOST_MUTES = 10_000;
 
 /** How much more than a second's worth may come at once. */
 export const BURST_FACTOR = 3;
+
+/** How many seconds' worth of refusals may come at once. */
+export const REFUSALS_FACTOR = 10;
 
 /**
  * The limits as `hello` tells them.
@@ -241,4 +255,97 @@ export class Buckets {
     }
     return bucket;
   }
+}
+
+// Of accounts and of addresses, each: at 150 bytes a bucket that is 6 MB.
+const MOST_RATES = 20_000;
+
+/** A rate of each account, and tenfold of each address; the loopback has none, since it is this machine, or a proxy. */
+export class Rates {
+  readonly #what: string;
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #own: Buckets;
+  readonly #from: Buckets;
+
+  /**
+   * @param what What is counted, as in "Too many signals".
+   * @param fill What an account may do.
+   */
+  constructor(what: string, { rate, burst }: Fill) {
+    this.#what = what;
+    [this.#rate, this.#burst] = [rate, burst];
+    this.#own = new Buckets({ rate, burst }, MOST_RATES);
+    const tenfold = { rate: rate * ADDRESS_FACTOR, burst: burst * ADDRESS_FACTOR };
+    this.#from = new Buckets(tenfold, MOST_RATES);
+  }
+
+  /** How many names are kept. */
+  get size(): number {
+    return this.#own.size + this.#from.size;
+  }
+
+  /**
+   * Tells whether there is room for more, and takes nothing.
+   *
+   * @param name The account, or what stands for it; undefined where nothing does.
+   * @param address From where.
+   * @param now The time.
+   * @param count How many.
+   * @returns Why not; undefined where there is.
+   */
+  refusal(
+    name: string | undefined,
+    address: string,
+    now: number,
+    count = 1,
+  ): Refusal | undefined {
+    if (this.#rate === 0) return undefined;
+    // More than a bucket can ever hold is given by a full one.
+    const needed = Math.min(count, this.#burst);
+    const own = name === undefined ? 0 : this.#own.of(name, now).wait(needed, now);
+    const from = isLoopback(address) ? 0 : this.#from.of(countedAs(address), now).wait(needed, now);
+    if (own === 0 && from === 0) return undefined;
+    const retry = Math.ceil(Math.max(own, from));
+    const refusal = { ...refuse("rate_limited", `Too many ${this.#what}`), retry };
+    // Others at the same address may have used up the other one.
+    return own > 0 ? { ...refusal, excess: true } : refusal;
+  }
+
+  /**
+   * Counts some, if there is room for all.
+   *
+   * @param name The account, or what stands for it; undefined where nothing does.
+   * @param address From where.
+   * @param now The time.
+   * @param count How many.
+   * @returns Why not; undefined where they are counted.
+   */
+  take(name: string | undefined, address: string, now: number, count = 1): Refusal | undefined {
+    const refusal = this.refusal(name, address, now, count);
+    if (refusal !== undefined || this.#rate === 0) return refusal;
+    if (name !== undefined) this.#own.of(name, now).take(now, count);
+    if (!isLoopback(address)) this.#from.of(countedAs(address), now).take(now, count);
+    return undefined;
+  }
+}
+
+/** What an isolate counts by itself. */
+export interface EdgeRates {
+  readonly signals: Rates;
+  readonly refusals: Rates;
+}
+
+/**
+ * Makes them.
+ *
+ * @param limits The limits in force.
+ * @returns Nothing counted yet.
+ */
+export function edgeRates({ signals, refusals }: Limits): EdgeRates {
+  const fill = (rate: number, factor: number) => ({ rate, burst: factor * rate });
+  return {
+    signals: new Rates("signals", fill(signals, BURST_FACTOR)),
+    refusals: new Rates("refused commands or requests", fill(refusals, REFUSALS_FACTOR)),
+  };
 }

@@ -6,6 +6,8 @@ import {
   getLogger,
   type LogRecord,
 } from "@logtape/logtape";
+import { countedAs } from "./address.ts";
+import { RefusalLog } from "./refusals.ts";
 import { onOneLine } from "./protocol/json.ts";
 
 /** How much is told. */
@@ -60,10 +62,30 @@ function readable(record: LogRecord): string {
   return `${time} ${record.level.padEnd(7)} ${record.message.join("")} ${facts.join(" ")}\n`;
 }
 
+const refusals = new RefusalLog<Facts>((event, facts) => getLogger("fanfare").info(event, facts));
+let flushing: ReturnType<typeof setInterval> | undefined;
+
+// A timer while there is something to tell, which keeps no process alive.
+function gather(event: string, facts: Facts): void {
+  const { address, code, status } = facts;
+  const from = countedAs(String(address ?? ""));
+  refusals.add(event, `${code ?? status ?? ""} ${from}`, facts, performance.now());
+  if (flushing !== undefined || started === undefined) return;
+  flushing = setInterval(() => {
+    refusals.flush(performance.now());
+    if (refusals.size > 0) return;
+    clearInterval(flushing);
+    flushing = undefined;
+  }, 1000);
+  Deno.unrefTimer(Number(flushing));
+}
+
 /** The logger: its methods take an event's stable name (`connection.open`) and facts. Silent until logging was started. */
 export const log = {
   debug: (event: string, facts: Facts = {}): void => getLogger("fanfare").debug(event, facts),
   info: (event: string, facts: Facts = {}): void => getLogger("fanfare").info(event, facts),
+  /** A refusal, at level info: at most once a minute for each address and its code or status, with a count. */
+  refused: (event: string, facts: Facts): void => gather(event, facts),
   warning: (event: string, facts: Facts = {}): void => getLogger("fanfare").warn(event, facts),
   error: (event: string, facts: Facts = {}): void => getLogger("fanfare").error(event, facts),
 };

@@ -176,6 +176,42 @@ const BOUNDS: Record<Exclude<keyof Limits, keyof typeof ELSEWHERE>, Bound> = {
     refused: "rate_limited",
     metric: command("rate_limited"),
   },
+  signals: {
+    // As above.
+    flag: "max-signals",
+    n: 3,
+    limits: (n) => ({ signals: n / 3 }),
+    reach: (server, count) =>
+      askAll(server, "signal", times(count).map((data) => ({ channel: "room:a", data }))),
+    refused: "rate_limited",
+    metric: command("rate_limited"),
+  },
+  repeats: {
+    // As above; the first is no repeat.
+    flag: "max-repeats",
+    n: 4,
+    limits: (n) => ({ repeats: (n - 1) / 3 }),
+    reach: (server, count) =>
+      askAll(
+        server,
+        "publish",
+        times(count).map((data) => ({ channel: "room:a", data, key: "k" })),
+      ),
+    refused: "rate_limited",
+    metric: command("rate_limited"),
+  },
+  refusals: {
+    // Ten seconds' worth.
+    flag: "max-refusals",
+    n: 10,
+    limits: (n) => ({ refusals: n / 10 }),
+    async reach(server, count) {
+      const told = await askAll(server, "history", times(count).map(() => ({ channel: "a" })));
+      return told === "bad_request" ? "done" : told;
+    },
+    refused: "rate_limited",
+    metric: command("rate_limited"),
+  },
   connections: {
     flag: "max-connections",
     n: 3,

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { pause } from "./helpers/child_server.ts";
 import {
+  accountOf,
   cookieOf,
   NativeClient,
   startServer,
@@ -287,7 +288,7 @@ Deno.test("quotas: each has a flag and a default; without a rate, commands aren'
   assertEquals(limitsOf([]), DEFAULT_LIMITS);
   const { rate, burst, commands } = limitsOf(["--rate", "7"]);
   assertEquals([rate, burst, commands], [7, 21, 70]);
-  assertEquals(limitsOf(["--rate", "0"]).commands, 0);
+  assertEquals(limitsOf(["--rate", "0"]), { ...DEFAULT_LIMITS, rate: 0, burst: 0, commands: 0 });
   assertEquals(limitsOf(["--rate", "0", "--max-commands", "9"]).commands, 9);
   assertEquals(limitsOf(["--max-per-address", "0"]).perAccount, 0);
   assertEquals(limitsOf(["--max-per-address", "7"]).perAccount, 7);
@@ -298,8 +299,119 @@ Deno.test("quotas: each has a flag and a default; without a rate, commands aren'
     "max-new-accounts",
     "max-channels",
     "max-name",
+    "max-signals",
+    "max-repeats",
+    "max-refusals",
   ];
   const set = limitsOf(flags.flatMap((flag, i) => [`--${flag}`, String(i + 1)]));
   const { connections, handshakes, newAccounts, channels, name } = set;
+  const { signals, repeats, refusals } = set;
   assertEquals([connections, handshakes, newAccounts, channels, name], [1, 2, 3, 4, 5]);
+  assertEquals([signals, repeats, refusals], [6, 7, 8]);
+});
+
+Deno.test("M13: refused requests have a rate, of an account, of an address without one, and tenfold of an address; probes and metrics answer", async () => {
+  await using server = await startServer({ limits: { refusals: 1 }, trustProxy: true });
+  const statusOf = async (path: string, headers: Record<string, string>) => {
+    const response = await fetch(server.url + path, { headers });
+    await response.body?.cancel();
+    const { status } = response;
+    if (status === 429) assertEquals(response.headers.get("retry-after"), "1");
+    // Each refusal has a name, whether it gets a line of its own in the log or not.
+    assertEquals(response.headers.has("x-request-id"), status >= 400);
+    return status;
+  };
+  const refused = async (count: number, headers: Record<string, string>) => {
+    const statuses: number[] = [];
+    for (let i = 0; i < count; i++) statuses.push(await statusOf("/api/nothing", headers));
+    return statuses.filter((status) => status === 404).length;
+  };
+  const first = { "x-forwarded-for": "192.0.2.1" };
+  const cookie = await cookieOf(server, "/to_chat/", first);
+  await accountOf(server, cookie, first);
+  // Ten seconds' worth may come at once.
+  assertEquals(await refused(12, first), 10);
+  for (const path of ["/to_chat/", "/api/me", "/openapi.yaml"]) {
+    assertEquals(await statusOf(path, first), 429, path);
+  }
+  // An account has a rate of its own.
+  assertEquals(await statusOf("/api/me", { ...first, cookie }), 200);
+  for (const path of ["/healthz", "/readyz"]) assertEquals(await statusOf(path, first), 200, path);
+  assertEquals(await statusOf("/metrics", first), 401);
+  assertEquals(await refused(12, { "x-forwarded-for": "192.0.2.2" }), 10);
+});
+
+Deno.test("M13: whoever goes on over one of these rates for ten seconds on end is closed with 1008", async () => {
+  const kinds = [
+    [{ signals: 1 }, '{"id":1,"signal":{"channel":"room:a","data":1}}', 3],
+    [{ repeats: 1 }, '{"id":1,"publish":{"channel":"room:a","data":1,"key":"k"}}', 3],
+    [{ refusals: 1 }, '{"id":1,"history":{"channel":"dm:bob~eve"}}', 10],
+  ] as const;
+  for (const [limits, line, burst] of kinds) {
+    for (const paused of [false, true]) {
+      const folder = memoryFolder();
+      const world = await World.open(folder, limits);
+      const { socket, session } = world.connect("ada");
+      for (let second = 0; second < 12; second++) {
+        world.now = second * 1000;
+        const count = paused && second === 6 ? 0 : second === 0 ? burst + 2 : 4;
+        for (let i = 0; i < count; i++) session.receive(line);
+        await world.settle();
+        socket.read();
+      }
+      const what = `${line}${paused ? ", with a pause" : ""}`;
+      assertEquals(socket.closed, paused ? undefined : 1008, what);
+      assertGreater(world.edge.counters.get(RATE_LIMITED), 9);
+      world.close();
+      Deno.removeSync(folder, { recursive: true });
+    }
+  }
+});
+
+Deno.test("M13: the 256 unanswered of an outbox pass again after a reconnect; far more repeats are told when to go on", async () => {
+  const { repeats } = DEFAULT_LIMITS;
+  await using server = await startServer({ limits: { repeats } });
+  const headers = { cookie: await cookieOf(server) };
+  const refusedOf = async () => {
+    await using client = await NativeClient.open(server, headers);
+    const asked = Array.from(
+      { length: 256 },
+      (_, i) => client.ask("publish", { channel: "room:a", data: i, key: `k${i}` }),
+    );
+    return (await Promise.all(asked)).map(errorOf).filter(({ code }) => code !== undefined);
+  };
+  for (const round of [1, 2, 3]) assertEquals(await refusedOf(), [], `${round}`);
+  let refused: Awaited<ReturnType<typeof refusedOf>> = [];
+  for (let round = 4; refused.length === 0; round++) {
+    assertLess(round, 50);
+    refused = await refusedOf();
+  }
+  for (const error of refused) {
+    assertEquals([error.code, Object.keys(error)], ["rate_limited", ["code", "message", "retry"]]);
+  }
+});
+
+Deno.test("M13: a first client that greets again and again isn't given the list over the rate", async () => {
+  await using server = await startServer({ limits: { refusals: 0.1 } });
+  const cookie = await cookieOf(server);
+  await using chat = await TestSocket.open(`ws://${server.host}/chat/`, { headers: { cookie } });
+  // The account in the list; undefined where a message comes first.
+  const greeted = async (): Promise<string | undefined> => {
+    for (;;) {
+      const { userid, type } = JSON.parse(await chat.next());
+      if (userid !== undefined || type === 1) return userid;
+    }
+  };
+  chat.send("test");
+  const userfrom = await greeted() ?? "";
+  for (let i = 0; i < 5; i++) chat.send("test");
+  const body = new URLSearchParams({ type: "1", txt: "behind them", userfrom, userto: "" });
+  const said = await fetch(`${server.url}/msg_send/`, {
+    method: "POST",
+    body,
+    headers: { cookie },
+  });
+  assertEquals([said.status, await said.json()], [200, { msg: "success" }]);
+  // One is let through at once, and another every ten seconds.
+  assertEquals([await greeted(), await greeted()], [userfrom, undefined]);
 });

@@ -19,12 +19,12 @@ Deno.test("every event that is logged is in the list, with its level, and nothin
     const code = await Deno.readTextFile(file);
     for (
       const [call, level, event] of code.matchAll(
-        /\blog(?:ger)?\.(debug|info|warning|error)\(\s*("[a-z.]+")?/g,
+        /\blog(?:ger)?\.(debug|info|refused|warning|error)\(\s*("[a-z.]+")?/g,
       )
     ) {
       // A name that is put together can't be looked up by whoever reads the log.
       if (event === undefined) throw new Error(`${file.pathname} logs what has no name: ${call}`);
-      logged.add(`${event.slice(1, -1)} ${level}`);
+      logged.add(`${event.slice(1, -1)} ${level === "refused" ? "info" : level}`);
     }
   }
   const list = await Deno.readTextFile(new URL("static/docs/events.md", ROOT));

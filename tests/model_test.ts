@@ -1,4 +1,5 @@
 /** Random sequences of commands against a simple model of rooms, messages and presence. */
+import { edgeRates } from "../lib/limits.ts";
 import { assertEquals } from "@std/assert";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
@@ -117,6 +118,7 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     access,
     grants,
     limits: UNBOUNDED,
+    rates: edgeRates(UNBOUNDED),
     counters: new Counters(),
     clock: () => now,
     ping: 1000,

@@ -168,8 +168,10 @@ export class Proposals {
     }
     if (first?.kind !== "message") return undefined;
     const fresh = this.#fresh(proposals);
-    if (fresh === 0) return undefined;
-    return this.#quotas.publish(edge, origin, first.from, this.#now(), fresh) ??
+    const now = this.#now();
+    const over = this.#quotas.repeat(origin, first.from, now, proposals.length - fresh);
+    if (over !== undefined || fresh === 0) return over;
+    return this.#quotas.publish(edge, origin, first.from, now, fresh) ??
       this.#meet(first.from, origin);
   }
 
@@ -186,11 +188,15 @@ export class Proposals {
   }
 
   #repeats(proposal: Proposal, key: string): boolean {
-    if (proposal.kind !== "message" || proposal.key === undefined || this.#limits.rate === 0) {
+    if (proposal.kind !== "message" || proposal.key === undefined || !this.#limited()) {
       return false;
     }
     const { channel, from } = proposal;
     return this.#keys.has(key) || this.#log.knows(channel, from, proposal.key, this.#clock());
+  }
+
+  #limited(): boolean {
+    return this.#limits.rate > 0 || this.#limits.repeats > 0;
   }
 
   #meet(account: string | null, { address }: Origin): Refusal | undefined {

@@ -1,7 +1,15 @@
 /** What is counted for the whole process, whatever edge it comes from. Pure: time is a parameter, in milliseconds, never going down. */
 import { countedAs, isLoopback } from "../address.ts";
 import type { Origin } from "../bus.ts";
-import { ADDRESS_FACTOR, type Bucket, Buckets, GUESSES, type Limits } from "../limits.ts";
+import {
+  ADDRESS_FACTOR,
+  type Bucket,
+  Buckets,
+  BURST_FACTOR,
+  GUESSES,
+  type Limits,
+  Rates,
+} from "../limits.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 
 /** How many buckets of each kind are kept: at 150 bytes each that is 15 MB. */
@@ -40,16 +48,18 @@ export class Quotas {
   #published: Buckets;
   #publishedFrom: Buckets;
   #created: Buckets;
+  #repeated: Rates;
   readonly #guessed: Buckets;
 
   /** @param limits The limits in force. */
   constructor(limits: Limits) {
     this.#limits = limits;
-    const { rate, burst, newAccounts } = limits;
+    const { rate, burst, newAccounts, repeats } = limits;
     const buckets = (rate: number, burst: number) => new Buckets({ rate, burst }, MOST_BUCKETS);
     this.#published = buckets(rate, burst);
     this.#publishedFrom = buckets(rate * ADDRESS_FACTOR, burst * ADDRESS_FACTOR);
     this.#created = buckets(newAccounts / 60, newAccounts);
+    this.#repeated = new Rates("repeats", { rate: repeats, burst: BURST_FACTOR * repeats });
     this.#guessed = buckets(GUESSES / 60, GUESSES);
   }
 
@@ -59,7 +69,7 @@ export class Quotas {
    * @param limits The limits in force.
    */
   renew(limits: Limits): void {
-    const { rate, newAccounts } = this.#limits;
+    const { rate, newAccounts, repeats } = this.#limits;
     const fresh = new Quotas(limits);
     this.#limits = limits;
     // Nobody is given more by a reading that changed nothing.
@@ -67,6 +77,7 @@ export class Quotas {
       [this.#published, this.#publishedFrom] = [fresh.#published, fresh.#publishedFrom];
     }
     if (limits.newAccounts !== newAccounts) this.#created = fresh.#created;
+    if (limits.repeats !== repeats) this.#repeated = fresh.#repeated;
   }
 
   /**
@@ -92,7 +103,7 @@ export class Quotas {
   get names(): number {
     const buckets = [this.#published, this.#publishedFrom, this.#created, this.#guessed];
     return buckets.reduce((sum, { size }) => sum + size, 0) + this.#ofAddress.size +
-      this.#ofAccount.size;
+      this.#ofAccount.size + this.#repeated.size;
   }
 
   /**
@@ -255,6 +266,25 @@ export class Quotas {
     const wait = Math.max(...buckets.map((bucket) => bucket.wait(enough, now)));
     if (held !== undefined) held.refusedUntil = now + wait;
     return tooFast(wait);
+  }
+
+  /**
+   * Counts publications under keys that are known already.
+   *
+   * @param origin Who sent them, and from where.
+   * @param account Whose they are.
+   * @param now The time.
+   * @param count How many.
+   * @returns Why not. Nothing of theirs is to be refused after it: they have their places.
+   */
+  repeat(
+    { connection, address }: Origin,
+    account: string | null,
+    now: number,
+    count: number,
+  ): Refusal | undefined {
+    if (count === 0) return undefined;
+    return this.#repeated.take(account ?? connection, address, now, count);
   }
 
   /**

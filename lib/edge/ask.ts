@@ -140,7 +140,7 @@ export async function showToken(
   const refusal = await ask(bus, { op: "token", address, right, ...claimed });
   if (refusal !== undefined) return { refusal };
   if ("who" in shown) return shown;
-  log.info("token.wrong", { address });
+  log.refused("token.wrong", { address });
   return { refusal: refuse("unauthorized", shown.fault) };
 }
 

@@ -4,7 +4,7 @@ import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
-import { MOST_MUTES } from "../limits.ts";
+import { edgeRates, MOST_MUTES } from "../limits.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../metrics.ts";
 import { ByteRates } from "./byte_rates.ts";
@@ -73,7 +73,17 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   hub.rights = grants;
   access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(
-    { hub, bus, access, grants, limits, counters, clock, ping: IDLE_SECONDS * 500 },
+    {
+      hub,
+      bus,
+      access,
+      grants,
+      limits,
+      rates: edgeRates(limits),
+      counters,
+      clock,
+      ping: IDLE_SECONDS * 500,
+    },
     {
       ...{ host, port, tls, unix, origins, trustProxy, localOnly, pages, reusePort, tracing },
       metrics: place.metrics,

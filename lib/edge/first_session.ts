@@ -4,6 +4,7 @@ import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { recorded } from "./browsers.ts";
+import { Conduct } from "./conduct.ts";
 import type { Connection } from "./connection.ts";
 import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
 import type { EdgeParts, Session } from "./parts.ts";
@@ -116,6 +117,7 @@ export class FirstChatSession implements Session {
   readonly #list: OnlineList;
   #state: "silent" | "joining" | "joined" = "silent";
   #who: Who;
+  #conduct: Conduct | undefined;
 
   /**
    * @param connection The client's.
@@ -144,16 +146,23 @@ export class FirstChatSession implements Session {
   /** @param frame `test` joins; all else is ignored. */
   receive(frame: string): void {
     if (frame !== GREETING || this.#state === "joining") return;
-    if (this.#state === "joined") {
-      // At most one greeting waits: asking again and again gains nothing.
-      if (this.connection.waiting === 0) this.#greet();
-      return;
-    }
+    if (this.#state === "joined") return this.#greetAgain();
     this.#state = "joining";
     void recorded(this.#edge, this.#who, this.connection.origin).then((who) => {
       if ("code" in who || who.account === null) this.#state = "silent";
       else if (this.connection.open) this.#join(who);
     });
+  }
+
+  // Its protocol has no refusals: over the rate of refused commands it gets no list.
+  #greetAgain(): void {
+    this.#conduct ??= new Conduct(this.connection, this.#edge);
+    const over = this.#conduct.take("refusals", this.#who.account);
+    if (over !== undefined) {
+      return this.#conduct.punish(this.#conduct.count(over, this.#who.account));
+    }
+    // At most one greeting waits: asking again and again gains nothing.
+    if (this.connection.waiting === 0) this.#greet();
   }
 
   #join(who: Who): void {

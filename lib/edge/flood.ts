@@ -11,9 +11,12 @@ export class Flood {
   #refused = 0;
   #row = 0;
 
-  /** @param rate Publications a second; 0 for no limit, then nothing is a flood. */
-  constructor(rate: number) {
-    this.#most = rate === 0 ? Infinity : FACTOR * rate;
+  /**
+   * @param rate Publications a second; 0 for no limit, then nothing is a flood.
+   * @param factor How many times that has to be refused in a second.
+   */
+  constructor(rate: number, factor = FACTOR) {
+    this.#most = rate === 0 ? Infinity : factor * rate;
   }
 
   /**

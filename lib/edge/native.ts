@@ -102,6 +102,10 @@ export function answerRoster(id: number, roster: Roster): string {
  * @param refusal Why.
  * @returns The line.
  */
-export function errorLine(id: number | undefined, refusal: Refusal): string {
-  return toJson(id === undefined ? { error: refusal } : { id, error: refusal });
+export function errorLine(
+  id: number | undefined,
+  { code, message, retry }: Refusal,
+): string {
+  const error = { code, message, ...(retry === undefined ? {} : { retry }) };
+  return toJson(id === undefined ? { error } : { id, error });
 }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Access, Who } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import type { Counters } from "../counters.ts";
-import type { Limits } from "../limits.ts";
+import { type EdgeRates, type Limits, toldLimits } from "../limits.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";
@@ -17,6 +17,7 @@ export interface EdgeParts {
   readonly access: Access;
   readonly grants: Grants;
   readonly limits: Limits;
+  readonly rates: EdgeRates;
   readonly counters: Counters;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -77,6 +78,33 @@ export function dataJson(
 export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefined {
   const name = grant?.name;
   return name === undefined || [...name].length > limits.name ? undefined : name;
+}
+
+/**
+ * Lists what the answer to `hello` tells.
+ *
+ * @param edge The edge's parts.
+ * @param account The client's; null for the admin.
+ * @param name Its display name; null where it has none.
+ * @param connection The connection's id.
+ * @returns The answer's fields (protocol.md section 2).
+ */
+export function greeting(
+  { hub, limits, ping, clock }: EdgeParts,
+  account: string | null,
+  name: string | null,
+  connection: string,
+): Record<string, unknown> {
+  return {
+    account,
+    ...(name === null ? {} : { name }),
+    connection,
+    epoch: hub.reader.epoch,
+    seq: hub.seq,
+    time: clock(),
+    ping,
+    limits: toldLimits(limits),
+  };
 }
 
 /**

@@ -41,6 +41,7 @@ import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
 import { refusedAsNtfy } from "./ntfy_account.ts";
 import { pushPoints } from "./push.ts";
+import { RefusedRequests } from "./refused.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
 import { dropRequestSpan } from "./trace.ts";
@@ -98,6 +99,7 @@ export class EdgeServer {
   readonly #asking = new Set<() => void>();
   // Routes are asked with a request alone; who brought it is kept beside.
   readonly #callers = new WeakMap<Request, Caller>();
+  readonly #refused: RefusedRequests;
   #leaving = false;
   readonly #schemes: readonly string[];
   // From here on bodies break off that whole clients send.
@@ -112,6 +114,7 @@ export class EdgeServer {
    */
   constructor(edge: EdgeParts, options: ServeOptions) {
     this.#edge = edge;
+    this.#refused = new RefusedRequests(edge);
     this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
     this.#sockets = new Sockets(this.#requests);
@@ -272,7 +275,8 @@ export class EdgeServer {
     this.#callers.set(request, caller);
     let response: Response;
     try {
-      const refusal = broken ?? this.#door.refusal(request, caller);
+      const refusal = this.#refused.refusal(request, caller.address) ?? broken ??
+        this.#door.refusal(request, caller);
       const waits = refusal === undefined && request.headers.has("upgrade");
       if (waits && !await this.#gate.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);
@@ -290,10 +294,11 @@ export class EdgeServer {
     if (status >= 400) {
       const { address = "" } = this.#callers.get(request) ?? {};
       this.#edge.counters.refused("request", status);
+      this.#refused.count(request, address, status);
       // Whoever was refused can name it, and an operator finds it.
       const id = requestId();
       const method = request.method.slice(0, LONGEST_METHOD);
-      log.info("request.refused", { request: id, method, status, address });
+      log.refused("request.refused", { request: id, method, status, address });
       response.headers.set("x-request-id", id);
     }
     return status === 101 ? response : this.#door.share(request, harden(response));
@@ -361,6 +366,8 @@ export class EdgeServer {
       const { code, message } = found.refusal;
       return code === "unauthorized" ? unauthorized(message) : problem(found.refusal);
     }
+    const over = this.#refused.refusal(request, caller.address, found.who.account);
+    if (over !== undefined) return over;
     const { rates, slices } = this.#edge.hub;
     setWork(request, {
       turn: () => slices.turn(),

@@ -1,23 +1,20 @@
 /** The session of a native client: who speaks, at which rate, and what of it goes up to the core. */
-import { isSomebody, type Who } from "../access.ts";
-import { Bucket, BURST_FACTOR, toldLimits } from "../limits.ts";
+import { isSomebody, TOKEN_ENDED, type Who } from "../access.ts";
+import { Bucket, BURST_FACTOR } from "../limits.ts";
 import { log } from "../logger.ts";
-import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { ask, propose, showToken } from "./ask.ts";
 import { record } from "./browsers.ts";
+import { Conduct } from "./conduct.ts";
 import type { Connection, Making } from "./connection.ts";
-import { Flood } from "./flood.ts";
 import { answerLine, decode, errorLine } from "./native.ts";
-import { dataJson, type EdgeParts, meeting, nameIn, type Session } from "./parts.ts";
+import { dataJson, type EdgeParts, greeting, meeting, nameIn, type Session } from "./parts.ts";
 import { type Asker, Questions } from "./questions.ts";
 
 // What can't be done without an account.
 const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"]);
-
-/** How many `bad_request`s in a row close a connection. */
-const BAD_IN_A_ROW = 100;
 
 /** The session of a native client. */
 export class NativeSession implements Session, Asker {
@@ -27,12 +24,8 @@ export class NativeSession implements Session, Asker {
   #recorded = false;
   #commands = 0;
   #pending = 0;
-  #bad = 0;
   readonly #commandsLeft: Bucket;
-  // Made at the first refusal, as most connections see none.
-  #flood: Flood | undefined;
-  // Refusals are told once for each code: a flood of them shall not fill a disk.
-  #logged: Set<string> | undefined;
+  readonly #conduct: Conduct;
   // What came and isn't done, since it is being found out who speaks.
   #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
   #greeting = false;
@@ -50,6 +43,7 @@ export class NativeSession implements Session, Asker {
     const { commands: rate } = edge.limits;
     this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
     this.#questions = new Questions(connection, edge, this);
+    this.#conduct = new Conduct(connection, edge);
     connection.onEnd = () => this.#end();
     connection.owes = () => this.#pending > 0;
   }
@@ -62,7 +56,9 @@ export class NativeSession implements Session, Asker {
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
     const held = this.#frames.reduce((sum, { size }) => sum + size, 0);
-    if (held > this.#edge.limits.frame) return this.#ban("Too much came before the greeting");
+    if (held > this.#edge.limits.frame) {
+      return this.#conduct.ban("Too much came before the greeting");
+    }
     this.#frames.push({ commands: decode(frame), size: frame.length + 1 });
     this.#proceed();
   }
@@ -83,7 +79,7 @@ export class NativeSession implements Session, Asker {
     if (this.#pending > 2 * this.#edge.limits.pending) {
       // This one isn't answered.
       this.#pending -= 1;
-      return this.#ban("Too many commands are unanswered");
+      return this.#conduct.ban("Too many commands are unanswered");
     }
     if ("refusal" in command) return this.fail(command.id, command.refusal);
     this.#commands += 1;
@@ -109,35 +105,26 @@ export class NativeSession implements Session, Asker {
     });
   }
 
-  #ban(reason: string): void {
-    if (this.#connection.closing) return;
-    this.#edge.counters.add("banned_total");
-    log.info("connection.banned", { ...this.#connection.origin, reason });
-    this.#connection.close(CLOSE.policy, reason);
-  }
-
   #run(command: Command): void {
+    const { id } = command;
     switch (command.verb) {
       case "hello":
-        return this.#hello(command.id, command.body);
+        return this.#hello(id, command.body);
       case "subscribe":
       case "unsubscribe":
       case "history":
       case "presence":
         return this.#questions.take(command);
       case "publish":
-        return this.#publish(command.id, command.body);
+        return this.#publish(id, command.body);
       case "signal":
-        return this.#signal(command.id, command.body);
+        return this.#signal(id, command.body);
       case "refresh":
-        return this.#refresh(command.id, command.body.token);
+        return this.#refresh(id, command.body.token);
       case "rename":
-        return this.#rename(command.id, command.body.name);
+        return this.#rename(id, command.body.name);
       case "ping":
-        return this.done(
-          command.id,
-          () => answerLine(command.id, "ping", { time: this.#edge.clock() }),
-        );
+        return this.done(id, () => answerLine(id, "ping", { time: this.#edge.clock() }));
     }
   }
 
@@ -180,9 +167,7 @@ export class NativeSession implements Session, Asker {
       if (who.account !== this.#who.account || who.admin !== this.#who.admin) {
         return this.fail(id, refuse("forbidden", "A token is renewed by one of the same account"));
       }
-      const lost = [...this.#questions.wanted].find((channel) =>
-        !this.#edge.access.may(who, "read", channel)
-      );
+      const lost = [...this.#questions.wanted].find((channel) => !access.may(who, "read", channel));
       if (lost !== undefined) {
         const sentence = `The new token doesn't let you read ${lost}: unsubscribe first`;
         return this.fail(id, refuse("forbidden", sentence));
@@ -223,17 +208,8 @@ export class NativeSession implements Session, Asker {
   }
 
   #welcome(id: number, name: string | null): string {
-    const { hub, limits, ping, clock } = this.#edge;
-    return answerLine(id, "hello", {
-      account: this.#who.account,
-      ...(name === null ? {} : { name }),
-      connection: this.#connection.id,
-      epoch: hub.reader.epoch,
-      seq: hub.seq,
-      time: clock(),
-      ping,
-      limits: toldLimits(limits),
-    });
+    const { account } = this.#who;
+    return answerLine(id, "hello", greeting(this.#edge, account, name, this.#connection.id));
   }
 
   #publish(id: number, { channel, data, key }: Body<"publish">): void {
@@ -251,6 +227,8 @@ export class NativeSession implements Session, Asker {
   }
 
   #signal(id: number, { channel, data }: Body<"signal">): void {
+    const over = this.#conduct.take("signals", this.#who.account);
+    if (over !== undefined) return this.fail(id, over);
     if (!this.may(id, "publish", channel)) return;
     const json = this.#fit(id, channel, data);
     if (json === undefined) return;
@@ -321,7 +299,7 @@ export class NativeSession implements Session, Asker {
    * @param line Makes the answer when it can be sent.
    */
   done(id: number, line: () => string | Making): void {
-    this.#bad = 0;
+    this.#conduct.done();
     this.#connection.answer(() => {
       this.#pending -= 1;
       try {
@@ -361,11 +339,12 @@ export class NativeSession implements Session, Asker {
    * @param refusal Why.
    */
   fail(id: number | undefined, refusal: Refusal): void {
+    const told = this.#conduct.count(refusal, this.#who.account);
     this.#connection.answer(() => {
       this.#pending -= 1;
-      return errorLine(id, refusal);
+      return errorLine(id, told);
     });
-    this.#count(refusal);
+    this.#conduct.punish(told);
   }
 
   /**
@@ -376,22 +355,9 @@ export class NativeSession implements Session, Asker {
    * @returns The line.
    */
   refused(id: number, refusal: Refusal): string {
-    this.#count(refusal);
-    return errorLine(id, refusal);
-  }
-
-  #count(refusal: Refusal): void {
-    this.#bad = refusal.code === "bad_request" ? this.#bad + 1 : this.#bad;
-    this.#edge.counters.refused("command", refusal.code);
-    this.#logged ??= new Set();
-    if (!this.#logged.has(refusal.code)) {
-      this.#logged.add(refusal.code);
-      log.info("command.refused", { ...this.#connection.origin, code: refusal.code });
-    }
-    if (this.#bad >= BAD_IN_A_ROW) this.#ban("Too many bad requests in a row");
-    if (refusal.code !== "rate_limited") return;
-    this.#flood ??= new Flood(this.#edge.limits.rate);
-    if (this.#flood.add(this.#edge.hub.now())) this.#ban("Too much came in spite of all refusals");
+    const told = this.#conduct.count(refusal, this.#who.account);
+    this.#conduct.punish(told);
+    return errorLine(id, told);
   }
 
   // An account exists from its first command on, not from the handshake. A browser's session is given its account then: what
@@ -432,5 +398,3 @@ export class NativeSession implements Session, Asker {
     this.#frames = [];
   }
 }
-
-const TOKEN_ENDED = refuse("unauthorized", "The token ended, come back with another");

@@ -76,7 +76,7 @@ export class Sockets {
       closings: this.#closings,
       shaken: () => this.#handshakes -= 1,
       refused: ({ origin }, code) => {
-        log.info("frame.refused", { ...origin, code });
+        log.refused("frame.refused", { ...origin, code });
         edge.counters.refused("command", code === CLOSE.tooLarge ? "too_large" : "bad_request");
       },
       opened: (socket, origin, welcome) => {
@@ -152,7 +152,7 @@ export class Sockets {
     const refusal = await this.#admit(origin, welcome.who);
     if (refusal !== undefined) {
       this.#handshakes -= 1;
-      log.info("connection.refused", { connection: id, address, code: refusal.code });
+      log.refused("connection.refused", { connection: id, address, code: refusal.code });
       return problem(refusal);
     }
     // From here on nothing is awaited: Deno wants the answer of an upgrade in the turn in which it was made.
@@ -168,7 +168,7 @@ export class Sockets {
     } catch (error) {
       this.#handshakes -= 1;
       this.#forget(origin, undefined);
-      log.info("connection.refused", { connection: id, address, error: String(error) });
+      log.refused("connection.refused", { connection: id, address, error: String(error) });
       return problem(refuse("bad_request", "The handshake can't be answered"));
     }
   }
@@ -239,7 +239,7 @@ export class Sockets {
   }
 
   #refuse({ connection, address }: Required<Origin>, refusal: Refusal): Response {
-    log.info("connection.refused", { connection, address, code: refusal.code });
+    log.refused("connection.refused", { connection, address, code: refusal.code });
     return problem(refusal);
   }
 

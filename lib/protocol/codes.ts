@@ -23,6 +23,8 @@ export interface Refusal {
   readonly message: string;
   /** Milliseconds after which to try again. */
   readonly retry?: number;
+  /** Whether this client alone went over a rate: ten seconds on end close its connection. It isn't told. */
+  readonly excess?: true;
 }
 
 /** Close codes of WebSockets (protocol.md, section 2). */

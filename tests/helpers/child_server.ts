@@ -44,7 +44,14 @@ export const START_LIMIT = 30_000;
 
 const ROOT = new URL("../../", import.meta.url);
 // A run that publishes as fast as it can is no flood by one account.
-const UNBOUNDED = { FANFARE_RATE: "0", FANFARE_MAX_PER_ADDRESS: "0", FANFARE_MAX_CONNECTIONS: "0" };
+const UNBOUNDED = {
+  FANFARE_RATE: "0",
+  FANFARE_MAX_SIGNALS: "0",
+  FANFARE_MAX_REPEATS: "0",
+  FANFARE_MAX_REFUSALS: "0",
+  FANFARE_MAX_PER_ADDRESS: "0",
+  FANFARE_MAX_CONNECTIONS: "0",
+};
 
 /**
  * Starts the server as its start task does, with the same permissions.

@@ -12,7 +12,7 @@ import { native } from "../../lib/edge/native.ts";
 import type { EdgeParts } from "../../lib/edge/parts.ts";
 import { NativeSession } from "../../lib/edge/session.ts";
 import { Counters } from "../../lib/counters.ts";
-import type { Limits } from "../../lib/limits.ts";
+import { edgeRates, type Limits } from "../../lib/limits.ts";
 import { Log } from "../../lib/log/log.ts";
 import { Reader } from "../../lib/log/reader.ts";
 import type { Message } from "../../lib/protocol/message.ts";
@@ -156,7 +156,18 @@ export class World {
     this.core = new Core({ bus, log: this.log, sequencer, now, limits });
     this.edges = (this.#isolated?.ends ?? [direct.edge]).map((bus) => {
       const hub = new Hub(bus, this.reader, this.log.seq, now);
-      return { hub, bus, access, grants, limits, counters: new Counters(), clock: now, ping: 1000 };
+      const rates = edgeRates(limits);
+      return {
+        hub,
+        bus,
+        access,
+        grants,
+        limits,
+        rates,
+        counters: new Counters(),
+        clock: now,
+        ping: 1000,
+      };
     });
     const [first] = this.edges;
     if (first === undefined) throw new Error("A world has at least one edge");

@@ -36,6 +36,8 @@ const sessions = (name: string): Shown => ["tests/sessions_test.ts", name];
 const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
 const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
 const guard = (name: string): Shown => ["tests/guard_test.ts", name];
+const refusals = (name: string): Shown => ["tests/refusals_test.ts", name];
+const names = (name: string): Shown => ["tests/names_test.ts", name];
 const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
@@ -219,6 +221,26 @@ export const ROWS: Readonly<Record<string, Row>> = {
   M12: {
     about: "a place that isn't of this log",
     shown: [frames("M12:"), native("`since` brings what was missed")],
+  },
+  M13: {
+    about: "signals, repeats and refusals by the thousand",
+    shown: [
+      limits("M13: refused requests"),
+      limits("M13: whoever goes on"),
+      limits("M13: the 256 unanswered"),
+      limits("M13: a first client"),
+      refusals("M13: a kind of refusal"),
+      refusals("M13: a million addresses"),
+    ],
+  },
+  M14: {
+    about: "characters that nobody sees in names",
+    shown: [
+      names("M14: default-ignorable"),
+      names("M14: an emoji"),
+      names("M14: joiners"),
+      names("M14: a name is read"),
+    ],
   },
   I1: {
     about: "cookies that aren't whole",

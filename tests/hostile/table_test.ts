@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { ROWS } from "./table.ts";
 
 // How many rows of each kind there are.
-const KINDS = { H: 21, F: 5, M: 12, I: 7, L: 13 };
+const KINDS = { H: 21, F: 5, M: 14, I: 7, L: 13 };
 
 Deno.test("every row of hostile.md is shown by a test, or says what it waits for", () => {
   const rows = Object.entries(KINDS).flatMap(([kind, count]) =>

@@ -107,6 +107,7 @@ export class Stage implements AsyncDisposable {
     await this.#set();
     // Those who keep the books publish faster than people do.
     const own = ["--workers", "2", "--open", "--trust-proxy", "--rate", "1000"];
+    own.push("--max-signals", "0", "--max-repeats", "0", "--max-refusals", "0");
     // Behind the proxy all clients have one address.
     own.push("--max-new-accounts", "0");
     const files = [

@@ -1,0 +1,94 @@
+/** The rates of a client's signals and refused commands, and when it is closed for going on over them (hostile.md M1, M9, M13). */
+import type { EdgeRates } from "../limits.ts";
+import { log } from "../logger.ts";
+import { CLOSE, type Refusal, type RefusalCode } from "../protocol/codes.ts";
+import type { Connection } from "./connection.ts";
+import { Flood } from "./flood.ts";
+import type { EdgeParts } from "./parts.ts";
+
+/** How many `bad_request`s in a row close a connection. */
+const BAD_IN_A_ROW = 100;
+
+// Refusals that aren't the client's fault, or have rates of their own.
+const UNCOUNTED: ReadonlySet<RefusalCode> = new Set(["rate_limited", "unavailable", "internal"]);
+
+/** Counts what one connection is refused, and closes it with 1008 when it goes on. */
+export class Conduct {
+  readonly #connection: Connection;
+  readonly #edge: EdgeParts;
+  #bad = 0;
+  // Made at the first refusal, as most connections see none.
+  #flood: Flood | undefined;
+  #excess: Flood | undefined;
+
+  /**
+   * @param connection The client's.
+   * @param edge The edge's parts.
+   */
+  constructor(connection: Connection, edge: EdgeParts) {
+    this.#connection = connection;
+    this.#edge = edge;
+  }
+
+  /**
+   * Counts something that has a rate of its own: for the account on all its connections of this isolate, without an account for
+   * the connection.
+   *
+   * @param what Which rate.
+   * @param account Whose connection it is now.
+   * @returns The refusal; undefined below the rate.
+   */
+  take(what: keyof EdgeRates, account: string | null): Refusal | undefined {
+    const { id, address } = this.#connection;
+    const { hub, rates } = this.#edge;
+    return rates[what].take(account ?? id, address, hub.now());
+  }
+
+  /** A command was done: bad ones aren't in a row any more. */
+  done(): void {
+    this.#bad = 0;
+  }
+
+  /**
+   * Counts and logs a refused command.
+   *
+   * @param refused Why.
+   * @param account Whose connection it is now.
+   * @returns What the client is told: over the rate of refusals `rate_limited`.
+   */
+  count(refused: Refusal, account: string | null): Refusal {
+    if (refused.code === "bad_request") this.#bad += 1;
+    const over = UNCOUNTED.has(refused.code) ? undefined : this.take("refusals", account);
+    const { code } = over ?? refused;
+    this.#edge.counters.refused("command", code);
+    log.refused("command.refused", { ...this.#connection.origin, code });
+    return over ?? refused;
+  }
+
+  /**
+   * Closes the connection if it has gone on for too long, once the answer is queued.
+   *
+   * @param told What {@linkcode count} returned.
+   */
+  punish(told: Refusal): void {
+    if (this.#bad >= BAD_IN_A_ROW) this.ban("Too many bad requests in a row");
+    if (told.code !== "rate_limited") return;
+    const now = this.#edge.hub.now();
+    this.#flood ??= new Flood(this.#edge.limits.rate);
+    this.#excess ??= new Flood(1, 0);
+    const goesOn = told.excess === true && this.#excess.add(now);
+    if (this.#flood.add(now) || goesOn) this.ban("Too much came in spite of all refusals");
+  }
+
+  /**
+   * Closes the connection with 1008.
+   *
+   * @param reason Why, at most 123 bytes.
+   */
+  ban(reason: string): void {
+    if (this.#connection.closing) return;
+    this.#edge.counters.add("banned_total");
+    log.refused("connection.banned", { ...this.#connection.origin, reason });
+    this.#connection.close(CLOSE.policy, reason);
+  }
+}
