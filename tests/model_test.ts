@@ -111,7 +111,7 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     limits: UNBOUNDED,
   });
   const { access, grants } = await openAccess(() => now);
-  const hub = new Hub(bus.edge, reader, log.seq);
+  const hub = new Hub(bus.edge, reader, log.seq, () => now);
   const edge = {
     hub,
     bus: bus.edge,
@@ -125,7 +125,7 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
   };
   const settle = async () => {
     await core.settle();
-    // A turn that takes long leaves the rest to the next one, but serves one at least.
+    // Each turn answers one question of a client at least: its clock stands, so no turn is over.
     for (const _ of clients) await turn();
     await turn();
   };

@@ -11,6 +11,7 @@ import { PAGE_MESSAGES } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { ByteRates, type Meter } from "./byte_rates.ts";
+import { LoopTurns } from "./loop.ts";
 import { Entry, Ring } from "./ring.ts";
 import { Portions } from "./portions.ts";
 import { Slices } from "./slices.ts";
@@ -120,6 +121,7 @@ export class Hub implements Receiver {
   readonly #full = new Set<Subscriber>();
   // Those for which nothing more is read until their time.
   readonly #slowed = new Map<Subscriber, ReturnType<typeof setTimeout>>();
+  readonly #loop: LoopTurns;
   /** Runs whatever is done for clients in slices. */
   readonly slices: Slices;
   // Frames up to the last record are good until the next one comes, those that were cut for as long as they are kept.
@@ -155,7 +157,8 @@ export class Hub implements Receiver {
     readonly rates: ByteRates = new ByteRates(UNCOUNTED, now),
   ) {
     this.#seq = seq;
-    this.slices = new Slices(now, () => reader.bytesRead);
+    this.#loop = new LoopTurns(now);
+    this.slices = new Slices(now, () => reader.bytesRead, this.#loop);
     bus.listen(this);
   }
 
@@ -499,7 +502,7 @@ export class Hub implements Receiver {
       if (this.now() > end) break;
     }
     this.#answering = this.#urgent.size > 0;
-    if (this.#answering) setImmediate(() => this.#answer());
+    if (this.#answering) this.#loop.next(() => this.#answer());
   }
 
   #beginRound(): void {

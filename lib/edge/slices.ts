@@ -1,6 +1,6 @@
 /** Fair turns: what is read, parsed or written for one client happens in slices, and between them the loop runs. */
-import { setImmediate } from "node:timers";
 import { SLICE_BYTES } from "../log/pages.ts";
+import { LoopTurns } from "./loop.ts";
 
 // How long the slices of one turn of the loop may take together, in milliseconds; the last one may end later.
 const TURN = 2;
@@ -17,6 +17,7 @@ export interface Task {
  */
 export class Slices {
   readonly #now: () => number;
+  readonly #loop: LoopTurns;
   readonly #read: () => number;
   readonly #waiting = new Set<Task>();
   #running = false;
@@ -25,9 +26,11 @@ export class Slices {
   /**
    * @param now Milliseconds that never go back.
    * @param read How many bytes were read from the log so far.
+   * @param loop Where turns come from.
    */
-  constructor(now: () => number, read: () => number) {
+  constructor(now: () => number, read: () => number, loop = new LoopTurns(now)) {
     this.#now = now;
+    this.#loop = loop;
     this.#read = read;
   }
 
@@ -45,7 +48,7 @@ export class Slices {
     this.#waiting.add(task);
     if (this.#running) return;
     this.#running = true;
-    setImmediate(() => this.#run());
+    this.#loop.next(() => this.#run());
   }
 
   /**
@@ -120,6 +123,6 @@ export class Slices {
       if (this.#full || this.#now() > end || this.#read() >= most) break;
     }
     this.#running = this.#waiting.size > 0;
-    if (this.#running) setImmediate(() => this.#run());
+    if (this.#running) this.#loop.next(() => this.#run());
   }
 }
