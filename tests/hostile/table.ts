@@ -231,6 +231,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
       limits("M13: a first client"),
       refusals("M13: a kind of refusal"),
       refusals("M13: a million addresses"),
+      refusals("M13: of hundreds"),
     ],
   },
   M14: {
