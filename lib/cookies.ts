@@ -1,7 +1,7 @@
 /**
  * Cookies: the token of a session, the proof of the admin token, and accounts as version 0.1 gave them. A session's token is 256
- * random bits and carries no signature: whether it is one is found by its SHA-256 in an index. How long that takes tells nothing
- * of a token, since nobody can choose hashes; so no comparison has to take the same time.
+ * random bits and carries no signature: whether it is one is found by its SHA-256 in an index. The time that
+ * takes reveals nothing of a token, since an attacker can't choose hashes: no comparison in constant time is needed.
  */
 import { type Cookie, setCookie } from "@std/http/cookie";
 import {
@@ -28,12 +28,12 @@ export interface CookieSettings {
 
 const YEAR = 365 * 86_400;
 const TOKEN_BYTES = 32;
-// The last character has two bits that say nothing: they are none.
+// 43 characters hold 258 bits: the last two must be 0.
 const TOKEN = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 const OLD = /^[0-9a-f]{8}\./;
 const MAX_COOKIE = 128;
 
-// Two of our name may come, such as one of another path.
+// A browser may send several cookies of one name, of different paths.
 const MAX_TRIED = 4;
 
 interface Key {
@@ -69,7 +69,7 @@ export class Cookies {
    * Finds the tokens of sessions that a request brings.
    *
    * @param headers The request's.
-   * @param secure Whether it came by TLS: then only cookies count that were given over TLS, which nobody else can plant.
+   * @param secure Whether it came by TLS: then only the name with the prefix `__Host-` counts.
    * @returns Those of the right form, at most four.
    */
   tokens(headers: Headers, secure: boolean): string[] {

@@ -1,4 +1,4 @@
-/** Who connections are: lets them in, counts their tokens, and records their sessions. */
+/** Admits connections, counts the tokens they show, and records their sessions. */
 import { SESSION_ENDED } from "../access.ts";
 import type { Answer, Up } from "../bus.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
@@ -7,7 +7,7 @@ import { log as logger } from "../logger.ts";
 import type { Proposals } from "./proposals.ts";
 import { type SessionParts, SessionRecords } from "./sessions.ts";
 
-/** What edges ask about who somebody is. */
+/** Requests of edges about connections, tokens and sessions. */
 export type IdentityUp = Extract<Up, { readonly op: "admit" | "token" | "identify" | "session" }>;
 
 /** What it works with. */
@@ -17,7 +17,7 @@ export interface IdentityParts extends SessionParts {
   readonly writable: () => boolean;
 }
 
-/** Answers what edges ask about who somebody is. */
+/** Answers the requests of edges about connections, tokens and sessions. */
 export class Identity {
   readonly #parts: IdentityParts;
   readonly #sessions: SessionRecords;
@@ -29,10 +29,10 @@ export class Identity {
   }
 
   /**
-   * Answers.
+   * Answers a request.
    *
    * @param edge Which edge asks.
-   * @param up What.
+   * @param up The request.
    * @param told Called once with the answer: at once, or once a record is committed.
    */
   take(edge: number, up: IdentityUp, told: (answer: Answer) => void): void {
@@ -89,14 +89,14 @@ export class Identity {
     return isGuest ? OTHER_KIND : undefined;
   }
 
-  // The first connection of a day is written down, for accounts that would be forgotten else.
+  // Records an account's first connection of a day: accounts that stay away for long are forgotten.
   #welcome(account: string): void {
     const { writable, proposals, propose } = this.#parts;
     try {
       const proposal: Proposal | undefined = writable() ? proposals.stamp(account) : undefined;
       if (proposal !== undefined) propose(proposal, () => {});
     } catch (error) {
-      // It is let in, and counted, whatever the log says.
+      // A log that can't be read keeps no connection out.
       logger.error("log.unreadable", { error: String(error) });
     }
   }

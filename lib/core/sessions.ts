@@ -39,7 +39,7 @@ type Told = (answer: Answer) => void;
 /** Sessions on their way into the log. */
 export class SessionRecords {
   readonly #parts: SessionParts;
-  // Whoever comes with the same session meanwhile gets the same answer.
+  // Further requests for a session that is on its way get the same answer.
   readonly #waiting = new Map<string, Told[]>();
   // Accounts that are proposed and aren't in the log yet.
   readonly #proposed = new Set<string>();
@@ -99,7 +99,7 @@ export class SessionRecords {
     );
   }
 
-  // One that stands nowhere in the log, isn't on its way there, and isn't a token's whose connection hasn't said anything yet.
+  // Free: nowhere in the log, not on its way there, and not the account of a token that only just connected.
   #newAccount(tries: number): string | undefined {
     const { log, quotas, random } = this.#parts;
     for (let i = 0; i < tries; i++) {

@@ -20,10 +20,10 @@ const MOST_SESSIONS = 1000;
 const ID = 16;
 
 /**
- * Lists what is asked about sessions.
+ * Lists the routes of sessions.
  *
  * @param edge The edge's parts.
- * @returns Its points.
+ * @returns The routes, each with its methods and its handler.
  */
 export function sessionPoints(edge: EdgeParts): Point[] {
   const own = (handle: Handle): Handle => (request, who, caller, places) =>
@@ -63,7 +63,7 @@ export function sessionPoints(edge: EdgeParts): Point[] {
  * @param edge The edge's parts.
  * @param which All of the account's, or one, or all but one, by their hashes.
  * @param caller Who ends them, for the log of the server.
- * @returns Why they go on.
+ * @returns The refusal; undefined where they have ended.
  */
 export function endSessions(
   edge: EdgeParts,

@@ -1,4 +1,4 @@
-/** Who a browser is: finds the session of its cookie, gives it one, and has it recorded. */
+/** The sessions of browsers: finds that of a cookie, gives a new one, and has it recorded. */
 import { SESSION_ENDED, type Who } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import { newToken, tokenHash } from "../cookies.ts";
@@ -32,7 +32,7 @@ async function find(
   edge: EdgeParts,
   headers: Headers,
   { secure, address }: Caller,
-  nobody: Who,
+  base: Who,
 ): Promise<Who> {
   const { cookies } = edge.access;
   const { sessions } = edge.hub.reader;
@@ -42,35 +42,35 @@ async function find(
     const known = sessions.find(session);
     if (known === undefined) unrecorded ??= session;
     else if (known.account !== null) {
-      const who = { ...nobody, account: known.account, session };
+      const who = { ...base, account: known.account, session };
       if (sessions.isCurrent(known, edge.clock())) return who;
-      // Written once a day, whatever it comes for.
+      // The day of its last use is written once a day.
       edge.bus.send({ op: "session", hash: session, origin: { address } });
       return { ...who, renew: token };
     }
   }
   const old = await cookies.old(headers, secure, edge.clock());
   const exchanged = old === undefined ? undefined : sessions.exchanged(old, edge.clock());
-  if (old !== undefined && exchanged === true) return { ...nobody, exchange: old };
+  if (old !== undefined && exchanged === true) return { ...base, exchange: old };
   if (
     old !== undefined && typeof exchanged === "number" && edge.clock() - exchanged < EXCHANGE_GRACE
   ) {
     const token = cookies.exchanged(old);
     const session = tokenHash(token);
     const account = sessions.find(session)?.account ?? null;
-    if (account !== null) return { ...nobody, account, session, renew: token };
+    if (account !== null) return { ...base, account, session, renew: token };
   }
-  return unrecorded === undefined ? nobody : { ...nobody, session: unrecorded };
+  return unrecorded === undefined ? base : { ...base, session: unrecorded };
 }
 
 /**
  * Makes sure that a browser has a session when a page or a handshake is answered. A new one costs nothing until it is recorded.
  *
  * @param edge The edge's parts.
- * @param who Whoever asks.
+ * @param who Who it is by its cookies.
  * @param caller Where it comes from.
  * @param headers Of the answer; a cookie is added where it needs one.
- * @returns Who it is from now on, or why it can't be told now.
+ * @returns Who it is from now on, or the refusal where the log can't be written.
  */
 export async function withSession(
   edge: EdgeParts,
@@ -99,11 +99,11 @@ export async function withSession(
 }
 
 /**
- * Has whoever acts for the first time recorded: a browser's session is given its account, and a token's account exists from then
- * on, by the name that the token says.
+ * Records who acts, at the first act: a browser's session is given its account, and a token's account exists from then on, by the
+ * name in the token.
  *
  * @param edge The edge's parts.
- * @param who Whoever acts.
+ * @param who Who acts.
  * @param origin Where it comes from.
  * @returns Who it is, or why it may not act.
  */

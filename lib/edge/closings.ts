@@ -15,7 +15,7 @@ export const ANSWERS_TIME = 2000;
 /** When a client may come back after an error of ours, in milliseconds. */
 export const FAILED_RETRY = 1000;
 
-// One timer for all: one that each frame armed anew would keep every other timer waiting.
+// One interval for all sockets: a timer that each frame arms anew starves all other timers.
 const LOOK = 50;
 
 interface Waiting {

@@ -38,7 +38,7 @@ const PARSED: ReadonlySet<string> = new Set(
 // Liveness checks often send no Host, and learn nothing that depends on it.
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-// Addresses end up in logs and histories: a token there isn't taken, and its sender is told (hostile.md H5).
+// Addresses end up in logs and histories: a request with a token in its address is refused (hostile.md H5).
 const TOKENS: ReadonlySet<string> = new Set([
   "token",
   "access_token",
@@ -47,7 +47,7 @@ const TOKENS: ReadonlySet<string> = new Set([
   "jwt",
 ]);
 
-// Every part has a bound of its own. What a name may hold further is the address parser's to say.
+// Every part has a bound of its own; `URL.canParse` checks the rest of a name.
 const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?$/;
 
 /**
@@ -96,9 +96,9 @@ export function showsToken({ url }: Request): boolean {
 }
 
 /**
- * Tells whether a request without a use for its body announces a large one. Deno (2.9.6) gives nobody the body of a GET, and
- * keeps what comes of it until the answer has ended, which that of a stream doesn't. What some clients send with each request
- * is little, and does no harm.
+ * Tells whether a request without a use for its body announces a large one. Deno (2.9.6) hands over no body of a GET, and
+ * keeps in memory what arrives of it until the answer ends, which that of a stream doesn't. A small body, which some clients send
+ * with each request, does no harm.
  *
  * @param request A GET or HEAD.
  * @returns Whether it does.

@@ -7,7 +7,7 @@ import type { Handle, Point } from "./point.ts";
 import { NO_NAME } from "./push_reading.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 
-// What ntfy calls whoever shows nothing.
+// The user name that ntfy gives to clients without credentials.
 const NOBODY = "*";
 
 // Home Assistant's integration asks for these; nothing here is counted by the day.

@@ -1,11 +1,11 @@
 /**
- * How old messages are where their `time` can't say. `time` never falls with seq: once the clock was ahead, all that follows has
+ * The age of messages where their `time` doesn't tell it. `time` never falls with seq: once the clock was ahead, all that follows has
  * the same `time` until the clock has caught up. Meanwhile each record has a `stamp`, the clock's own reading.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LogRecord } from "../protocol/message.ts";
 
-// A machine without a battery starts years back: such a reading says nothing.
+// A machine without a battery for its clock starts years back: such a reading is ignored.
 const EARLIEST = Date.UTC(2026, 0);
 
 /** When a record came, as far as it is known. */
@@ -35,7 +35,7 @@ export function stampAfter(last: Moment, now: number): number | undefined {
 }
 
 /**
- * Finds what stamps go by after a record.
+ * Finds the moment that the next stamp is made from.
  *
  * @param last The log's last record before it.
  * @param record The record.

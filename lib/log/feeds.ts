@@ -49,8 +49,8 @@ export class Feeds {
   }
 
   /**
-   * Finds a feed, and makes it where there is none. What a row of its name lost before is unknown: it may be as much as any row
-   * that was removed had lost.
+   * Finds a feed, and makes it where there is none. Its row may have been removed before: so the new one begins with the greatest
+   * seq that any removed feed had lost.
    *
    * @param name Its name.
    * @returns Its id.

@@ -1,6 +1,6 @@
 /**
- * Reads which log a page of SQLite's belongs to, without SQLite: a WAL or a rollback journal says nothing of the database that it
- * was written for, and SQLite applies it to any. Format: sqlite.org/fileformat2.html, sections 1.6 and 2.1.
+ * Reads the identity of a log from a page of an SQLite file, without SQLite. A WAL or a rollback journal doesn't name the database
+ * that it was written for, and SQLite applies it to any. Format: sqlite.org/fileformat2.html, sections 1.6 and 2.1.
  */
 
 /** The page that holds the one row of the table `log`, which is the first that is made. */

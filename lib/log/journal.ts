@@ -1,7 +1,7 @@
 /**
- * Looks at the rollback journal beside a log before SQLite does: it applies a journal to whatever database has its name. A log has
- * one only for as long as it gets another epoch in its own file; all else goes through its WAL. Format:
- * sqlite.org/fileformat2.html, section 3.
+ * Checks the rollback journal beside a log before SQLite opens the log, since SQLite applies a journal to any database of that
+ * name. A log has a journal only while its epoch is changed; all else goes through its WAL. Format: sqlite.org/fileformat2.html,
+ * section 3.
  */
 import { DatabaseSync } from "node:sqlite";
 import { LogDamaged } from "./damage.ts";
