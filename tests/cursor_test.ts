@@ -4,7 +4,7 @@ import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";
-import { FRAME_CUT, heldAtMost, LITTLE, Portions, UNSENT } from "../lib/edge/portions.ts";
+import { FRAME_CUT, heldAtMost, LITTLE, PAGED, Portions, UNSENT } from "../lib/edge/portions.ts";
 import { firstPush } from "../lib/edge/first_push.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/edge/native.ts";
@@ -260,6 +260,33 @@ Deno.test("what the sockets of an edge hold that was ended counts for the one in
   assertEquals(frame(1), FRAME_CUT);
   portions.renew(50);
   assertEquals(frame(2), LITTLE);
+});
+
+Deno.test("many large pages at once are cut to the size of frames until sockets hold less again; what is live is sent as before", () => {
+  const mib = 1_048_576;
+  const portions = new Portions(1024 * mib);
+  const held: { held: number; largest: number }[] = [];
+  portions.watch(held);
+  const page = (now: number) => portions.of(now, { largest: 0 }).page;
+  const usual = page(0);
+  assertEquals(usual, mib);
+  let now = 0;
+  while (page(now += 100) === usual) {
+    assertLess(held.length, 3 * PAGED / mib);
+    held.push({ held: 2 * mib, largest: mib });
+    portions.add(mib);
+  }
+  assertEquals(portions.of(now, { largest: 0 }), {
+    room: UNSENT,
+    frame: FRAME_CUT,
+    page: FRAME_CUT,
+  });
+  held.length = 4;
+  assertEquals(page(now += 100), usual);
+  // However many are sent frames of messages, pages stay as they are.
+  for (let i = 0; i < 2000; i++) held.push({ held: 2 * FRAME_CUT, largest: FRAME_CUT });
+  for (let i = 0; i < 2000; i++) portions.add(FRAME_CUT);
+  assertEquals(page(now += 100), usual);
 });
 
 Deno.test("all sockets may hold an eighth of the memory, each isolate its part", () => {

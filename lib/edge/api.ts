@@ -177,9 +177,10 @@ async function page(
   return await sockets.answer(caller, who, async () => {
     hub.catchUp();
     const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
+    const size = { limit, bytes: hub.portions.of(hub.now(), { largest: 0 }).page };
     const read = after === undefined
-      ? newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), { limit })
-      : pageAfter(hub.reader, feed, { after, upTo: hub.seq }, { limit });
+      ? newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), size)
+      : pageAfter(hub.reader, feed, { after, upTo: hub.seq }, size);
     return await tagged(request, await hub.slices.all(pageJson(read, meter)));
   });
 }

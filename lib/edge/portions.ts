@@ -20,6 +20,12 @@ export const LITTLE = 8192;
 /** What the sockets of one isolate may hold where the memory has no limit, in bytes. */
 const FREELY = 256 * 1_048_576;
 
+/** What large pages may hold in the sockets of one isolate before pages are no larger than frames, in bytes. */
+export const PAGED = 32 * 1_048_576;
+
+// More than a socket holds by frames that are cut: what is unsent before and in a frame, and the room for the frame.
+const LARGE = UNSENT + 2 * FRAME_CUT + 65_536;
+
 // The part of a limit that they may hold, all of them.
 const PART = 1 / 8;
 
@@ -40,6 +46,8 @@ export interface Portion {
 }
 
 const USUAL: Portion = { room: UNSENT, frame: FRAME_CUT, page: PAGE_BYTES };
+// A page of 1 MiB is there up to four times while it is sent, and its room stays: many of them at once are cut.
+const CUT_PAGES: Portion = { ...USUAL, page: FRAME_CUT };
 
 /** Something with a socket. */
 export interface Holder {
@@ -65,8 +73,10 @@ export class Portions {
   #most: number;
   #holders: Iterable<Holder>[] = [];
   #short = false;
-  // Since it was counted.
+  #crowded = false;
+  // Since it was counted: all, and by large frames.
   #sent = 0;
+  #large = 0;
   #counted = -Infinity;
 
   /** @param most What all may hold, in bytes. */
@@ -89,9 +99,10 @@ export class Portions {
     this.#holders.push(holders);
   }
 
-  /** @param bytes How much was sent. */
+  /** @param bytes How much was sent in one frame. */
   add(bytes: number): void {
     this.#sent += bytes;
+    if (bytes > LARGE) this.#large += bytes;
   }
 
   /**
@@ -102,21 +113,30 @@ export class Portions {
    * @returns Its portion.
    */
   of(now: number, { largest }: Pick<Holder, "largest">): Portion {
-    if (!this.#isShort(now)) return USUAL;
+    if (this.#isDue(now)) this.#count(now);
+    if (!this.#short) return this.#crowded ? CUT_PAGES : USUAL;
     const size = leftTo(largest);
     return { room: 1, frame: Math.min(size, FRAME_CUT), page: Math.min(size, PAGE_BYTES) };
   }
 
-  #isShort(now: number): boolean {
-    const much = this.#sent >= this.#most / 4;
-    if (!much && (now - this.#counted < PAUSE || (!this.#short && this.#sent < this.#most / 16))) {
-      return this.#short;
+  #isDue(now: number): boolean {
+    if (this.#sent >= this.#most / 4) return true;
+    if (now - this.#counted < PAUSE) return false;
+    const much = this.#sent >= this.#most / 16 || this.#large >= PAGED / 4;
+    return much || this.#short || this.#crowded;
+  }
+
+  #count(now: number): void {
+    let [all, paged] = [0, 0];
+    for (const holders of this.#holders) {
+      for (const { held } of holders) {
+        all += held;
+        paged += Math.max(0, held - LARGE);
+      }
     }
-    let sum = 0;
-    for (const holders of this.#holders) for (const { held } of holders) sum += held;
-    this.#short = sum > (this.#short ? CALM : 1) * this.#most;
-    [this.#counted, this.#sent] = [now, 0];
-    return this.#short;
+    this.#short = all > (this.#short ? CALM : 1) * this.#most;
+    this.#crowded = paged > (this.#crowded ? CALM : 1) * PAGED;
+    [this.#counted, this.#sent, this.#large] = [now, 0, 0];
   }
 }
 

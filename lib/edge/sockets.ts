@@ -230,6 +230,7 @@ export class Sockets {
       if (bytes.length <= LITTLE) return new Response(bytes, { status, headers });
       body = bytes;
       const { socket } = this.#open(origin, who, native, true);
+      this.#edge.hub.portions.add(bytes.length);
       socket.write(bytes);
       socket.finish();
       return new Response(socket.body, { status, headers });
