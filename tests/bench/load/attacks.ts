@@ -8,7 +8,16 @@ import { gzipSync } from "node:zlib";
 import { pause } from "../../helpers/child_server.ts";
 
 /** The kinds of attacks. */
-export const ATTACKS = ["poll", "place", "stream", "history", "gzip", "signals", "unread"] as const;
+export const ATTACKS = [
+  "burn",
+  "poll",
+  "place",
+  "stream",
+  "history",
+  "gzip",
+  "signals",
+  "unread",
+] as const;
 
 /** A kind of attack. */
 export type Attack = typeof ATTACKS[number];
@@ -104,6 +113,14 @@ async function unread({ port, channels }: AttackJob): Promise<void> {
   await new Promise(() => {});
 }
 
+// Takes processor time and leaves the server alone, to tell what comes of that.
+async function burn(): Promise<void> {
+  const source = "for (;;) Math.random();";
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  new Worker(url, { type: "module" });
+  await new Promise(() => {});
+}
+
 const RUNS: Readonly<Record<Attack, Run>> = {
   poll: (job) => ask(`${url(job)}/push/${topics(job.channels).join(",")}/json?poll=1&since=all`),
   place: (job) => {
@@ -121,6 +138,7 @@ const RUNS: Readonly<Record<Attack, Run>> = {
   },
   signals,
   unread,
+  burn,
 };
 
 if (import.meta.main) {

@@ -15,7 +15,8 @@ const BYSTANDERS = 4;
 /** Between the pings of one of them, in milliseconds. */
 const PAUSE = 20;
 const WARM_UP = 500;
-const SECONDS = 2.5;
+const SECONDS = 1.5;
+const NICE = ["-n", "10"];
 const LOAD = new URL("../load/attacks.ts", import.meta.url);
 
 /**
@@ -94,8 +95,17 @@ export async function measure(job: Omit<AttackJob, "port">, workers: number): Pr
   calm.abort();
   await calming;
   const before = watch.resident;
-  const attackers = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", LOAD.href, JSON.stringify({ ...job, port })],
+  // What is measured is the server: its attackers have the processors that it and the bystander leave.
+  const attackers = new Deno.Command("nice", {
+    args: [
+      ...NICE,
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      LOAD.href,
+      JSON.stringify({ ...job, port }),
+    ],
     stdout: "piped",
     stderr: "null",
   }).spawn();
@@ -123,6 +133,7 @@ export async function measure(job: Omit<AttackJob, "port">, workers: number): Pr
     "p50 ms": latencies.at(0.5),
     "p99 ms": latencies.at(0.99),
     "worst ms": latencies.at(1),
+    "quiet p99 ms": quiet.at(0.99),
     "+MB": most - before,
     "server cores": cores,
     "ended": hung,
@@ -160,23 +171,37 @@ function cases(
   );
 }
 
-const LOUD = ATTACKS.filter((attack) => attack !== "unread");
+const LOUD = ATTACKS.filter((attack) => attack !== "unread" && attack !== "burn");
+// Attackers that don't touch the server, and those that touch it and read nothing.
+const ALONE = ["burn 8 × 1 on 0", "burn 8 × 1 on 2", "unread 450 × 128 on 0"];
+const READING = cases(LOUD.filter((attack) => attack !== "gzip"), [1, 8, 60], [1, 8, 128], [
+  0,
+  1,
+  2,
+]);
+// It publishes in one channel, whatever there is.
+const SAYING = cases(["gzip"], [1, 8, 60], [1], [0, 1, 2]);
+
+// An end, or an error in the log, is as bad as twice of any.
+const TARGETS = { "p50 ms": 50, "p99 ms": 250, "+MB": 300, ended: 0.5, errors: 0.5 };
 
 /** Every attack from some clients on some channels, against servers with and without isolates of their own for sockets. */
 export const bystander: Scenario = {
   name: "bystander",
   about: "others' pings, and memory, while CLIENTS × CHANNELS on ISOLATES do as much as they can",
-  cases: [...cases(LOUD, [1, 8, 60], [1, 8, 128], [0, 1, 2]), "unread 450 × 128 on 0"],
-  quickCases: [...cases(LOUD, [60], [128], [0, 1]), "unread 450 × 128 on 0"],
+  cases: [...ALONE, ...READING, ...SAYING],
+  quickCases: [...ALONE, ...cases(LOUD, [60], [128], [0, 1])],
   measure(name) {
     const [job, workers] = jobIn(name);
     return measure(job, workers);
   },
   verdicts: (run) =>
-    [...run].flatMap(([name, figures]): Verdict[] => [
-      { what: `${name}: p50 ms`, value: figures["p50 ms"] ?? NaN, target: 50, atLeast: false },
-      { what: `${name}: p99 ms`, value: figures["p99 ms"] ?? NaN, target: 250, atLeast: false },
-      { what: `${name}: MB more`, value: figures["+MB"] ?? NaN, target: 300, atLeast: false },
-      { what: `${name}: ended`, value: figures.ended ?? NaN, target: 0, atLeast: false },
-    ]),
+    [...run].map(([name, figures]): Verdict => ({
+      what: `${name}: the largest part of what it may come to`,
+      value: Math.max(
+        ...Object.entries(TARGETS).map(([column, most]) => (figures[column] ?? NaN) / most),
+      ),
+      target: 1,
+      atLeast: false,
+    })),
 };
