@@ -1,8 +1,9 @@
 /** Turns of the event loop that let the network have its part. */
 import { setImmediate } from "node:timers";
 
-// How long turns may follow each other before the loop sleeps, in milliseconds.
-const AWAKE = 4;
+// How long turns may follow each other before the loop sleeps, in milliseconds: a sleep takes about one, in which little is sent to
+// those who are behind.
+const AWAKE = 10;
 
 /**
  * Runs work in later turns of the loop. Deno's runtime (2.9.6) looks for what came from the network when the loop sleeps, and else
