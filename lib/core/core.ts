@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus.ts";
-import type { Limits, RetentionPolicy } from "../limits.ts";
+import { Bucket, type Limits, type RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Message, Outcome, Proposal } from "../protocol/message.ts";
@@ -40,8 +40,8 @@ export interface CoreParts {
   readonly withdraw?: (tokens: Withdrawal) => Refusal | undefined;
 }
 
-// Signals aren't kept: what nobody could be sent in one turn isn't collected either.
-const SIGNAL_CHARS = 1_048_576;
+// Signals aren't kept: more than edges could send, in characters, isn't posted to them either.
+const SIGNALS = { rate: 8 * 1_048_576, burst: 1_048_576 };
 
 // A commit holds up everything behind it: about 25 ms of the slowest records.
 const BATCH_RECORDS = 2000;
@@ -74,7 +74,7 @@ export class Core {
   #signals: Post["signals"][number][] = [];
   // What needs no commit is answered after the post that carries what it changed.
   #asked: (() => void)[] = [];
-  #signalChars = 0;
+  readonly #signalsLeft: Bucket;
   // Whether the log takes records; while it doesn't they are refused at once, and everything else goes on.
   #writable = true;
   #closed = false;
@@ -88,6 +88,7 @@ export class Core {
   constructor(parts: CoreParts) {
     this.#parts = parts;
     this.#quotas = new Quotas(parts.limits);
+    this.#signalsLeft = new Bucket(SIGNALS, parts.now());
     this.#proposals = new Proposals(parts, this.#quotas);
     const { log, retention, clock = Date.now, now } = parts;
     this.#identity = new Identity({
@@ -232,12 +233,11 @@ export class Core {
         break;
       }
       case "signal":
-        if (this.#signalChars > SIGNAL_CHARS) {
+        if (!this.#signalsLeft.take(this.#parts.now(), up.signal.data.length)) {
           this.#asked.push(() => answer({ refusal: CROWDED }));
           break;
         }
         this.#signals.push({ signal: up.signal, connection: up.connection });
-        this.#signalChars += up.signal.data.length;
         this.#asked.push(() => answer(null));
     }
     this.#schedule();
@@ -304,7 +304,6 @@ export class Core {
     let batch = this.#takeBatch();
     const [asked, signals, restated] = [this.#asked, this.#signals, this.#restated];
     [this.#asked, this.#signals, this.#restated] = [[], [], []];
-    this.#signalChars = 0;
     let messages: readonly Message[] = [];
     let answers: Answer[] = [];
     let ended: readonly string[] = [];

@@ -153,7 +153,8 @@ export class Connection implements Subscriber {
     }
     this.#words.push(word);
     this.#wordsSize += word.length;
-    this.#hub.wake(this);
+    // A flood of them to many delays neither answers nor what the loop does besides.
+    this.#hub.proceed(this);
     return true;
   }
 

@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
 import { Counters } from "../counters.ts";
 import { log } from "../logger.ts";
+import { Bucket } from "../limits.ts";
 import { pageAfter, SLICE_BYTES } from "../log/pages.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
@@ -27,6 +28,9 @@ const TURN = 2;
 
 /** How soon a connection whose socket was full is looked at again, in milliseconds. */
 const LOOK_AGAIN = 5;
+
+// What signals come to with all who are told, in characters: more is dropped, as they aren't kept.
+const SIGNALS = { rate: 64 * 1_048_576, burst: 16 * 1_048_576 };
 
 // What was lost on the bus is read in one slice; a hole beyond that is left to those who have messages in it.
 const REPAIR_MESSAGES = 1000;
@@ -122,6 +126,7 @@ export class Hub implements Receiver {
   // Those for which nothing more is read until their time.
   readonly #slowed = new Map<Subscriber, ReturnType<typeof setTimeout>>();
   readonly #loop: LoopTurns;
+  readonly #signalsLeft: Bucket;
   /** Runs whatever is done for clients in slices. */
   readonly slices: Slices;
   // Frames up to the last record are good until the next one comes, those that were cut for as long as they are kept.
@@ -158,6 +163,7 @@ export class Hub implements Receiver {
   ) {
     this.#seq = seq;
     this.#loop = new LoopTurns(now);
+    this.#signalsLeft = new Bucket(SIGNALS, now());
     this.slices = new Slices(now, () => reader.bytesRead, this.#loop);
     bus.listen(this);
   }
@@ -476,6 +482,7 @@ export class Hub implements Receiver {
     for (const name of feedsOf(channel)) {
       for (const connection of this.#feeds.get(name)?.readers ?? []) told.add(connection);
     }
+    if (!this.#signalsLeft.take(this.now(), told.size * signal.data.length)) return;
     for (const connection of told) {
       const text = connection.id === origin ? undefined : line(connection.codec);
       if (text !== undefined) connection.tell(text);

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { ByteRates, MOST_BUCKETS } from "../../lib/edge/byte_rates.ts";
 import { NO_PROGRESS } from "../../lib/edge/connection.ts";
-import { Connection } from "../../lib/edge/connection.ts";
+import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { native } from "../../lib/edge/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
@@ -127,6 +127,40 @@ Deno.test("H21: what comes from the network is seen within a few turns, however 
   server.close();
   // Deno looks by itself once in 61 turns.
   assertLess(waits.toSorted((a, b) => a - b)[5] ?? Infinity, 20);
+});
+
+Deno.test("H21: of large signals to many some are dropped, and in a second there is room again", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const { hub } = world.edge;
+  let sent = 0;
+  const readers = Array.from({ length: 100 }, (_, i) => {
+    const socket: Socket = {
+      readyState: WebSocket.OPEN,
+      bufferedAmount: 0,
+      send: (frame) => void (sent += String(frame).length),
+      close: () => {},
+    };
+    const connection = new Connection(`c${i}`, socket, native, hub, "192.0.2.1");
+    connection.reading.subscribe("room:a", 0);
+    return connection;
+  });
+  const data = JSON.stringify("x".repeat(65_000));
+  const signals = [{ connection: "c0", signal: { channel: "room:a", from: null, data } }];
+  const told = async (count: number) => {
+    const before = sent;
+    for (let i = 0; i < count; i++) {
+      hub.receive({ messages: [], presence: [], signals, seq: 0, writable: true });
+      while (hub.slices.size > 0) await hub.slices.turn();
+    }
+    return (sent - before) / 99 / data.length;
+  };
+  assertEquals(Math.floor(await told(1)), 1);
+  assertLess(await told(50), 4);
+  world.now += 1000;
+  assertEquals(Math.floor(await told(1)), 1);
+  for (const reader of readers) reader.end();
+  world.close();
 });
 
 Deno.test("H21: while eight clients poll 128 full channels a bystander is answered, and the memory stays", async () => {
