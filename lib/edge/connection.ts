@@ -4,6 +4,7 @@ import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
+import { Answers, type Due } from "./answers.ts";
 import type { Meter } from "./byte_rates.ts";
 import { ANSWERS_TIME, type Closing, FAILED_RETRY } from "./closings.ts";
 import type { Hub, Subscriber } from "./hub.ts";
@@ -16,9 +17,6 @@ export const NO_PROGRESS = 40_000;
 // How long the runtime may try to close a socket whose client doesn't take the close frame either, in milliseconds.
 const CLOSING_TIME = 10_000;
 
-// How long the answers of one connection may take before the others have their turn, in milliseconds.
-const ANSWER_TURN = 5;
-
 /** The part of a WebSocket that a connection uses. */
 export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "readyState"> & {
   /** Whether the room that a frame took is free once it is sent; not so for a WebSocket. */
@@ -26,15 +24,6 @@ export type Socket = Pick<WebSocket, "send" | "close" | "bufferedAmount" | "read
   /** Ends it once all that was sent is taken. */
   finish?(): void;
 };
-
-/** What makes an answer in slices: it yields where others should have their turn. */
-export type Making = Generator<void, string | undefined>;
-
-/** An answer: its line, or what makes it at the moment when it can be sent. */
-export type Due = string | (() => string | undefined | Making);
-
-// Said of an answer that takes another slice.
-const UNFINISHED = Symbol();
 
 interface Watch {
   /** Of the list or delta that the client was given last. */
@@ -49,9 +38,7 @@ export class Connection implements Subscriber {
   readonly #hub: Hub;
   /** Its feeds, and its place in them. */
   readonly reading: Reading;
-  #answers: Due[] = [];
-  // The first of them, where it is made in slices and not whole yet.
-  #making: Making | undefined;
+  readonly #answers: Answers;
   /** Counts what is read for its client; undefined where that isn't counted. */
   meter: Meter | undefined;
   #words: string[] = [];
@@ -85,6 +72,7 @@ export class Connection implements Subscriber {
     this.#socket = socket;
     this.#hub = hub;
     this.reading = new Reading(hub, this);
+    this.#answers = new Answers(hub, this);
     this.#progress = hub.now();
   }
 
@@ -121,7 +109,7 @@ export class Connection implements Subscriber {
 
   /** How many answers wait for room in the socket. */
   get waiting(): number {
-    return this.#answers.length;
+    return this.#answers.size;
   }
 
   /** Up to which seq the network took everything of the feed that is tracked; undefined where none is. */
@@ -249,9 +237,9 @@ export class Connection implements Subscriber {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
     if (this.#unsent === 0) this.reading.settle();
-    const parts = this.#answers.length === 0 ? [] : this.#takeAnswers();
+    const parts = this.#answers.size === 0 ? [] : this.#answers.take(this.portion.frame);
     try {
-      if (this.#answers.length > 0) {
+      if (this.#answers.size > 0) {
         // What isn't kept never overtakes the answer that it belongs to.
         this.#hub.proceed(this);
       } else if (!this.closing) {
@@ -263,7 +251,7 @@ export class Connection implements Subscriber {
       this.#send(parts);
     }
     this.#part();
-    if (this.#answers.length === 0 && this.reading.ended) this.#socket.finish?.();
+    if (this.#answers.size === 0 && this.reading.ended) this.#socket.finish?.();
   }
 
   /**
@@ -340,8 +328,7 @@ export class Connection implements Subscriber {
     } finally {
       this.reading.end();
       for (const channel of [...this.#watched?.keys() ?? []]) this.unwatch(channel);
-      this.#answers = [];
-      this.#making = undefined;
+      this.#answers.clear();
       this.#words = [];
       this.#hub.remove(this);
     }
@@ -354,7 +341,7 @@ export class Connection implements Subscriber {
   owes: () => boolean = () => false;
 
   #part(): void {
-    if (this.#closing === undefined || this.#answers.length > 0 || this.owes()) return;
+    if (this.#closing === undefined || this.#answers.size > 0 || this.owes()) return;
     const { code, reason, retry } = this.#closing;
     this.finish(code, reason, retry);
   }
@@ -374,44 +361,6 @@ export class Connection implements Subscriber {
       this.#watched?.set(channel, { version });
     }
     this.#missed = false;
-  }
-
-  #takeAnswers(): string[] {
-    const parts: string[] = [];
-    const end = this.#hub.now() + ANSWER_TURN;
-    const { frame } = this.portion;
-    let size = 0;
-    let taken = 0;
-    for (const due of this.#answers) {
-      if (size > frame || this.#hub.now() > end) break;
-      const line = this.#make(due);
-      if (!this.#open) return [];
-      if (line === UNFINISHED) break;
-      taken += 1;
-      if (line === undefined) continue;
-      parts.push(line);
-      size += line.length;
-    }
-    // A new one where all are taken: an array that was emptied keeps its room.
-    this.#answers = taken === this.#answers.length ? [] : this.#answers.slice(taken);
-    return parts;
-  }
-
-  #make(due: Due): string | undefined | typeof UNFINISHED {
-    if (this.#making === undefined) {
-      const made = typeof due === "string" ? due : due();
-      if (typeof made !== "object") return made;
-      // It begins when those had their turn whose answers are made at once.
-      this.#making = made;
-      return UNFINISHED;
-    }
-    const { reader } = this.#hub;
-    const before = reader.bytesRead;
-    const { done, value } = this.#making.next();
-    this.meter?.spend(reader.bytesRead - before);
-    if (!done) return UNFINISHED;
-    this.#making = undefined;
-    return value;
   }
 
   #send(parts: readonly string[]): void {
