@@ -61,7 +61,11 @@ async function ping(port: number, latencies: Histogram, signal: AbortSignal): Pr
   socket.onopen = () => resolve();
   socket.onmessage = () => resolve();
   await within(promise, 10_000, "a bystander's connection");
-  for (let id = 1; !signal.aborted; id++) {
+  // The first command records an account, on the disk: that is no ping.
+  ({ promise, resolve } = Promise.withResolvers<void>());
+  socket.send(JSON.stringify({ id: 1, hello: {} }));
+  await within(promise, 10_000, "a bystander's greeting");
+  for (let id = 2; !signal.aborted; id++) {
     ({ promise, resolve } = Promise.withResolvers<void>());
     const begun = performance.now();
     socket.send(JSON.stringify({ id, ping: {} }));
