@@ -8,6 +8,7 @@ import { growthOf, MOST_GROWTH, type Parser } from "../helpers/growth.ts";
 import { patternsIn } from "../helpers/patterns.ts";
 import { countedAs, plainAddress } from "../../lib/address.ts";
 import { readSettings } from "../../lib/config.ts";
+import { Cookies } from "../../lib/cookies.ts";
 import { Door } from "../../lib/edge/door.ts";
 import { filterIn } from "../../lib/edge/filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/edge/head.ts";
@@ -145,6 +146,9 @@ const DOOR = new Door({
 const PEER: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
 
 /** Parsers of heads, each with what its input may begin with. */
+// The name of its cookies is the hash of its key.
+const COOKIES = await Cookies.create({ key: new Uint8Array(32) });
+
 const HEADS: Readonly<Record<string, Parser>> = {
   "if-none-match": (text) => hasTag(requestOf("if-none-match", text), '"x"'),
   "if-none-match of a file": (text) => withPlainTags(requestOf("if-none-match", text)),
@@ -154,6 +158,9 @@ const HEADS: Readonly<Record<string, Parser>> = {
   "accept-encoding of the stand-in": (text) => acceptsEncodings(requestOf("accept-encoding", text)),
   "accept-language": (text) => acceptsLanguages(requestOf("accept-language", text), "en"),
   "authorization": (text) => bearerIn(headersOf("authorization", text)),
+  "cookies": (text) => COOKIES.tokens(headersOf("cookie", text), false),
+  "cookie of a session": (text) =>
+    COOKIES.tokens(headersOf("cookie", `fanfare_6668=${text}; fanfare_6668=${text}`), false),
   "cookies of the stand-in": (text) => getCookies(headersOf("cookie", text)),
   "connection": (text) =>
     badHandshake(new Headers([["upgrade", "websocket"], ...headersOf("connection", text)])),
