@@ -237,8 +237,8 @@ export const HELP = [
   `Each flag has an environment variable: --log-level is FANFARE_LOG_LEVEL, --open is FANFARE_OPEN=1; lists are
 separated by spaces.`,
   "",
-  `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line; 69 a server couldn't be reached in
-time; 70 an isolate hung: start the server again.`,
+  `Exit codes: 0 done; 1 refused, damaged or failed; 2 wrong command line or setting, or a file of one that can't
+be read; 69 a server couldn't be reached in time; 70 an isolate hung: start the server again.`,
 ].join("\n");
 
 /**

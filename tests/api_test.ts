@@ -347,6 +347,11 @@ Deno.test("refusals come in their order: method, who, form, may, rate", async ()
     assertEquals(Object(answer.body).status, answer.status);
     assertEquals(answer.headers.has("set-cookie"), false);
   }
+  const detail = async (path: string) =>
+    String(Object((await http(server, path, { text: "x" })).body).detail);
+  assertMatch(await detail("/push/a"), /^This server is closed: pushing needs the admin token/);
+  assertMatch(await detail(push), /^This server is closed: pushing needs the admin token/);
+  assertMatch(await detail(room), /^This needs an account/);
   assertEquals((await http(server, room, { headers: { cookie }, json: { data: 1 } })).status, 201);
   assertEquals(
     codeOf(await http(server, room, { headers: { cookie }, json: { data: 1 } })),

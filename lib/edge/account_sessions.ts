@@ -143,7 +143,10 @@ function done(refusal?: Refusal): Response {
   return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
 }
 
-const NO_SESSION = refuse("not_found", "The request came without a session: tokens are withdrawn");
+const NO_SESSION = refuse(
+  "not_found",
+  "The request came without a session cookie; a token is ended by POST /api/withdrawals",
+);
 const NO_SUCH_SESSION = refuse("not_found", "There is no such session of your account");
 const NO_SUCH_ACCOUNT = refuse("not_found", "There is no such account");
 const NO_ACCOUNT = refuse("bad_request", 'An account has 1 to 63 letters, digits, "_" or "-"');

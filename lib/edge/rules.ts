@@ -17,6 +17,9 @@ import type { EdgeParts } from "./parts.ts";
 export const NEEDS_ACCOUNT =
   "This needs an account: a token in the Authorization header, or the cookie of one of our pages";
 
+const NEEDS_TOKEN =
+  "This server is closed: pushing needs the admin token, or a token that lists the channel, in the Authorization header";
+
 const NEEDS_ADMIN = "This needs the admin token";
 
 /**
@@ -72,7 +75,8 @@ export function needsAccount(
   // All of one's own direct messages are those of an account that is known.
   const known = channel === ALL_DIRECT ? who.account !== null : isSomebody(who);
   if (known || who.admin || access.may(who, action, where)) return undefined;
-  return unauthorized(NEEDS_ACCOUNT);
+  // Anyone reads pushes, so this was publishing one: an account of a browser would not help.
+  return unauthorized(channel.startsWith("push:") ? NEEDS_TOKEN : NEEDS_ACCOUNT);
 }
 
 /**
