@@ -35,7 +35,8 @@ export type Up =
   /** A connection turns out to be another account's. */
   | { readonly op: "identify"; origin: Required<Origin>; account: string }
   | { readonly op: "dismiss"; connection: string }
-  | { readonly op: "token"; address: string; right: boolean; account?: string }
+  /** A token was shown; of a right one its account and `iat`, in seconds since 1970. */
+  | { readonly op: "token"; address: string; right: boolean; account?: string; issued?: number }
   | { readonly op: "join"; channel: string; account: string; connection: string; watch: boolean }
   | { readonly op: "leave"; channel: string; account: string; connection: string }
   | { readonly op: "readers" }

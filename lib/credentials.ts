@@ -8,7 +8,7 @@ import { readNamed } from "./files.ts";
 import { log } from "./logger.ts";
 import { opennessOf, type OpennessSettings } from "./openness.ts";
 import { type Refusal, refuse } from "./protocol/codes.ts";
-import type { Withdrawal } from "./tokens.ts";
+import { AHEAD, type Withdrawal } from "./tokens.ts";
 
 /** How many withdrawals are kept; each is one line of a file that is read whole. */
 export const MOST_WITHDRAWALS = 10_000;
@@ -259,7 +259,9 @@ export async function readSecret(path: string): Promise<Uint8Array<ArrayBuffer>>
 
 function covered(known: Withdrawal, by: Withdrawal): boolean {
   if ("jti" in known) return "jti" in by && by.jti === known.jti;
-  return "account" in by && by.account === known.account && by.before >= known.before;
+  // Of tokens whose `iat` lay ahead then, one that is withdrawn stays so.
+  const last = Math.max(known.before, (known.made ?? -Infinity) + AHEAD + 1);
+  return "account" in by && by.account === known.account && by.before >= last;
 }
 
 function isUrl(text: string): boolean {

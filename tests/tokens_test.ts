@@ -633,3 +633,39 @@ testIsolates(
     for (const client of [two, three]) await client.socket.close();
   },
 );
+
+Deno.test("withdrawing an account again takes nothing back of what was withdrawn before", async () => {
+  await using server = await closed();
+  const json = { account: "ada" };
+  const withdraw = async () => {
+    const done = await http(server, "/api/withdrawals", { headers: bearer(ADMIN), json });
+    assertEquals(done.status, 201);
+  };
+  const ahead = await sign({ sub: "ada", iat: now() + 9, exp: now() + 90 });
+  await withdraw();
+  assertEquals((await meOf(server, ahead)).status, 401);
+  // Until its `iat` is one of those that count as made right after.
+  while (now() + 4 < JSON.parse(atob(ahead.split(".")[1] ?? "")).iat) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  await withdraw();
+  assertEquals((await meOf(server, ahead)).status, 401);
+});
+
+testIsolates(
+  "a token whose `iat` lies ahead by little and that was shown is withdrawn; one that is made later is taken at once",
+  async () => {
+    await using server = await closed();
+    const made = now();
+    const shown = await sign({ sub: "ada", iat: made + 4, exp: now() + 90 });
+    const other = await sign({ sub: "bob", iat: made + 4, exp: now() + 90 });
+    for (const token of [shown, other]) assertEquals((await meOf(server, token)).status, 200);
+    const json = { account: "ada" };
+    const done = await http(server, "/api/withdrawals", { headers: bearer(ADMIN), json });
+    assertEquals(done.status, 201);
+    assertEquals((await meOf(server, shown)).status, 401);
+    assertEquals((await meOf(server, other)).status, 200);
+    const later = await sign({ sub: "ada", iat: made + 5, exp: now() + 90 });
+    assertEquals((await meOf(server, later)).status, 200);
+  },
+);

@@ -219,7 +219,8 @@ export class Core {
         void this.#countReaders(answer);
         break;
       case "withdraw": {
-        const refusal = (this.#parts.withdraw ?? (() => UNANSWERABLE))(up.tokens);
+        const { withdraw = () => UNANSWERABLE } = this.#parts;
+        const refusal = withdraw(this.#identity.whole(up.tokens));
         this.#asked.push(() => answer(refusal === undefined ? null : { refusal }));
         break;
       }

@@ -4,8 +4,12 @@ import type { Answer, Up } from "../bus.ts";
 import { type Refusal, refuse } from "../protocol/codes.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { log as logger } from "../logger.ts";
+import type { Withdrawal } from "../tokens.ts";
 import type { Proposals } from "./proposals.ts";
 import { type SessionParts, SessionRecords } from "./sessions.ts";
+
+// Accounts whose tokens come from a clock ahead of ours; only who signs tokens makes more of them.
+const MOST_AHEAD = 10_000;
 
 /** Requests of edges about connections, tokens and sessions. */
 export type IdentityUp = Extract<Up, { readonly op: "admit" | "token" | "identify" | "session" }>;
@@ -21,6 +25,8 @@ export interface IdentityParts extends SessionParts {
 export class Identity {
   readonly #parts: IdentityParts;
   readonly #sessions: SessionRecords;
+  // The last `iat` that lay ahead of our clock when a token of the account was shown.
+  readonly #ahead = new Map<string, number>();
 
   /** @param parts What it works with. */
   constructor(parts: IdentityParts) {
@@ -54,8 +60,9 @@ export class Identity {
       }
       case "token": {
         const { address, right, account } = up;
-        const refusal = quotas.token(address, right, now());
-        return told(answerOf(refusal ?? this.#otherKind(account)));
+        const refusal = quotas.token(address, right, now()) ?? this.#otherKind(account);
+        if (refusal === undefined) this.#remember(up);
+        return told(answerOf(refusal));
       }
       case "identify": {
         const { connection } = up.origin;
@@ -66,6 +73,31 @@ export class Identity {
       case "session":
         return this.#record(edge, up, told);
     }
+  }
+
+  /**
+   * Has a withdrawal of all tokens of an account take in those whose `iat` lay ahead when they were shown.
+   *
+   * @param tokens What is withdrawn.
+   * @returns What is to be withdrawn.
+   */
+  whole(tokens: Withdrawal): Withdrawal {
+    if ("jti" in tokens) return tokens;
+    const { account, before, made = Infinity } = tokens;
+    const last = this.#ahead.get(account);
+    // One that names an earlier time is of that time alone.
+    if (last === undefined || before < made) return tokens;
+    return { ...tokens, before: Math.max(before, last + 1) };
+  }
+
+  #remember({ account, issued }: { readonly account?: string; readonly issued?: number }): void {
+    const second = this.#parts.clock() / 1000;
+    if (account === undefined || issued === undefined || issued <= second) return;
+    this.#ahead.set(account, Math.max(issued, this.#ahead.get(account) ?? 0));
+    if (this.#ahead.size <= MOST_AHEAD) return;
+    for (const [other, last] of this.#ahead) if (last <= second) this.#ahead.delete(other);
+    const [oldest] = this.#ahead.keys();
+    if (this.#ahead.size > MOST_AHEAD && oldest !== undefined) this.#ahead.delete(oldest);
   }
 
   #record(

@@ -135,8 +135,11 @@ export async function showToken(
   const shown = await access.token(token);
   // Right or wrong, it takes the same way. One that only ended is no guess: its signature is right.
   const right = "who" in shown || !shown.guess;
-  const account = "who" in shown ? shown.who.account : null;
-  const claimed = account === null ? {} : { account };
+  const { account, issued } = "who" in shown ? shown.who.grant ?? {} : {};
+  const claimed = {
+    ...(account === undefined ? {} : { account }),
+    ...(issued === undefined ? {} : { issued }),
+  };
   const refusal = await ask(bus, { op: "token", address, right, ...claimed });
   if (refusal !== undefined) return { refusal };
   if ("who" in shown) return shown;
