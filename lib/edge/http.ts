@@ -313,8 +313,12 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
     whole.set(chunk, at);
     at += chunk.length;
   }
-  if (encoding === "identity") return whole;
   const { turn, meter } = workOf(request);
+  if (encoding === "identity") {
+    // Reading it takes milliseconds: others have their turn before.
+    if (size > SMALL_BODY) await turn();
+    return whole;
+  }
   const wait = meter?.wait() ?? 0;
   if (wait > 0) {
     const sentence = "Too much was unpacked: send bodies as they are, or later";
@@ -322,10 +326,12 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   }
   try {
     // What is small and grows is stopped where it is too large.
-    return await unpacked(whole, encoding, limit, async (bytes) => {
+    const bytes = await unpacked(whole, encoding, limit, async (bytes) => {
       meter?.spend(bytes);
       await turn();
     });
+    if (bytes.length > SMALL_BODY) await turn();
+    return bytes;
   } catch (error) {
     if (error instanceof RangeError) throw tooLarge;
     throw new HttpRefused(400, "bad_request", `The body isn't ${encoding}`);

@@ -1,6 +1,7 @@
 /** What clients of ntfy ask besides pushes, under `/push` as their server's root: who they are, and whether they may read. */
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
+import { refuse } from "../protocol/codes.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "./http.ts";
 import type { EdgeParts } from "./parts.ts";
 import type { Handle, Point } from "./point.ts";
@@ -88,7 +89,11 @@ function token(headers: Headers): Response {
 
 function mayRead(edge: EdgeParts): Handle {
   return (_, who, __, { name = "" }) => {
-    const channels = name.split(",").map((topic) => `push:${topic}`);
+    const channels = [...new Set(name.split(","))].map((topic) => `push:${topic}`);
+    const most = edge.limits.channels;
+    if (channels.length > most) {
+      return problem(refuse("bad_request", `At most ${most} topics are asked about at once`));
+    }
     for (const channel of channels) {
       const stranger = needsAccount(edge, who, "read", channel);
       if (stranger !== undefined) return stranger;

@@ -277,6 +277,9 @@ export class EdgeServer {
     try {
       const refusal = this.#refused.refusal(request, caller.address) ?? broken ??
         this.#door.refusal(request, caller);
+      // Where a long address leads, and what its query says, takes milliseconds.
+      const long = refusal === undefined && request.url.length > LONG_ADDRESS;
+      if (long) await this.#edge.hub.slices.turn();
       const waits = refusal === undefined && request.headers.has("upgrade");
       if (waits && !await this.#gate.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);

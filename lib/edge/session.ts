@@ -10,7 +10,8 @@ import { ask, propose, showToken } from "./ask.ts";
 import { record } from "./browsers.ts";
 import { Conduct } from "./conduct.ts";
 import type { Connection } from "./connection.ts";
-import { answerLine, decode, errorLine } from "./native.ts";
+import { Frames } from "./frames.ts";
+import { answerLine, errorLine } from "./native.ts";
 import { dataJson, type EdgeParts, greeting, meeting, nameIn, type Session } from "./parts.ts";
 import { type Asker, Questions } from "./questions.ts";
 
@@ -27,8 +28,8 @@ export class NativeSession implements Session, Asker {
   #pending = 0;
   readonly #commandsLeft: Bucket;
   readonly #conduct: Conduct;
-  // What came and isn't done, since it is being found out who speaks.
-  #frames: { readonly commands: Iterator<Command | BadCommand>; readonly size: number }[] = [];
+  // What came and isn't done, since it is being found out who speaks or others have their turn.
+  readonly #frames: Frames;
   #greeting = false;
   readonly #questions: Questions;
 
@@ -45,6 +46,11 @@ export class NativeSession implements Session, Asker {
     this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
     this.#questions = new Questions(connection, edge, this);
     this.#conduct = new Conduct(connection, edge);
+    this.#frames = new Frames({
+      ...{ connection, slices: edge.hub.slices, most: edge.limits.frame },
+      ready: () => !this.#greeting,
+      take: (command) => this.#takeUp(command),
+    });
     connection.onEnd = () => this.#end();
     connection.owes = () => this.#pending > 0;
   }
@@ -56,23 +62,10 @@ export class NativeSession implements Session, Asker {
 
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
-    const held = this.#frames.reduce((sum, { size }) => sum + size, 0);
-    if (held > this.#edge.limits.frame) {
+    if (this.#greeting && this.#frames.held > this.#edge.limits.frame) {
       return this.#conduct.ban("Too much came before the greeting");
     }
-    this.#frames.push({ commands: decode(frame), size: frame.length + 1 });
-    this.#proceed();
-  }
-
-  #proceed(): void {
-    while (!this.#greeting && this.#connection.open && !this.#connection.closing) {
-      const [frame] = this.#frames;
-      if (frame === undefined) return;
-      const { done, value } = frame.commands.next();
-      if (!done) this.#takeUp(value);
-      else if (this.#frames.length === 1) this.#frames = [];
-      else this.#frames.shift();
-    }
+    this.#frames.add(frame);
   }
 
   #takeUp(command: Command | BadCommand): void {
@@ -156,7 +149,7 @@ export class NativeSession implements Session, Asker {
       // Who went meanwhile is nobody: what was held for it now nothing would give up.
       if (!this.#connection.open || this.#connection.closing) return this.skip();
       told(result);
-      this.#proceed();
+      this.#frames.proceed();
     });
   }
 
@@ -396,6 +389,6 @@ export class NativeSession implements Session, Asker {
       });
     }
     this.#questions.end();
-    this.#frames = [];
+    this.#frames.clear();
   }
 }

@@ -7,6 +7,7 @@ import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { native } from "../../lib/edge/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
+import { readBody, setWork } from "../../lib/edge/http.ts";
 import { SLICE_BYTES } from "../../lib/log/pages.ts";
 import { fillLog, measure } from "../bench/scenarios/bystander.ts";
 import { topics } from "../bench/load/attacks.ts";
@@ -14,7 +15,7 @@ import { tempFolder } from "../helpers/log.ts";
 import { connect, sendAll, written } from "../helpers/raw_http.ts";
 import { countReads } from "../helpers/reads.ts";
 import { NativeClient, startServer, type TestServer } from "../helpers/server.ts";
-import { World } from "../helpers/world.ts";
+import { turn, World } from "../helpers/world.ts";
 
 const CHANNELS = 128;
 /** Of 5 KB each. */
@@ -323,3 +324,55 @@ Deno.test("H21: what small bodies unpack to counts towards the rate of bytes, an
 function token({ data }: TestServer): Promise<string> {
   return Deno.readTextFile(`${data}/admin.token`).then((text) => text.trim());
 }
+
+Deno.test("H21: a large frame waits for its turn with all behind it, in order; who sends far more than that is told to come back", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const large = (id: number) => JSON.stringify({ id, ping: {} }).padEnd(300_000);
+  const clients = Array.from({ length: 5 }, (_, i) => world.connect(`1f0c9a2${i}`));
+  for (const { session } of clients) {
+    session.receive(large(1));
+    session.receive('{"id":2,"ping":{}}');
+  }
+  const answered = () => clients.map(({ socket }) => socket.read().join("\n"));
+  await Promise.resolve();
+  assertEquals(answered(), clients.map(() => ""));
+  const all = clients.map(() => "");
+  while (all.some((text) => !text.includes('"id":2'))) {
+    await turn();
+    answered().forEach((text, i) => all[i] += `${text}\n`);
+  }
+  for (const text of all) {
+    assertEquals(text.trim().split(/\s+/).map((line) => JSON.parse(line).id), [1, 2]);
+  }
+  const [first, second] = clients;
+  for (let i = 0; i < 30; i++) first?.session.receive(large(3 + i));
+  second?.session.receive('{"id":3,"ping":{}}');
+  for (let i = 0; i < 20; i++) await turn();
+  assertEquals([first?.socket.closed, second?.socket.closed], [1013, undefined]);
+  assert(second?.socket.read().join().includes('"id":3'));
+  for (const { connection } of clients) connection.end();
+  world.close();
+});
+
+Deno.test("H21: what is read of a large body waits for a turn, packed or not; of a small one it doesn't", async () => {
+  const asked = async (bytes: number, packed: boolean) => {
+    const text = "&".repeat(bytes);
+    const headers = packed ? { "content-encoding": "gzip" } : undefined;
+    const body = packed ? new Uint8Array(gzipSync(text)) : text;
+    const request = new Request("http://localhost/", {
+      ...{ method: "POST", body },
+      ...(headers === undefined ? {} : { headers }),
+    });
+    let turns = 0;
+    const turn = () => {
+      turns += 1;
+      return Promise.resolve();
+    };
+    setWork(request, { turn, meter: undefined });
+    assertEquals((await readBody(request, 300_000)).length, bytes);
+    return turns;
+  };
+  assertEquals([await asked(8192, false), await asked(8193, false)], [0, 1]);
+  assertEquals(await asked(8193, true) - await asked(8192, true), 1);
+});
