@@ -376,3 +376,18 @@ Deno.test("H21: what is read of a large body waits for a turn, packed or not; of
   assertEquals([await asked(8192, false), await asked(8193, false)], [0, 1]);
   assertEquals(await asked(8193, true) - await asked(8192, true), 1);
 });
+
+Deno.test("H21: the fields of a form are counted before they are read: 100 are taken, 101 refused, at once where it is 66,000", async () => {
+  await using server = await startServer();
+  const send = async (count: number) => {
+    const body = `msg=hi${"&a=b".repeat(count - 1)}`;
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const response = await fetch(`${server.url}/send/`, { method: "POST", headers, body });
+    return [response.status, Object(await response.json()).detail];
+  };
+  const refused = [400, "A form has at most 100 fields"];
+  assertEquals([await send(100), await send(101), await send(66_000)], [
+    [200, undefined],
+    ...[refused, refused],
+  ]);
+});
