@@ -54,19 +54,22 @@ async function fullFolder(): Promise<string> {
   return folder;
 }
 
-/** Pings as long as it is told to. */
-async function ping(port: number, latencies: Histogram, signal: AbortSignal): Promise<void> {
+/** Connects a bystander. */
+async function greet(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
-  let { promise, resolve } = Promise.withResolvers<void>();
-  socket.onopen = () => resolve();
-  socket.onmessage = () => resolve();
-  await within(promise, 10_000, "a bystander's connection");
+  const { promise, resolve } = Promise.withResolvers<void>();
   // The first command records an account, on the disk: that is no ping.
-  ({ promise, resolve } = Promise.withResolvers<void>());
-  socket.send(JSON.stringify({ id: 1, hello: {} }));
+  socket.onopen = () => socket.send(JSON.stringify({ id: 1, hello: {} }));
+  socket.onmessage = () => resolve();
   await within(promise, 10_000, "a bystander's greeting");
-  for (let id = 2; !signal.aborted; id++) {
-    ({ promise, resolve } = Promise.withResolvers<void>());
+  return socket;
+}
+
+/** Pings as long as it is told to, once at least. */
+async function ping(socket: WebSocket, latencies: Histogram, signal: AbortSignal): Promise<void> {
+  for (let id = 2; id === 2 || !signal.aborted; id++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.onmessage = () => resolve();
     const begun = performance.now();
     socket.send(JSON.stringify({ id, ping: {} }));
     await Promise.race([promise, pause(5000)]);
@@ -94,7 +97,7 @@ export async function measure(job: Omit<AttackJob, "port">, workers: number): Pr
   using watch = new Watch(server.pid);
   const quiet = new Histogram();
   const calm = new AbortController();
-  const calming = ping(port, quiet, calm.signal);
+  const calming = ping(await greet(port), quiet, calm.signal);
   await pause(WARM_UP);
   calm.abort();
   await calming;
@@ -116,10 +119,8 @@ export async function measure(job: Omit<AttackJob, "port">, workers: number): Pr
   const output = attackers.stdout.getReader();
   await output.read();
   await pause(WARM_UP);
-  const bystanders = Array.from(
-    { length: BYSTANDERS },
-    () => ping(port, latencies, stop.signal),
-  );
+  const sockets = await Promise.all(Array.from({ length: BYSTANDERS }, () => greet(port)));
+  const bystanders = sockets.map((socket) => ping(socket, latencies, stop.signal));
   const [begun, cpu] = [performance.now(), watch.cpu];
   let most = 0;
   for (const end = performance.now() + SECONDS * 1000; performance.now() < end;) {
