@@ -11,6 +11,14 @@ import type { Slices } from "./slices.ts";
 /** What may wait for its turn at once, in frames of the greatest size. */
 export const HELD_FRAMES = 4;
 
+/** What may wait in an isolate, in characters, before clients with more than a share of it are told to come back. */
+export const HELD_IN_ALL = 67_108_864;
+
+const HELD_SHARE = 262_144;
+
+// How long the commands of one client are taken before others have their turn, in milliseconds.
+const TURN = 2;
+
 interface Frame {
   readonly commands: Iterator<Command | BadCommand>;
   /** In characters. */
@@ -22,6 +30,8 @@ export interface FramesParts {
   readonly connection: Connection;
   /** Runs what takes milliseconds. */
   readonly slices: Slices;
+  /** Milliseconds that never go back. */
+  readonly now: () => number;
   /** The most bytes of a frame. */
   readonly most: number;
   /** Tells whether the next command may be taken. */
@@ -54,29 +64,33 @@ export class Frames {
    * @param text Commands, one a line.
    */
   add(text: string): void {
-    const { connection, most } = this.#parts;
-    if (this.#held > HELD_FRAMES * most) {
+    const { connection, slices, most } = this.#parts;
+    const crowded = slices.held > HELD_IN_ALL && this.#held > HELD_SHARE;
+    if (crowded || this.#held > HELD_FRAMES * most) {
       return connection.close(CLOSE.later, "Too much came at once, come back", FAILED_RETRY);
     }
     const size = text.length + 1;
-    this.#held += size;
+    this.#hold(size);
     this.#waiting.push({ commands: decode(text), size });
     this.proceed();
   }
 
   /** Takes commands for as long as they may be. */
   proceed(): void {
-    const { connection, ready, take } = this.#parts;
+    const { connection, now, ready, take } = this.#parts;
+    const end = now() + TURN;
     while (connection.open && !connection.closing && ready()) {
       const [frame] = this.#waiting;
       if (frame === undefined || this.#waits(frame)) return;
+      // A frame of a few kilobytes may hold a hundred commands.
+      if (now() > end) return this.#await();
       const { done, value } = frame.commands.next();
       if (!done) {
         take(value);
         continue;
       }
       this.#turn = "none";
-      this.#held -= frame.size;
+      this.#hold(-frame.size);
       // A new one where all are done: an array that was emptied keeps its room.
       if (this.#waiting.length === 1) this.#waiting = [];
       else this.#waiting.shift();
@@ -86,17 +100,23 @@ export class Frames {
   /** Forgets what wasn't taken. */
   clear(): void {
     this.#waiting = [];
-    this.#held = 0;
+    this.#hold(-this.#held);
   }
 
   // Reading a large one takes milliseconds: whatever else the isolate does has its turn before.
   #waits({ size }: Frame): boolean {
-    if (size <= SMALL_BODY || this.#turn === "come") return false;
-    if (this.#turn === "none") {
-      this.#turn = "awaited";
-      this.#parts.slices.add({ serve: () => this.#serve() });
-    }
-    return true;
+    if (this.#turn === "none" && size > SMALL_BODY) this.#await();
+    return this.#turn === "awaited";
+  }
+
+  #await(): void {
+    this.#turn = "awaited";
+    this.#parts.slices.add({ serve: () => this.#serve() });
+  }
+
+  #hold(size: number): void {
+    this.#held += size;
+    this.#parts.slices.held += size;
   }
 
   #serve(): void {

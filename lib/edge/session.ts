@@ -47,7 +47,7 @@ export class NativeSession implements Session, Asker {
     this.#questions = new Questions(connection, edge, this);
     this.#conduct = new Conduct(connection, edge);
     this.#frames = new Frames({
-      ...{ connection, slices: edge.hub.slices, most: edge.limits.frame },
+      ...{ connection, slices: edge.hub.slices, now: edge.hub.now, most: edge.limits.frame },
       ready: () => !this.#greeting,
       take: (command) => this.#takeUp(command),
     });

@@ -22,6 +22,8 @@ export class Slices {
   readonly #waiting = new Set<Task>();
   #running = false;
   #full = false;
+  /** Characters of clients' frames that wait for their turns. */
+  held = 0;
 
   /**
    * @param now Milliseconds that never go back.

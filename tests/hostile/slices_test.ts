@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { ByteRates, MOST_BUCKETS } from "../../lib/edge/byte_rates.ts";
 import { NO_PROGRESS } from "../../lib/edge/connection.ts";
 import { Connection, type Socket } from "../../lib/edge/connection.ts";
+import { Frames, HELD_IN_ALL } from "../../lib/edge/frames.ts";
 import { native } from "../../lib/edge/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
@@ -352,6 +353,54 @@ Deno.test("H21: a large frame waits for its turn with all behind it, in order; w
   assertEquals([first?.socket.closed, second?.socket.closed], [1013, undefined]);
   assert(second?.socket.read().join().includes('"id":3'));
   for (const { connection } of clients) connection.end();
+  world.close();
+});
+
+Deno.test("H21: many commands in one small frame are taken a few at a time, in order, and others have their turns between", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const { connection } = world.connect("1f0c9a2b");
+  let time = 0;
+  const taken: number[] = [];
+  const frames = new Frames({
+    ...{ connection, slices: new Slices(() => time, () => 0), most: 1_048_576 },
+    ready: () => true,
+    // Each command takes a millisecond.
+    now: () => time,
+    take: ({ id }) => {
+      time += 1;
+      taken.push(Number(id));
+    },
+  });
+  const ids = Array.from({ length: 100 }, (_, i) => i + 1);
+  frames.add(ids.map((id) => JSON.stringify({ id, ping: {} })).join("\n"));
+  frames.add('{"id":101,"ping":{}}');
+  assertLess(taken.length, 5);
+  for (let turns = 1; taken.length < 101; turns++) {
+    const before = taken.length;
+    await turn();
+    assertLess(taken.length - before, 10);
+    assertLess(turns, 10_000);
+  }
+  assertEquals([taken, frames.held], [[...ids, 101], 0]);
+  connection.end();
+  world.close();
+});
+
+Deno.test("H21: where frames that wait hold much of an isolate, whoever holds more than a share is told to come back", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const { slices } = world.edge.hub;
+  const [large, small] = [world.connect("1f0c9a2b"), world.connect("1f0c9a2c")];
+  const ping = (size: number) => '{"id":1,"ping":{}}'.padEnd(size);
+  large.session.receive(ping(300_000));
+  small.session.receive(ping(200_000));
+  slices.held += HELD_IN_ALL;
+  for (const { session } of [large, small]) session.receive(ping(10_000));
+  slices.held -= HELD_IN_ALL;
+  for (let i = 0; i < 20; i++) await turn();
+  assertEquals([large.socket.closed, small.socket.closed, slices.held], [1013, undefined, 0]);
+  for (const { connection } of [large, small]) connection.end();
   world.close();
 });
 
