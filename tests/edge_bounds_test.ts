@@ -1,15 +1,17 @@
 /** What one client does stays within bounds, and the answers of a connection and its live part fit together. */
 import { assertEquals, assertLess } from "@std/assert";
-import { NO_PROGRESS } from "../lib/edge/connection.ts";
+import { Access } from "../lib/access.ts";
+import { Connection, NO_PROGRESS } from "../lib/edge/connection.ts";
 import { UNSENT } from "../lib/edge/portions.ts";
-import { decode } from "../lib/edge/native.ts";
+import { decode, native } from "../lib/edge/native.ts";
+import { NativeSession } from "../lib/edge/session.ts";
 import { Log } from "../lib/log/log.ts";
 import { PAGE_BYTES, Reader } from "../lib/log/reader.ts";
 import { Presence } from "../lib/core/presence.ts";
 import { ROSTER_SIZE } from "../lib/protocol/presence.ts";
 import { memoryFolder, tempFolder } from "./helpers/log.ts";
 import { cookieOf, NativeClient, startServer, TestSocket } from "./helpers/server.ts";
-import { type FakeSocket, World } from "./helpers/world.ts";
+import { FakeSocket, turn, World } from "./helpers/world.ts";
 
 async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
   const folder = memoryFolder();
@@ -25,7 +27,7 @@ async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
 const linesOf = (socket: FakeSocket): Record<string, Record<string, unknown>>[] =>
   socket.read().flatMap((frame) => frame.split("\n")).map((line) => JSON.parse(line));
 
-const send = (wire: ReturnType<World["connect"]>, ...commands: object[]) =>
+const send = (wire: Pick<ReturnType<World["connect"]>, "session">, ...commands: object[]) =>
   wire.session.receive(commands.map((command) => JSON.stringify(command)).join("\n"));
 
 Deno.test("with dm:* and dm:A.B on one connection what the answer brings doesn't come again", async () => {
@@ -69,7 +71,9 @@ Deno.test("refusals wait like answers: whoever reads none of them is closed", as
     session.receive(Array.from({ length: 512 }, () => line).join("\n"));
     assertEquals(socket.closed, undefined);
     session.receive(line);
-    assertEquals([connection.closing, socket.closed, socket.read()], [true, undefined, []]);
+    // They are taken some milliseconds at a time.
+    while (!connection.closing) await turn();
+    assertEquals([socket.closed, socket.read()], [undefined, []]);
     socket.flow();
     await world.settle();
     assertEquals(socket.closed, 1008);
@@ -113,6 +117,29 @@ Deno.test("a log that can't be read for a moment refuses, and a client that goes
     send(bob, { id: 2, publish: { channel: "room:a", data: 1 } });
     await world.settle();
     assertEquals(linesOf(bob.socket).at(-1)?.publish?.channel, "room:a");
+  });
+});
+
+Deno.test("an error of ours behind a session's record closes its connection, and nobody else's", async () => {
+  await withWorld(async (world) => {
+    const bob = world.connect("bob");
+    const socket = new FakeSocket();
+    const connection = new Connection("c0", socket, native, world.edge.hub, "127.0.0.1");
+    const who = { account: null, admin: false, session: "ab".repeat(32) };
+    const session = new NativeSession(connection, who, world.edge);
+    const refusal = Access.prototype.refusal;
+    Access.prototype.refusal = () => {
+      throw new Error("disk I/O error");
+    };
+    send({ session }, { id: 1, publish: { channel: "room:a", data: 1 } });
+    await world.settle();
+    Access.prototype.refusal = refusal;
+    await world.settle();
+    send(bob, { id: 1, publish: { channel: "room:a", data: 1 } });
+    await world.settle();
+    assertEquals([socket.closed, bob.socket.closed], [1013, undefined]);
+    assertEquals(linesOf(bob.socket).at(-1)?.publish?.channel, "room:a");
+    connection.end();
   });
 });
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
-import { type Closings, FAILED_RETRY } from "./closings.ts";
+import type { Closings } from "./closings.ts";
 import type { Connection, Socket } from "./connection.ts";
 import type { Session } from "./parts.ts";
 
@@ -150,9 +150,7 @@ export class Accepted<Welcome> implements Socket {
     try {
       session.receive(data);
     } catch (error) {
-      // What is thrown here would end the process, and with it everybody else's connection.
-      log.error("connection.failed", { connection: connection.id, error: String(error) });
-      connection.close(CLOSE.later, "The server couldn't go on", FAILED_RETRY);
+      connection.fail(error);
     }
   }
 

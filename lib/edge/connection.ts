@@ -218,6 +218,16 @@ export class Connection implements Subscriber {
     return this.#open && unsent < this.#hub.portions.of(now, this).room;
   }
 
+  /**
+   * Closes the connection after an error of ours, such as of the disk: thrown further it would end every connection of the isolate.
+   *
+   * @param error What was thrown.
+   */
+  fail(error: unknown): void {
+    log.error("connection.failed", { connection: this.id, error: String(error) });
+    this.close(CLOSE.later, "The server couldn't go on", FAILED_RETRY);
+  }
+
   /** Sends what is due: answers first, then what isn't kept, then messages. */
   serve(): void {
     try {

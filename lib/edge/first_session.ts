@@ -151,7 +151,7 @@ export class FirstChatSession implements Session {
     void recorded(this.#edge, this.#who, this.connection.origin).then((who) => {
       if ("code" in who || who.account === null) this.#state = "silent";
       else if (this.connection.open) this.#join(who);
-    });
+    }).catch((error) => this.connection.fail(error));
   }
 
   // Its protocol has no refusals: over the rate of refused commands it gets no list.

@@ -1,5 +1,4 @@
 /** The frames of one client that came and aren't done: their commands are taken one by one, and large frames in turns. */
-import { log } from "../logger.ts";
 import { CLOSE } from "../protocol/codes.ts";
 import type { BadCommand, Command } from "../protocol/command.ts";
 import { FAILED_RETRY } from "./closings.ts";
@@ -121,13 +120,10 @@ export class Frames {
 
   #serve(): void {
     this.#turn = "come";
-    const { connection } = this.#parts;
     try {
       this.proceed();
     } catch (error) {
-      // Thrown here it would end every connection of this isolate.
-      log.error("connection.failed", { connection: connection.id, error: String(error) });
-      connection.close(CLOSE.later, "The server couldn't go on", FAILED_RETRY);
+      this.#parts.connection.fail(error);
     }
   }
 }

@@ -150,7 +150,7 @@ export class NativeSession implements Session, Asker {
       if (!this.#connection.open || this.#connection.closing) return this.skip();
       told(result);
       this.#frames.proceed();
-    });
+    }).catch((error) => this.#connection.fail(error));
   }
 
   #refresh(id: number, token: string): void {
