@@ -7,8 +7,11 @@ import { SMALL_BODY } from "./http.ts";
 import { decode } from "./native.ts";
 import type { Slices } from "./slices.ts";
 
-/** What may wait for its turn at once, in frames of the greatest size. */
-export const HELD_FRAMES = 4;
+/**
+ * What may wait for its turn at once, in frames of the greatest size: by default 20 MiB, in which the 256 unanswered commands that a
+ * client may have fit with messages of 64 KiB.
+ */
+export const HELD_FRAMES = 20;
 
 /** What may wait in an isolate, in characters, before clients with more than a share of it are told to come back. */
 export const HELD_IN_ALL = 67_108_864;

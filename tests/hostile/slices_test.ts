@@ -347,7 +347,7 @@ Deno.test("H21: a large frame waits for its turn with all behind it, in order; w
     assertEquals(text.trim().split(/\s+/).map((line) => JSON.parse(line).id), [1, 2]);
   }
   const [first, second] = clients;
-  for (let i = 0; i < 30; i++) first?.session.receive(large(3 + i));
+  for (let i = 0; i < 80; i++) first?.session.receive(large(3 + i));
   second?.session.receive('{"id":3,"ping":{}}');
   for (let i = 0; i < 20; i++) await turn();
   assertEquals([first?.socket.closed, second?.socket.closed], [1013, undefined]);
