@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Cookies, type CookieSettings } from "./cookies.ts";
 import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
-import { type Refusal, refuse } from "./protocol/codes.ts";
+import { type Refusal, refuse } from "./protocol/refusals.ts";
 import type { Mute } from "./protocol/message.ts";
 import { covers, type Grant, Tokens, type TokenSettings } from "./tokens.ts";
 

@@ -4,7 +4,7 @@
  * edge/broadcast.ts.
  */
 import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
-import type { Refusal } from "./protocol/codes.ts";
+import type { Refusal } from "./protocol/refusals.ts";
 import type { Withdrawal } from "./tokens.ts";
 import type { Message, Outcome, Proposal, Publication } from "./protocol/message.ts";
 

@@ -7,7 +7,7 @@ import type { OlderKey } from "./cookies.ts";
 import { readNamed } from "./files.ts";
 import { log } from "./logger.ts";
 import { opennessOf, type OpennessSettings } from "./openness.ts";
-import { type Refusal, refuse } from "./protocol/codes.ts";
+import { type Refusal, refuse } from "./protocol/refusals.ts";
 import { AHEAD, type Withdrawal } from "./tokens.ts";
 
 /** How many withdrawals are kept; each is one line of a file that is read whole. */

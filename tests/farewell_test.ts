@@ -6,7 +6,7 @@ import { startEdge } from "../lib/edge/edge.ts";
 import { LEAVE_ONE } from "../lib/isolate.ts";
 import { DEFAULT_LIMITS } from "../lib/limits.ts";
 import { Log } from "../lib/log/log.ts";
-import { CLOSE } from "../lib/protocol/codes.ts";
+import { CLOSE } from "../lib/protocol/refusals.ts";
 import { edgeSettings } from "./helpers/edge.ts";
 import { pause } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";

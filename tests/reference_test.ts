@@ -5,7 +5,7 @@ import { type JWTPayload, SignJWT } from "jose";
 import { parse } from "yaml";
 import { parseCommand, SCHEMAS } from "../lib/protocol/command.ts";
 import { DEFAULT_LIMITS, toldLimits } from "../lib/limits.ts";
-import { REFUSALS } from "../lib/protocol/codes.ts";
+import { REFUSALS } from "../lib/protocol/refusals.ts";
 import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";
 import { EventStream, http } from "./helpers/http.ts";

@@ -4,7 +4,7 @@ import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus.ts";
 import { Bucket, type Limits, type RetentionPolicy } from "../limits.ts";
 import type { Log } from "../log/log.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Message, Outcome, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Identity } from "./identity.ts";

@@ -1,7 +1,7 @@
 /** Admits connections, counts the tokens they show, and records their sessions. */
 import { SESSION_ENDED } from "../access.ts";
 import type { Answer, Up } from "../bus.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { log as logger } from "../logger.ts";
 import type { Withdrawal } from "../tokens.ts";

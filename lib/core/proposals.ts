@@ -4,7 +4,7 @@ import type { Origin } from "../bus.ts";
 import { type Limits, MOST_MUTES } from "../limits.ts";
 import type { Log } from "../log/log.ts";
 import { parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Quotas } from "./quotas.ts";
 import { stampOf } from "./retention.ts";

@@ -10,7 +10,7 @@ import {
   type Limits,
   Rates,
 } from "../limits.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 
 /** How many buckets of each kind are kept: at 150 bytes each that is 15 MB. */
 export const MOST_BUCKETS = 100_000;

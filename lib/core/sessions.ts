@@ -2,7 +2,7 @@
 import { SESSION_ENDED } from "../access.ts";
 import type { Answer, Origin } from "../bus.ts";
 import type { Log } from "../log/log.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Outcome, Proposal } from "../protocol/message.ts";
 import type { Quotas } from "./quotas.ts";
 

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { Origin } from "../bus.ts";
 import { log } from "../logger.ts";
-import { CLOSE } from "../protocol/codes.ts";
+import { CLOSE } from "../protocol/refusals.ts";
 import type { Closings } from "./closings.ts";
 import type { Connection, Socket } from "./connection.ts";
 import type { Session } from "./parts.ts";

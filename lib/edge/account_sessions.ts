@@ -3,7 +3,7 @@ import { isSomebody, type Who } from "../access.ts";
 import { log } from "../logger.ts";
 import type { ListedSession } from "../log/reader.ts";
 import { isAccount } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { QUERIES, readQueryAs } from "../protocol/request.ts";
 import { propose } from "./ask.ts";

@@ -6,7 +6,7 @@ import { toJson } from "../protocol/json.ts";
 import { newestPage, pageAfter } from "../log/pages.ts";
 import type { Page } from "../log/reader.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
 import { messageJson, type Publication } from "../protocol/message.ts";
 import { rosterJson } from "../protocol/presence.ts";

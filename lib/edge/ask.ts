@@ -2,7 +2,7 @@
 import type { Access, Who } from "../access.ts";
 import type { Answer, EdgeEnd, Origin, Readers, Up } from "../bus.ts";
 import { log } from "../logger.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Outcome, Proposal, Publication } from "../protocol/message.ts";
 import type { Roster } from "../protocol/presence.ts";
 

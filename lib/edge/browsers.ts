@@ -2,7 +2,7 @@
 import { SESSION_ENDED, type Who } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import { newToken, tokenHash } from "../cookies.ts";
-import type { Refusal } from "../protocol/codes.ts";
+import type { Refusal } from "../protocol/refusals.ts";
 import { UNANSWERED } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { type EdgeParts, meeting, nameIn } from "./parts.ts";

@@ -1,7 +1,7 @@
 /** What one edge reads from the log and unpacks for each account and address: buckets of bytes. */
 import { countedAs, isLoopback } from "../address.ts";
 import { ADDRESS_FACTOR, Buckets, type Fill } from "../limits.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 
 /** How many buckets of each kind an edge keeps: at 150 bytes each that is 6 MB. */
 export const MOST_BUCKETS = 20_000;

@@ -2,7 +2,7 @@
 import { isLoopback, plainAddress } from "../address.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { log } from "../logger.ts";
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { isHost, isProbe } from "./head.ts";
 import { problem } from "./http.ts";
 

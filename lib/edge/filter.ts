@@ -1,6 +1,6 @@
 /** Which pushes a subscriber of ntfy wants: by id, text, title, priorities and tags. */
 import { priorityIn, PUSH_NAMES } from "../protocol/push.ts";
-import { said, type Sayings } from "../protocol/said.ts";
+import { said, type Sayings } from "../protocol/params.ts";
 import type { Format, Told } from "./ntfy.ts";
 
 /** Decides for each message. */

@@ -2,7 +2,7 @@
 import { isSomebody, type Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { faultInText } from "../protocol/json.ts";
 import { textData } from "../protocol/message.ts";
 import { propose, type Result, showToken } from "./ask.ts";

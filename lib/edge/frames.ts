@@ -1,5 +1,5 @@
 /** The frames of one client that came and aren't done: their commands are taken one by one, and large frames in turns. */
-import { CLOSE } from "../protocol/codes.ts";
+import { CLOSE } from "../protocol/refusals.ts";
 import type { BadCommand, Command } from "../protocol/command.ts";
 import { FAILED_RETRY } from "./closings.ts";
 import type { Connection } from "./connection.ts";

@@ -1,7 +1,7 @@
 /** Where sockets are: the native protocol's, and the two of the first one. */
 import type { Who } from "../access.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { firstChat } from "./first_chat.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { problem, SMALL_BODY } from "./http.ts";
 
 /** The most bytes of a head: method, address, and each header with four bytes around it. */

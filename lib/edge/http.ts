@@ -1,5 +1,5 @@
 /** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
-import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/codes.ts";
+import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";

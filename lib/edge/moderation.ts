@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { log } from "../logger.ts";
 import { isAccount } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";
 import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";

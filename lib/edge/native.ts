@@ -1,5 +1,5 @@
 /** The codec of the native protocol: lines of JSON, many to a frame (protocol.md section 2). */
-import type { Refusal } from "../protocol/codes.ts";
+import type { Refusal } from "../protocol/refusals.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";
 import { onOneLine, toJson } from "../protocol/json.ts";

@@ -1,7 +1,7 @@
 /** What clients of ntfy ask besides pushes, under `/push` as their server's root: who they are, and whether they may read. */
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
+import { refuse } from "../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "./http.ts";
 import type { EdgeParts } from "./parts.ts";
 import type { Handle, Point } from "./point.ts";

@@ -4,7 +4,7 @@ import type { Access, Who } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import type { Counters } from "../counters.ts";
 import { type EdgeRates, type Limits, toldLimits } from "../limits.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";
 import type { Grants } from "./grants.ts";

@@ -2,7 +2,7 @@
 import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
 import { DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";
 import { type Message, messageJson, type Outcome } from "../protocol/message.ts";
 import { type Push, type PushRead, readPush, readPushJson } from "../protocol/push.ts";

@@ -1,8 +1,8 @@
 /** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
-import { refuse } from "../protocol/codes.ts";
-import { said, type Sayings } from "../protocol/said.ts";
+import { refuse } from "../protocol/refusals.ts";
+import { said, type Sayings } from "../protocol/params.ts";
 import type { Reader } from "../log/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";

@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import type { Answer } from "../bus.ts";
 import { newestPage, pageAfter } from "../log/pages.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
 import type { Roster } from "../protocol/presence.ts";
 import type { Making } from "./answers.ts";

@@ -2,11 +2,11 @@
 import { isSomebody, type Who } from "../access.ts";
 import type { Limits } from "../limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { faultInKey } from "../protocol/command.ts";
 import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
-import { fromBytes } from "../protocol/said.ts";
+import { fromBytes } from "../protocol/params.ts";
 import { publishAll, type Published } from "./ask.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";

@@ -8,7 +8,7 @@ import type { Farewell } from "../isolate.ts";
 import { MOST_MUTES } from "../limits.ts";
 import { log } from "../logger.ts";
 import { METRICS_TYPE } from "../metrics.ts";
-import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import { apiPoints } from "./api.ts";
 import { sessionPoints } from "./account_sessions.ts";
 import { ask, showToken, UNANSWERED } from "./ask.ts";

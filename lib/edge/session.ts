@@ -2,7 +2,7 @@
 import { isSomebody, TOKEN_ENDED, type Who } from "../access.ts";
 import { Bucket, BURST_FACTOR } from "../limits.ts";
 import { log } from "../logger.ts";
-import { type Refusal, refuse } from "../protocol/codes.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "./answers.ts";

@@ -4,7 +4,7 @@ import type { Who } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import type { Series } from "../counters.ts";
 import { log } from "../logger.ts";
-import { CLOSE, type Refusal, refuse } from "../protocol/codes.ts";
+import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "./ask.ts";

@@ -1,7 +1,7 @@
 /** The native commands: one schema for each verb, and the reading of a line. */
 import * as v from "valibot";
 import { ALL_DIRECT, parseChannel } from "./channel.ts";
-import { type Refusal, refuse } from "./codes.ts";
+import { type Refusal, refuse } from "./refusals.ts";
 import { hasInvisible } from "./invisible.ts";
 import { faultIn, faultInText, MAX_DEPTH } from "./json.ts";
 

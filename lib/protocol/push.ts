@@ -1,6 +1,6 @@
 /** What a push says besides its text, as ntfy's headers, query parameters and JSON bring it. */
 import { faultInText } from "./json.ts";
-import { said, type Sayings } from "./said.ts";
+import { said, type Sayings } from "./params.ts";
 
 /** What a push holds (protocol.md section 1). */
 export interface Push {

@@ -1,6 +1,6 @@
 /** What HTTP requests bring: one schema for each body and query, and the reading of them (protocol.md sections 3 and 4). */
 import * as v from "valibot";
-import { type Refusal, refuse } from "./codes.ts";
+import { type Refusal, refuse } from "./refusals.ts";
 import { channel, data, fields, key, PAGE_MESSAGES, seq, text, whole } from "./command.ts";
 import { faultIn, MAX_DEPTH } from "./json.ts";
 

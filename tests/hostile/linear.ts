@@ -24,7 +24,7 @@ import { onOneLine } from "../../lib/protocol/json.ts";
 import { textData } from "../../lib/protocol/message.ts";
 import { readPush, readPushJson } from "../../lib/protocol/push.ts";
 import { BODIES, QUERIES, readBodyAs, readQueryAs } from "../../lib/protocol/request.ts";
-import { fromBytes, said } from "../../lib/protocol/said.ts";
+import { fromBytes, said } from "../../lib/protocol/params.ts";
 import { channelOf, roomOf } from "../../static/chat/channels.js";
 import { begun, matching } from "../../static/chat/complete.js";
 import { excerpt } from "../../static/parts/text.js";

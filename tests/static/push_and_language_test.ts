@@ -1,7 +1,7 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
 import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../static/push/content.js";
-import { REFUSALS } from "../../lib/protocol/codes.ts";
+import { REFUSALS } from "../../lib/protocol/refusals.ts";
 import { Code } from "../../static/fanfare.js";
 import { drawn, initial, KEPT, reduce, STEP } from "../../static/push/state.js";
 import {
