@@ -16,7 +16,7 @@ import {
 import { tokenPath } from "./lib/credentials.ts";
 import { isTraced } from "./lib/edge/trace.ts";
 import { readNamed } from "./lib/files.ts";
-import { log, startLogging } from "./lib/logger.ts";
+import { log, startLogging } from "./lib/observability/logger.ts";
 import { opennessOf } from "./lib/openness.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
 

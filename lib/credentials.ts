@@ -5,7 +5,7 @@ import type { AccessSettings } from "./access.ts";
 import { type Config, ConfigError } from "./config.ts";
 import type { OlderKey } from "./cookies.ts";
 import { readNamed } from "./files.ts";
-import { log } from "./logger.ts";
+import { log } from "./observability/logger.ts";
 import { opennessOf, type OpennessSettings } from "./openness.ts";
 import { type Refusal, refuse } from "./protocol/refusals.ts";
 import { AHEAD, type Withdrawal } from "./tokens.ts";

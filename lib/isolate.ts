@@ -1,9 +1,9 @@
 /** What an edge is told, and what goes between its isolate and its supervisor. */
 import type { AccessSettings } from "./access.ts";
 import type { Downward, Readers, Upward } from "./bus.ts";
-import type { Counts } from "./counters.ts";
+import type { Counts } from "./observability/counters.ts";
 import type { Limits } from "./limits.ts";
-import type { Level } from "./logger.ts";
+import type { Level } from "./observability/logger.ts";
 
 /** What an edge is told; it goes between isolates. */
 export interface EdgeSettings {

@@ -6,8 +6,8 @@ import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
 import type { EdgeServer } from "./edge/server.ts";
 import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_WITHIN } from "./isolate.ts";
-import { log } from "./logger.ts";
-import type { Metrics } from "./metrics.ts";
+import { log } from "./observability/logger.ts";
+import type { Metrics } from "./observability/metrics.ts";
 
 // Where it can't begin again, such as while its port isn't free yet, it tries again after this many milliseconds.
 const TRY_AGAIN = 100;

@@ -4,7 +4,7 @@ import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Log } from "../lib/log/log.ts";
-import { Metrics } from "../lib/metrics.ts";
+import { Metrics } from "../lib/observability/metrics.ts";
 import { SingleEdge } from "../lib/single.ts";
 import { edgeSettings } from "./helpers/edge.ts";
 import { pause, within } from "./helpers/child_server.ts";

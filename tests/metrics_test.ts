@@ -1,7 +1,7 @@
 /** What the server tells of itself at /metrics: right, of all isolates, in Prometheus' format, and for whom. */
 import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
-import { Counters } from "../lib/counters.ts";
-import { Metrics } from "../lib/metrics.ts";
+import { Counters } from "../lib/observability/counters.ts";
+import { Metrics } from "../lib/observability/metrics.ts";
 import { pause } from "./helpers/child_server.ts";
 import { NativeClient, startServer, testIsolates, type TestServer } from "./helpers/server.ts";
 

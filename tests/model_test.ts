@@ -8,7 +8,7 @@ import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/edge/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
-import { Counters } from "../lib/counters.ts";
+import { Counters } from "../lib/observability/counters.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { directChannel } from "../lib/protocol/channel.ts";

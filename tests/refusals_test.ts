@@ -1,6 +1,6 @@
 /** Log lines of refusals: one a minute for each kind and address, with a count. */
 import { assertEquals, assertLess } from "@std/assert";
-import { PAUSE, RefusalLog } from "../lib/refusals.ts";
+import { PAUSE, RefusalLog } from "../lib/observability/refusal_log.ts";
 import { type LogLine, spawnServer } from "./helpers/child_server.ts";
 import { NativeClient } from "./helpers/server.ts";
 

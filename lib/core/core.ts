@@ -14,7 +14,7 @@ import { Quotas } from "./quotas.ts";
 import type { Sequencer } from "./sequencer.ts";
 import { randomAccount } from "./sessions.ts";
 import { Tending } from "./tending.ts";
-import { log as logger } from "../logger.ts";
+import { log as logger } from "../observability/logger.ts";
 import type { Withdrawal } from "../tokens.ts";
 
 /** What a core is made of. */

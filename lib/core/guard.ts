@@ -5,8 +5,8 @@
  * doesn't free all: see single.ts.
  */
 import process from "node:process";
-import type { Series } from "../counters.ts";
-import { log } from "../logger.ts";
+import type { Series } from "../observability/counters.ts";
+import { log } from "../observability/logger.ts";
 
 /** How often memory is measured, in milliseconds: it takes 8 µs, and a flood brings hundreds of megabytes a second. */
 export const LOOK = 100;

@@ -1,5 +1,5 @@
 /** Puts proposals in order: gives each its seq and time, and has them applied to the log. */
-import { type Counters, seriesName } from "../counters.ts";
+import { type Counters, seriesName } from "../observability/counters.ts";
 import { stampAfter } from "../log/ages.ts";
 import type { Applied, Log } from "../log/log.ts";
 import type { Proposal } from "../protocol/message.ts";

@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../access.ts";
 import { BEAT, type Readers } from "../bus.ts";
-import type { Series } from "../counters.ts";
+import type { Series } from "../observability/counters.ts";
 import {
   CUT_ONE,
   type EdgeSettings,
@@ -13,8 +13,8 @@ import {
   type ToWorker,
   type WorkerStart,
 } from "../isolate.ts";
-import { type Level, log } from "../logger.ts";
-import type { Metrics } from "../metrics.ts";
+import { type Level, log } from "../observability/logger.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { type Load, loadOf } from "./guard.ts";
 

@@ -1,7 +1,7 @@
 /** One accepted socket, from its handshake to its end. */
 import { Buffer } from "node:buffer";
 import type { Origin } from "../bus.ts";
-import { log } from "../logger.ts";
+import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import type { Closings } from "./closings.ts";
 import type { Connection, Socket } from "./connection.ts";

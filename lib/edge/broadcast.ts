@@ -14,7 +14,7 @@ import type {
   Up,
   Upward,
 } from "../bus.ts";
-import { log } from "../logger.ts";
+import { log } from "../observability/logger.ts";
 import type { Proposal } from "../protocol/message.ts";
 
 // An answer may be faster than the post of its commit, mostly by less than a millisecond; after so many the post is taken

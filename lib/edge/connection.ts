@@ -1,6 +1,6 @@
 /** One client: its answers, its socket's room, its end. */
 import type { Origin } from "../bus.ts";
-import { log } from "../logger.ts";
+import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";

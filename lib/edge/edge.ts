@@ -2,11 +2,11 @@
 import { dirname } from "node:path";
 import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
-import { Counters, type Counts, LoopLag } from "../counters.ts";
+import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { edgeRates, MOST_MUTES } from "../limits.ts";
 import { Reader } from "../log/reader.ts";
-import { lagOf } from "../metrics.ts";
+import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "./byte_rates.ts";
 import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";

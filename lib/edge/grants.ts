@@ -1,7 +1,7 @@
 /** Who each connection is by what it showed: it ends when that ends, is withdrawn, or is no longer the admin's. */
 import { setImmediate } from "node:timers";
 import { type Access, SESSION_ENDED, type Who } from "../access.ts";
-import { log } from "../logger.ts";
+import { log } from "../observability/logger.ts";
 import type { SessionReader } from "../log/reader.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import { FAILED_RETRY } from "./closings.ts";

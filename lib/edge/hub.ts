@@ -1,8 +1,8 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
-import { Counters } from "../counters.ts";
-import { log } from "../logger.ts";
+import { Counters } from "../observability/counters.ts";
+import { log } from "../observability/logger.ts";
 import { Bucket } from "../limits.ts";
 import { pageAfter, SLICE_BYTES } from "../log/pages.ts";
 import type { Page, Reader } from "../log/reader.ts";

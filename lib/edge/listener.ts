@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Counters } from "../counters.ts";
-import { log } from "../logger.ts";
+import type { Counters } from "../observability/counters.ts";
+import { log } from "../observability/logger.ts";
 
 /** A server of Deno's, on a port or on a socket in the file system. */
 export type Server = Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;

@@ -1,7 +1,7 @@
 /** Moderation (only for the admin): who may read and not publish. */
 import type { Who } from "../access.ts";
 import { bodyLimit } from "../limits.ts";
-import { log } from "../logger.ts";
+import { log } from "../observability/logger.ts";
 import { isAccount } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";

@@ -2,8 +2,8 @@
 import { generate as connectionId } from "@std/uuid/v7";
 import type { Who } from "../access.ts";
 import type { Origin } from "../bus.ts";
-import type { Series } from "../counters.ts";
-import { log } from "../logger.ts";
+import type { Series } from "../observability/counters.ts";
+import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../protocol/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";

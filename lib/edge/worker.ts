@@ -2,7 +2,7 @@
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { BEAT } from "../bus.ts";
 import type { Farewell, FromWorker, ToWorker, WorkerStart } from "../isolate.ts";
-import { startLogging } from "../logger.ts";
+import { startLogging } from "../observability/logger.ts";
 import { EdgeBroadcast } from "./broadcast.ts";
 import { type Edge, startEdge } from "./edge.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { readConfig } from "../../lib/config.ts";
-import { log, startLogging } from "../../lib/logger.ts";
+import { log, startLogging } from "../../lib/observability/logger.ts";
 import { serve } from "../../lib/serve.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));

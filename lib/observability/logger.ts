@@ -6,9 +6,9 @@ import {
   getLogger,
   type LogRecord,
 } from "@logtape/logtape";
-import { countedAs } from "./address.ts";
-import { RefusalLog } from "./refusals.ts";
-import { onOneLine } from "./protocol/json.ts";
+import { countedAs } from "../address.ts";
+import { RefusalLog } from "./refusal_log.ts";
+import { onOneLine } from "../protocol/json.ts";
 
 /** How much is told. */
 export const LEVELS = ["debug", "info", "warning", "error"] as const;
