@@ -12,12 +12,12 @@ import {
   readConfig,
   readSettings,
   settingsFile,
-} from "./lib/config.ts";
+} from "./lib/config/config.ts";
 import { tokenPath } from "./lib/credentials.ts";
 import { isTraced } from "./lib/edge/trace.ts";
-import { readNamed } from "./lib/files.ts";
+import { readNamed } from "./lib/config/system_errors.ts";
 import { log, startLogging } from "./lib/observability/logger.ts";
-import { opennessOf } from "./lib/openness.ts";
+import { opennessOf } from "./lib/config/openness.ts";
 import { logPath, type Running, serve } from "./lib/serve.ts";
 
 /** How long an orderly end may take, in milliseconds. */

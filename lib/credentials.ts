@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import type { AccessSettings } from "./access.ts";
-import { type Config, ConfigError } from "./config.ts";
+import { type Config, ConfigError } from "./config/config.ts";
 import type { OlderKey } from "./cookies.ts";
-import { readNamed } from "./files.ts";
+import { readNamed } from "./config/system_errors.ts";
 import { log } from "./observability/logger.ts";
-import { opennessOf, type OpennessSettings } from "./openness.ts";
+import { opennessOf, type OpennessSettings } from "./config/openness.ts";
 import { type Refusal, refuse } from "./protocol/refusals.ts";
 import { AHEAD, type Withdrawal } from "./tokens.ts";
 

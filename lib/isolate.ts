@@ -2,7 +2,7 @@
 import type { AccessSettings } from "./access.ts";
 import type { Downward, Readers, Upward } from "./bus.ts";
 import type { Counts } from "./observability/counters.ts";
-import type { Limits } from "./limits.ts";
+import type { Limits } from "./config/limits.ts";
 import type { Level } from "./observability/logger.ts";
 
 /** What an edge is told; it goes between isolates. */

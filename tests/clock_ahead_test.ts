@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { nextTrim } from "../lib/core/retention.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
-import type { RetentionPolicy } from "../lib/limits.ts";
+import type { RetentionPolicy } from "../lib/config/limits.ts";
 import { dayOf } from "../lib/log/accounts.ts";
 import { check } from "../lib/log/check.ts";
 import { Log } from "../lib/log/log.ts";

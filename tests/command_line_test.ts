@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { helpOf } from "../lib/cli/options.ts";
 import { helpOfLocal } from "../lib/cli/local.ts";
 import { TOKEN_HELP } from "../lib/cli/token.ts";
-import { HELP } from "../lib/config.ts";
+import { HELP } from "../lib/config/config.ts";
 import { plain } from "../lib/cli/terminal.ts";
 import { programCommand, runProgram, spawnServer, within } from "./helpers/child_server.ts";
 import { Log } from "../lib/log/log.ts";

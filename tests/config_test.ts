@@ -1,6 +1,6 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
 import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "@std/assert";
-import { ConfigError, defaultWorkers, readConfig, readSettings } from "../lib/config.ts";
+import { ConfigError, defaultWorkers, readConfig, readSettings } from "../lib/config/config.ts";
 import { defaultLimit } from "../lib/core/guard.ts";
 import { tempFolder } from "./helpers/log.ts";
 

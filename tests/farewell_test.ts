@@ -4,7 +4,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { EdgeEnd } from "../lib/bus.ts";
 import { startEdge } from "../lib/edge/edge.ts";
 import { LEAVE_ONE } from "../lib/isolate.ts";
-import { DEFAULT_LIMITS } from "../lib/limits.ts";
+import { DEFAULT_LIMITS } from "../lib/config/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { CLOSE } from "../lib/protocol/refusals.ts";
 import { edgeSettings } from "./helpers/edge.ts";

@@ -1,7 +1,7 @@
-/** Every limit of lib/limits.ts: its flag, and on a real server that n pass, n + 1 are refused, and the refusal is counted. */
+/** Every limit of lib/config/limits.ts: its flag, and on a real server that n pass, n + 1 are refused, and the refusal is counted. */
 import { assertEquals, assertGreater } from "@std/assert";
-import { readConfig } from "../lib/config.ts";
-import { DEFAULT_LIMITS, type Limits } from "../lib/limits.ts";
+import { readConfig } from "../lib/config/config.ts";
+import { DEFAULT_LIMITS, type Limits } from "../lib/config/limits.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
 import {
   cookieOf,

@@ -2,8 +2,8 @@
 import { closeCodeIn } from "./helpers/raw_websocket.ts";
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { ask, connect, HANDSHAKE, sendAll, written } from "./helpers/raw_http.ts";
-import { readConfig } from "../lib/config.ts";
-import { DEFAULT_LIMITS } from "../lib/limits.ts";
+import { readConfig } from "../lib/config/config.ts";
+import { DEFAULT_LIMITS } from "../lib/config/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { pause } from "./helpers/child_server.ts";
 import {

@@ -1,5 +1,5 @@
 /** Random sequences of commands against a simple model of rooms, messages and presence. */
-import { edgeRates } from "../lib/limits.ts";
+import { edgeRates } from "../lib/config/limits.ts";
 import { assertEquals } from "@std/assert";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";

@@ -1,7 +1,7 @@
 /** Muted accounts: they read and publish nothing, over every transport, at once, until their time is over (hostile.md I5). */
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { SignJWT } from "jose";
-import { MOST_MUTES } from "../lib/limits.ts";
+import { MOST_MUTES } from "../lib/config/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { type Answer, type Ask, EventStream, http } from "./helpers/http.ts";

@@ -1,10 +1,10 @@
 /** Quotas as pure state: what is counted by account, by address and by connection, each at n and at n + 1. */
 import { assertEquals, assertLess } from "@std/assert";
-import { countedAs, plainAddress } from "../lib/address.ts";
+import { countedAs, plainAddress } from "../lib/config/address.ts";
 import { MOST_BUCKETS, Quotas } from "../lib/core/quotas.ts";
 import { Flood } from "../lib/edge/flood.ts";
-import { Bucket, Buckets, GUESSES } from "../lib/limits.ts";
-import type { Limits } from "../lib/limits.ts";
+import { Bucket, Buckets, GUESSES } from "../lib/config/limits.ts";
+import type { Limits } from "../lib/config/limits.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 
 const quotas = (limits: Partial<Limits>) => new Quotas({ ...UNBOUNDED, ...limits });

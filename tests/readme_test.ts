@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { HELP } from "../lib/config.ts";
+import { HELP } from "../lib/config/config.ts";
 import { within } from "./helpers/child_server.ts";
 import { Copy } from "./helpers/copy.ts";
 import { http } from "./helpers/http.ts";

@@ -4,7 +4,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import { type JWTPayload, SignJWT } from "jose";
 import { parse } from "yaml";
 import { parseCommand, SCHEMAS } from "../lib/protocol/command.ts";
-import { DEFAULT_LIMITS, toldLimits } from "../lib/limits.ts";
+import { DEFAULT_LIMITS, toldLimits } from "../lib/config/limits.ts";
 import { REFUSALS } from "../lib/protocol/refusals.ts";
 import { BODIES, QUERIES, readBodyAs } from "../lib/protocol/request.ts";
 import { outline } from "../static/docs/outline.js";

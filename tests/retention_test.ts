@@ -1,7 +1,7 @@
 /** What is let go by age and by size, in small steps, and what clients are told of it; keys; the clock. */
 import { assertEquals, assertLess } from "@std/assert";
 import { nextTrim } from "../lib/core/retention.ts";
-import type { RetentionPolicy } from "../lib/limits.ts";
+import type { RetentionPolicy } from "../lib/config/limits.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
 import { KEY_AGE } from "../lib/log/feeds.ts";

@@ -1,6 +1,6 @@
 /** SIGHUP: settings are read again, and hold in all isolates; what is wrong with them changes nothing. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { ConfigError, readSettings } from "../lib/config.ts";
+import { ConfigError, readSettings } from "../lib/config/config.ts";
 import { type ChildServer, type LogLine, spawnServer, within } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { NativeClient } from "./helpers/server.ts";

@@ -1,6 +1,6 @@
 /** The command lines of the commands that speak to a server. */
 import { parseArgs } from "node:util";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { parseChannel } from "../protocol/channel.ts";
 
 /** A command that speaks to a server, and what it was told. */

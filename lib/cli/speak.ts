@@ -1,7 +1,7 @@
 /** The commands that speak to a server, by the client library of the pages. */
 import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
 import { toJson } from "../protocol/json.ts";
-import { readNamed } from "../files.ts";
+import { readNamed } from "../config/system_errors.ts";
 import { linesOf, wholeText } from "./input.ts";
 import type { Range, Reading, Request, Sending, Server } from "./options.ts";
 import { plain, type Terminal } from "./terminal.ts";

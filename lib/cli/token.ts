@@ -1,7 +1,7 @@
 /** `token`: makes a token for a program, signed with the secret of `--jwt-secret-file`. */
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
-import { ConfigError } from "../config.ts";
+import { ConfigError } from "../config/config.ts";
 import { readSecret } from "../credentials.ts";
 import { isAccount } from "../protocol/channel.ts";
 import { AUDIENCE, Tokens } from "../tokens.ts";

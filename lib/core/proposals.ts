@@ -1,7 +1,7 @@
 /** Proposals: which may be written, and what is known of those that are on their way into the log. */
 import { SESSION_ENDED } from "../access.ts";
 import type { Origin } from "../bus.ts";
-import { type Limits, MOST_MUTES } from "../limits.ts";
+import { type Limits, MOST_MUTES } from "../config/limits.ts";
 import type { Log } from "../log/log.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

@@ -1,5 +1,5 @@
 /** What is counted for the whole process, whatever edge it comes from. Pure: time is a parameter, in milliseconds, never going down. */
-import { countedAs, isLoopback } from "../address.ts";
+import { countedAs, isLoopback } from "../config/address.ts";
 import type { Origin } from "../bus.ts";
 import {
   ADDRESS_FACTOR,
@@ -9,7 +9,7 @@ import {
   GUESSES,
   type Limits,
   Rates,
-} from "../limits.ts";
+} from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 
 /** How many buckets of each kind are kept: at 150 bytes each that is 15 MB. */

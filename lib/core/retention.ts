@@ -1,5 +1,5 @@
 /** Decides what the log has to let go: messages by age and by size, accounts that are gone; a small step at a time. */
-import type { RetentionPolicy } from "../limits.ts";
+import type { RetentionPolicy } from "../config/limits.ts";
 import { ACCOUNTS_STEP, dayOf } from "../log/accounts.ts";
 import type { Log } from "../log/log.ts";
 import { SESSION_DAYS } from "../log/sessions.ts";

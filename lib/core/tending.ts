@@ -1,5 +1,5 @@
 /** Looks after the log while the core commits: retention, accounts that are gone, keys that are over, free pages. */
-import type { RetentionPolicy } from "../limits.ts";
+import type { RetentionPolicy } from "../config/limits.ts";
 import type { Log } from "../log/log.ts";
 import { log as logger } from "../observability/logger.ts";
 import type { Proposal } from "../protocol/message.ts";

@@ -1,7 +1,7 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
 import { Buffer } from "node:buffer";
 import { isSomebody, type Who } from "../access.ts";
-import { bodyLimit } from "../limits.ts";
+import { bodyLimit } from "../config/limits.ts";
 import { toJson } from "../protocol/json.ts";
 import { newestPage, pageAfter } from "../log/pages.ts";
 import type { Page } from "../log/reader.ts";

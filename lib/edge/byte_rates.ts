@@ -1,6 +1,6 @@
 /** What one edge reads from the log and unpacks for each account and address: buckets of bytes. */
-import { countedAs, isLoopback } from "../address.ts";
-import { ADDRESS_FACTOR, Buckets, type Fill } from "../limits.ts";
+import { countedAs, isLoopback } from "../config/address.ts";
+import { ADDRESS_FACTOR, Buckets, type Fill } from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 
 /** How many buckets of each kind an edge keeps: at 150 bytes each that is 6 MB. */

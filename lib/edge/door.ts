@@ -1,5 +1,5 @@
 /** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
-import { isLoopback, plainAddress } from "../address.ts";
+import { isLoopback, plainAddress } from "../config/address.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { log } from "../observability/logger.ts";
 import { refuse } from "../protocol/refusals.ts";

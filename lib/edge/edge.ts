@@ -4,7 +4,7 @@ import { Access } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
-import { edgeRates, MOST_MUTES } from "../limits.ts";
+import { edgeRates, MOST_MUTES } from "../config/limits.ts";
 import { Reader } from "../log/reader.ts";
 import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "./byte_rates.ts";

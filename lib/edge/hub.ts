@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers";
 import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
 import { Counters } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";
-import { Bucket } from "../limits.ts";
+import { Bucket } from "../config/limits.ts";
 import { pageAfter, SLICE_BYTES } from "../log/pages.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";

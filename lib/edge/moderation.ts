@@ -1,6 +1,6 @@
 /** Moderation (only for the admin): who may read and not publish. */
 import type { Who } from "../access.ts";
-import { bodyLimit } from "../limits.ts";
+import { bodyLimit } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { isAccount } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";

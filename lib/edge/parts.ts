@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Access, Who } from "../access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import type { Counters } from "../observability/counters.ts";
-import { type EdgeRates, type Limits, toldLimits } from "../limits.ts";
+import { type EdgeRates, type Limits, toldLimits } from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";

@@ -1,5 +1,5 @@
 /** Refused requests have a rate of their own; over it the next one is refused before any work (hostile.md M13). */
-import { countedAs, isLoopback } from "../address.ts";
+import { countedAs, isLoopback } from "../config/address.ts";
 import { isProbe } from "./head.ts";
 import { problem } from "./http.ts";
 import type { EdgeParts } from "./parts.ts";

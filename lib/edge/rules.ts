@@ -1,6 +1,6 @@
 /** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
 import { isSomebody, type Who } from "../access.ts";
-import type { Limits } from "../limits.ts";
+import type { Limits } from "../config/limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { faultInKey } from "../protocol/command.ts";

@@ -1,11 +1,11 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
 import type { AccessSettings, Who } from "../access.ts";
-import { isLoopback } from "../address.ts";
+import { isLoopback } from "../config/address.ts";
 import type { Readers } from "../bus.ts";
 import type { Series } from "../observability/counters.ts";
 import type { Farewell } from "../isolate.ts";
-import { MOST_MUTES } from "../limits.ts";
+import { MOST_MUTES } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { METRICS_TYPE } from "../observability/metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";

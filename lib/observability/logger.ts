@@ -6,7 +6,7 @@ import {
   getLogger,
   type LogRecord,
 } from "@logtape/logtape";
-import { countedAs } from "../address.ts";
+import { countedAs } from "../config/address.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { onOneLine } from "../protocol/json.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readConfig } from "../../lib/config.ts";
+import { readConfig } from "../../lib/config/config.ts";
 import { log, startLogging } from "../../lib/observability/logger.ts";
 import { serve } from "../../lib/serve.ts";
 

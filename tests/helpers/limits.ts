@@ -1,5 +1,5 @@
 /** Limits for tests that aren't about limits: a test that publishes as fast as it can is no flood by one account. */
-import { DEFAULT_LIMITS, type Limits } from "../../lib/limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../lib/config/limits.ts";
 
 /** The defaults without a bound on how many and how often. */
 export const UNBOUNDED: Limits = {

@@ -1,6 +1,6 @@
 /** A server in this process, on a free port, with a data folder of its own. */
-import { type Config, readConfig } from "../../lib/config.ts";
-import type { Limits } from "../../lib/limits.ts";
+import { type Config, readConfig } from "../../lib/config/config.ts";
+import type { Limits } from "../../lib/config/limits.ts";
 import { serve, type ServeParts } from "../../lib/serve.ts";
 import { UNBOUNDED } from "./limits.ts";
 

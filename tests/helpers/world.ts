@@ -12,7 +12,7 @@ import { native } from "../../lib/edge/native.ts";
 import type { EdgeParts } from "../../lib/edge/parts.ts";
 import { NativeSession } from "../../lib/edge/session.ts";
 import { Counters } from "../../lib/observability/counters.ts";
-import { edgeRates, type Limits } from "../../lib/limits.ts";
+import { edgeRates, type Limits } from "../../lib/config/limits.ts";
 import { Log } from "../../lib/log/log.ts";
 import { Reader } from "../../lib/log/reader.ts";
 import type { Message } from "../../lib/protocol/message.ts";

@@ -7,8 +7,8 @@ import {
   READ_BURST_FACTOR,
   type RetentionPolicy,
 } from "./limits.ts";
-import { NAME_LENGTH } from "./protocol/command.ts";
-import { type Level, LEVELS } from "./observability/logger.ts";
+import { NAME_LENGTH } from "../protocol/command.ts";
+import { type Level, LEVELS } from "../observability/logger.ts";
 import { readOrigin } from "./origin.ts";
 
 /** What the program is to do: serve, copy the log into a file, or look for damage in it. */

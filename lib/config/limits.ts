@@ -1,7 +1,7 @@
 /** Every limit and its default, in one place, and the token bucket. Time is a parameter, in milliseconds, never going down. */
 import { countedAs, isLoopback } from "./address.ts";
-import { type Refusal, refuse } from "./protocol/refusals.ts";
-import { KEY_LENGTH, NAME_LENGTH, PAGE_MESSAGES } from "./protocol/command.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
+import { KEY_LENGTH, NAME_LENGTH, PAGE_MESSAGES } from "../protocol/command.ts";
 
 /** What bounds clients. Bytes or numbers, unless it says otherwise; where it says so, 0 is for no limit. */
 export interface Limits {
