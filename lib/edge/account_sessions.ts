@@ -8,7 +8,7 @@ import type { Proposal } from "../protocol/message.ts";
 import { QUERIES, readQueryAs } from "../protocol/request.ts";
 import { propose } from "./ask.ts";
 import type { Caller } from "./door.ts";
-import { problem, tagged, unauthorized } from "./http.ts";
+import { problem, tagged, unauthorized } from "../web/responses.ts";
 import type { EdgeParts } from "./parts.ts";
 import type { Handle, Point } from "./point.ts";
 import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "./rules.ts";

@@ -15,7 +15,7 @@ import { endSessions } from "./account_sessions.ts";
 import { ask, askReaders, askRoster, type Published, UNANSWERED } from "./ask.ts";
 import { type Meter, tooMuchRead } from "./byte_rates.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readJson, tagged, unauthorized, workOf } from "./http.ts";
+import { json, problem, readJson, tagged, unauthorized, workOf } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
 import {
   keyInHeader,

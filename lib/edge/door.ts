@@ -4,7 +4,7 @@ import type { EdgeSettings } from "../isolate.ts";
 import { log } from "../observability/logger.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { isHost, isProbe } from "./head.ts";
-import { problem } from "./http.ts";
+import { problem } from "../web/responses.ts";
 
 /** Where a request comes from. */
 export interface Caller {

@@ -5,7 +5,7 @@ import { refuse } from "../protocol/refusals.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { Connection } from "./connection.ts";
-import { problem } from "./http.ts";
+import { problem } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, recovers } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";

@@ -8,7 +8,7 @@ import { textData } from "../protocol/message.ts";
 import { propose, type Result, showToken } from "./ask.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readForm } from "./http.ts";
+import { json, problem, readForm } from "../web/responses.ts";
 import { byteLength, type EdgeParts } from "./parts.ts";
 
 const NO_TOKEN = "This server is closed: pushing needs the admin token";

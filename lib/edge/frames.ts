@@ -3,7 +3,7 @@ import { CLOSE } from "../protocol/refusals.ts";
 import type { BadCommand, Command } from "../protocol/command.ts";
 import { FAILED_RETRY } from "./closings.ts";
 import type { Connection } from "./connection.ts";
-import { SMALL_BODY } from "./http.ts";
+import { SMALL_BODY } from "../web/responses.ts";
 import { decode } from "./native.ts";
 import type { Slices } from "./slices.ts";
 

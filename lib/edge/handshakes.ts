@@ -7,7 +7,7 @@ import type { Caller } from "./door.ts";
 import { firstChat } from "./first_chat.ts";
 import { firstPush } from "./first_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
-import { bearerIn, problem } from "./http.ts";
+import { bearerIn, problem } from "../web/responses.ts";
 import { native } from "./native.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { refuse } from "../protocol/refusals.ts";
-import { problem, SMALL_BODY } from "./http.ts";
+import { problem, SMALL_BODY } from "../web/responses.ts";
 
 /** The most bytes of a head: method, address, and each header with four bytes around it. */
 export const HEAD_BYTES = 32_768;

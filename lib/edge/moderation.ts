@@ -9,7 +9,7 @@ import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { propose, type Result } from "./ask.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readBody, readJson, tagged } from "./http.ts";
+import { json, problem, readBody, readJson, tagged } from "../web/responses.ts";
 import type { Point } from "./point.ts";
 import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
 import type { EdgeParts } from "./parts.ts";

@@ -2,7 +2,7 @@
 import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
-import { bearerIn, json, problem, unauthorized, userIn } from "./http.ts";
+import { bearerIn, json, problem, unauthorized, userIn } from "../web/responses.ts";
 import type { EdgeParts } from "./parts.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME } from "./push_reading.ts";

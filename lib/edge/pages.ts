@@ -2,8 +2,8 @@
 import { serveFile } from "@std/http/file-server";
 import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
-import { Compressed } from "./compressed.ts";
-import { withPlainTags } from "./http.ts";
+import { Compressed } from "../web/compression.ts";
+import { withPlainTags } from "../web/responses.ts";
 import { makeShell, modulesOf, type Shell } from "./shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");

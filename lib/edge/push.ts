@@ -9,7 +9,7 @@ import { type Push, type PushRead, readPush, readPushJson } from "../protocol/pu
 import { BODIES, readBodyAs } from "../protocol/request.ts";
 import { UNANSWERED } from "./ask.ts";
 import type { Caller } from "./door.ts";
-import { json, problem, readText } from "./http.ts";
+import { json, problem, readText } from "../web/responses.ts";
 import { formatsOf, toldOf, toldPlace } from "./ntfy.ts";
 import { ntfyPoints } from "./ntfy_account.ts";
 import type { Handle, Point } from "./point.ts";

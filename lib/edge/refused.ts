@@ -1,7 +1,7 @@
 /** Refused requests have a rate of their own; over it the next one is refused before any work (hostile.md M13). */
 import { countedAs, isLoopback } from "../config/address.ts";
 import { isProbe } from "./head.ts";
-import { problem } from "./http.ts";
+import { problem } from "../web/responses.ts";
 import type { EdgeParts } from "./parts.ts";
 
 // Refusals that have rates of their own, or aren't the client's fault, aren't counted.

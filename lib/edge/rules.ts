@@ -10,7 +10,7 @@ import { fromBytes } from "../protocol/params.ts";
 import { publishAll, type Published } from "./ask.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
-import { HttpRefused, problem, unauthorized } from "./http.ts";
+import { HttpRefused, problem, unauthorized } from "../web/responses.ts";
 import type { EdgeParts } from "./parts.ts";
 
 /** What to say where an account is needed. */

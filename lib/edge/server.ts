@@ -32,7 +32,7 @@ import {
   setWork,
   SMALL_BODY,
   unauthorized,
-} from "./http.ts";
+} from "../web/responses.ts";
 import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";

@@ -12,7 +12,7 @@ import { Attended } from "./attended.ts";
 import { Closings } from "./closings.ts";
 import { Connection, type Socket } from "./connection.ts";
 import type { Caller } from "./door.ts";
-import { problem } from "./http.ts";
+import { problem } from "../web/responses.ts";
 import { AWAY } from "./leaving.ts";
 import { native } from "./native.ts";
 import type { EdgeParts, Session } from "./parts.ts";

@@ -2,7 +2,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { join } from "node:path";
-import { BODIES_BYTES, HttpRefused, readBody } from "../../lib/edge/http.ts";
+import { BODIES_BYTES, HttpRefused, readBody } from "../../lib/web/responses.ts";
 import { bodyLimit, DEFAULT_LIMITS } from "../../lib/config/limits.ts";
 import {
   ask,

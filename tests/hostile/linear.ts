@@ -12,7 +12,7 @@ import { Cookies } from "../../lib/cookies.ts";
 import { Door } from "../../lib/edge/door.ts";
 import { filterIn } from "../../lib/edge/filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/edge/head.ts";
-import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/edge/http.ts";
+import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
 import { decode } from "../../lib/edge/native.ts";
 import { keyInHeader } from "../../lib/edge/rules.ts";
 import { badHandshake } from "../../lib/edge/sockets.ts";

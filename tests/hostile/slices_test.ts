@@ -8,7 +8,7 @@ import { Frames, HELD_IN_ALL } from "../../lib/edge/frames.ts";
 import { native } from "../../lib/edge/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
-import { readBody, setWork } from "../../lib/edge/http.ts";
+import { readBody, setWork } from "../../lib/web/responses.ts";
 import { SLICE_BYTES } from "../../lib/log/pages.ts";
 import { fillLog, measure } from "../bench/scenarios/bystander.ts";
 import { topics } from "../bench/load/attacks.ts";

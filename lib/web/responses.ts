@@ -3,8 +3,8 @@ import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../pr
 import { toJson } from "../protocol/json.ts";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
-import type { Meter } from "./byte_rates.ts";
-import { ENCODINGS, isEncoding, packedIn, unpacked } from "./packing.ts";
+import type { Meter } from "../edge/byte_rates.ts";
+import { ENCODINGS, isEncoding, packedIn, unpacked } from "./sliced_zlib.ts";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
 /** How long a body may take to come, in milliseconds (hostile.md H10). */

@@ -3,7 +3,7 @@ import { eTag } from "@std/http/etag";
 import { extname } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
-import { hasTag, packing } from "./http.ts";
+import { hasTag, packing } from "./responses.ts";
 
 // Each text is compressed once: as well as it can be. Browsers ask for br on https alone.
 const smallest = promisify<Uint8Array, { level: number }, Uint8Array>(gzip);
