@@ -5,13 +5,13 @@ import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { FRAME_CUT, heldAtMost, LITTLE, PAGED, Portions, UNSENT } from "../lib/edge/portions.ts";
-import { firstPush } from "../lib/edge/first_push.ts";
+import { firstPush } from "../lib/codecs/demo_push.ts";
 import { Hub } from "../lib/edge/hub.ts";
-import { native } from "../lib/edge/native.ts";
+import { native } from "../lib/codecs/native.ts";
 import { RING_BYTES } from "../lib/edge/ring.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";
-import type { Codec } from "../lib/protocol/codec.ts";
+import type { Codec } from "../lib/codecs/codec.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 
 /** A socket whose reader stops and goes on at will. */

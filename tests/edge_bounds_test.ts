@@ -3,7 +3,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { Access } from "../lib/access.ts";
 import { Connection, NO_PROGRESS } from "../lib/edge/connection.ts";
 import { UNSENT } from "../lib/edge/portions.ts";
-import { decode, native } from "../lib/edge/native.ts";
+import { decode, native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Log } from "../lib/log/log.ts";
 import { PAGE_BYTES, Reader } from "../lib/log/reader.ts";

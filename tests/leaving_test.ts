@@ -4,7 +4,7 @@ import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";
-import { native } from "../lib/edge/native.ts";
+import { native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Sockets } from "../lib/edge/sockets.ts";
 import { Log } from "../lib/log/log.ts";

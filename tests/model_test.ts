@@ -6,7 +6,7 @@ import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { Hub } from "../lib/edge/hub.ts";
-import { native } from "../lib/edge/native.ts";
+import { native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Counters } from "../lib/observability/counters.ts";
 import { Log } from "../lib/log/log.ts";

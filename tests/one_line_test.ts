@@ -1,8 +1,8 @@
 /** JSON on one line for every reader of lines: Python's `splitlines` and httpx break lines at more characters than a line feed. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { native } from "../lib/edge/native.ts";
-import { formatsOf } from "../lib/edge/ntfy.ts";
-import { sse } from "../lib/edge/sse.ts";
+import { native } from "../lib/codecs/native.ts";
+import { formatsOf } from "../lib/codecs/ntfy.ts";
+import { sse } from "../lib/codecs/event_stream.ts";
 import { onOneLine, toJson } from "../lib/protocol/json.ts";
 import { messageJson } from "../lib/protocol/message.ts";
 import { NativeClient, startServer, TestSocket } from "./helpers/server.ts";

@@ -10,7 +10,7 @@ import { admit } from "../lib/edge/ask.ts";
 import { Connection } from "../lib/edge/connection.ts";
 import { Grants } from "../lib/edge/grants.ts";
 import { Hub } from "../lib/edge/hub.ts";
-import { native } from "../lib/edge/native.ts";
+import { native } from "../lib/codecs/native.ts";
 import { dayOf } from "../lib/log/accounts.ts";
 import { Log } from "../lib/log/log.ts";
 import { Reader } from "../lib/log/reader.ts";

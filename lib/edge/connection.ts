@@ -2,7 +2,7 @@
 import type { Origin } from "../bus.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "../codecs/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Answers, type Due } from "./answers.ts";
 import type { Meter } from "./byte_rates.ts";

@@ -9,7 +9,7 @@ import { problem } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, recovers } from "./parts.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
-import { COMMENT, opening, type Place, placeIn, sse } from "./sse.ts";
+import { COMMENT, opening, type Place, placeIn, sse } from "../codecs/event_stream.ts";
 
 const HEADERS = { "content-type": "text/event-stream; charset=utf-8" };
 const PARAMETERS = ["channel", "last_event_id"];

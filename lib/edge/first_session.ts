@@ -6,7 +6,7 @@ import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { recorded } from "./browsers.ts";
 import { Conduct } from "./conduct.ts";
 import type { Connection } from "./connection.ts";
-import { GREETING, greetingFrame, listFrame } from "./first_chat.ts";
+import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
 import type { EdgeParts, Session } from "./parts.ts";
 
 /** The newest list is told at most this often, in milliseconds: four times a second. */

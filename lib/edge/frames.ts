@@ -4,7 +4,7 @@ import type { BadCommand, Command } from "../protocol/command.ts";
 import { FAILED_RETRY } from "./closings.ts";
 import type { Connection } from "./connection.ts";
 import { SMALL_BODY } from "../web/responses.ts";
-import { decode } from "./native.ts";
+import { decode } from "../codecs/native.ts";
 import type { Slices } from "./slices.ts";
 
 /**

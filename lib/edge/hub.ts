@@ -7,7 +7,7 @@ import { Bucket } from "../config/limits.ts";
 import { pageAfter, SLICE_BYTES } from "../log/pages.ts";
 import type { Page, Reader } from "../log/reader.ts";
 import { feedsOf, parseChannel } from "../protocol/channel.ts";
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "../codecs/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";

@@ -10,7 +10,7 @@ import { BODIES, readBodyAs } from "../protocol/request.ts";
 import { UNANSWERED } from "./ask.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readText } from "../web/responses.ts";
-import { formatsOf, toldOf, toldPlace } from "./ntfy.ts";
+import { formatsOf, toldOf, toldPlace } from "../codecs/ntfy.ts";
 import { ntfyPoints } from "./ntfy_account.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";

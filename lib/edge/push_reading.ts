@@ -8,7 +8,7 @@ import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn, passes } from "./filter.ts";
 import { packing, problem } from "../web/responses.ts";
-import { type Format, seqInId, toldEvent } from "./ntfy.ts";
+import { type Format, seqInId, toldEvent } from "../codecs/ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "./parts.ts";

@@ -10,7 +10,7 @@ import type { Making } from "./answers.ts";
 import { UNANSWERED } from "./ask.ts";
 import { tooMuchRead } from "./byte_rates.ts";
 import type { Connection } from "./connection.ts";
-import { answerLine, answerPage, answerRoster, listOf } from "./native.ts";
+import { answerLine, answerPage, answerRoster, listOf } from "../codecs/native.ts";
 import { type EdgeParts, recovers } from "./parts.ts";
 import { Turns } from "./turns.ts";
 

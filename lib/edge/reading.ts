@@ -1,5 +1,5 @@
 /** What one client reads: its feeds, its place in them, and what is due to it from there. */
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "../codecs/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";

@@ -1,5 +1,5 @@
 /** The latest messages of a feed, kept for connections that are at different places in it. */
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "../codecs/codec.ts";
 import type { Message } from "../protocol/message.ts";
 
 /**

@@ -11,7 +11,7 @@ import { record } from "./browsers.ts";
 import { Conduct } from "./conduct.ts";
 import type { Connection } from "./connection.ts";
 import { Frames } from "./frames.ts";
-import { answerLine, errorLine } from "./native.ts";
+import { answerLine, errorLine } from "../codecs/native.ts";
 import { dataJson, type EdgeParts, greeting, meeting, nameIn, type Session } from "./parts.ts";
 import { type Asker, Questions } from "./questions.ts";
 

@@ -8,7 +8,7 @@ import { EdgeBroadcast } from "../../lib/edge/broadcast.ts";
 import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { UNSENT } from "../../lib/edge/portions.ts";
 import { Hub } from "../../lib/edge/hub.ts";
-import { native } from "../../lib/edge/native.ts";
+import { native } from "../../lib/codecs/native.ts";
 import type { EdgeParts } from "../../lib/edge/parts.ts";
 import { NativeSession } from "../../lib/edge/session.ts";
 import { Counters } from "../../lib/observability/counters.ts";

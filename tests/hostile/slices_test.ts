@@ -5,7 +5,7 @@ import { ByteRates, MOST_BUCKETS } from "../../lib/edge/byte_rates.ts";
 import { NO_PROGRESS } from "../../lib/edge/connection.ts";
 import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { Frames, HELD_IN_ALL } from "../../lib/edge/frames.ts";
-import { native } from "../../lib/edge/native.ts";
+import { native } from "../../lib/codecs/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
 import { readBody, setWork } from "../../lib/web/responses.ts";

@@ -1,6 +1,6 @@
 /** The codec of the native protocol: lines of JSON, many to a frame (protocol.md section 2). */
 import type { Refusal } from "../protocol/refusals.ts";
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "./codec.ts";
 import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";
 import { onOneLine, toJson } from "../protocol/json.ts";
 import { type Message, messageJson } from "../protocol/message.ts";

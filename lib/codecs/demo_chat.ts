@@ -1,5 +1,5 @@
 /** The codec of the first demo's `/chat/` (first-protocol.md section 2). */
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "./codec.ts";
 import { textOf } from "../protocol/message.ts";
 
 /** What a client sends once it is open; all else is ignored. */

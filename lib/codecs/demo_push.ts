@@ -1,5 +1,5 @@
 /** The codec of the first demo's `/link/`: a message is its text, one frame each (first-protocol.md section 1). */
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "./codec.ts";
 import { textOf } from "../protocol/message.ts";
 
 /** Encodes pushes; nothing else is told, and nothing that a client says means anything. */

@@ -1,6 +1,6 @@
 /** What every codec offers to the edge: texts out of what is told. A codec never sees a socket. */
-import type { Message } from "./message.ts";
-import type { PresenceDelta, Signal } from "./presence.ts";
+import type { Message } from "../protocol/message.ts";
+import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 
 /** Encodes for the clients of one protocol. What it gives is the same for each of them, so it is made once and shared. */
 export interface Codec {

@@ -1,6 +1,6 @@
 /** How subscribers of ntfy are told: `/push/NAME/json`, `/sse`, `/raw` and `/ws`, and the answers of addresses that are ntfy's alone. */
 import { crc32 } from "node:zlib";
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "./codec.ts";
 import { toJson } from "../protocol/json.ts";
 import { type Message, textIn } from "../protocol/message.ts";
 

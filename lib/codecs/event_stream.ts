@@ -1,5 +1,5 @@
 /** The codec of event streams (protocol.md section 3): an event is a few lines and a blank one, which the frame's end adds. */
-import type { Codec } from "../protocol/codec.ts";
+import type { Codec } from "./codec.ts";
 import { toJson } from "../protocol/json.ts";
 import { messageJson } from "../protocol/message.ts";
 
