@@ -16,7 +16,7 @@ import type { EdgeSettings } from "./isolate.ts";
 import { named, naming } from "./config/system_errors.ts";
 import { certificate, listening, removeStale, urlOf } from "./config/listening.ts";
 import { FolderLock } from "./log/lock.ts";
-import { Log } from "./log/log.ts";
+import { Log } from "./store/writer.ts";
 import { loggingLevel, startLogging } from "./observability/logger.ts";
 import { lagOf, Metrics } from "./observability/metrics.ts";
 import { opennessOf } from "./config/openness.ts";

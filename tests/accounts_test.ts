@@ -1,9 +1,9 @@
 /** Accounts that left nothing behind: when they are forgotten, when they aren't, and that whoever comes back doesn't notice. */
 import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import { ABSENCE, Roll } from "../lib/core/retention.ts";
-import { ACCOUNTS_STEP, dayOf } from "../lib/log/accounts.ts";
+import { ACCOUNTS_STEP, dayOf } from "../lib/store/accounts.ts";
 import { check } from "../lib/log/check.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import type { Proposal } from "../lib/protocol/message.ts";
 import { EventStream, http } from "./helpers/http.ts";
 import { messages, tempFolder } from "./helpers/log.ts";

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { type Answer, directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer, type Sequencer } from "../lib/core/sequencer.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import type { Publication } from "../lib/protocol/message.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 import { memoryFolder } from "./helpers/log.ts";

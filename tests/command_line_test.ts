@@ -8,7 +8,7 @@ import { TOKEN_HELP } from "../lib/cli/token.ts";
 import { HELP } from "../lib/config/config.ts";
 import { plain } from "../lib/cli/terminal.ts";
 import { programCommand, runProgram, spawnServer, within } from "./helpers/child_server.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { messages, tempFolder } from "./helpers/log.ts";
 import { startServer } from "./helpers/server.ts";
 import { tool } from "./helpers/tools.ts";

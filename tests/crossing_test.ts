@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { Metrics } from "../lib/observability/metrics.ts";
 import { SingleEdge } from "../lib/single.ts";
 import { edgeSettings } from "./helpers/edge.ts";

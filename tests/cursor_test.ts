@@ -9,8 +9,8 @@ import { firstPush } from "../lib/codecs/demo_push.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/codecs/native.ts";
 import { RING_BYTES } from "../lib/edge/ring.ts";
-import { Log } from "../lib/log/log.ts";
-import { Reader } from "../lib/log/reader.ts";
+import { Log } from "../lib/store/writer.ts";
+import { Reader } from "../lib/store/reader.ts";
 import type { Codec } from "../lib/codecs/codec.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";
 

@@ -5,7 +5,7 @@ import type { EdgeEnd } from "../lib/bus.ts";
 import { startEdge } from "../lib/edge/edge.ts";
 import { LEAVE_ONE } from "../lib/isolate.ts";
 import { DEFAULT_LIMITS } from "../lib/config/limits.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { CLOSE } from "../lib/protocol/refusals.ts";
 import { edgeSettings } from "./helpers/edge.ts";
 import { pause } from "./helpers/child_server.ts";

@@ -7,7 +7,7 @@ import { startEdge } from "../lib/edge/edge.ts";
 import { native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Sockets } from "../lib/edge/sockets.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { EDGE_TOKEN, edgeSettings } from "./helpers/edge.ts";
 import { type Ask, http } from "./helpers/http.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";

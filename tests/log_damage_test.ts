@@ -1,10 +1,10 @@
 /** A log that isn't whole is refused, never opened as a shorter one; what SQLite alone lets through (hostile.md L5). */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { backup } from "../lib/log/backup.ts";
+import { backup } from "../lib/store/backup.ts";
 import { check } from "../lib/log/check.ts";
 import { LogDamaged } from "../lib/log/damage.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";
 import { fc } from "./helpers/properties.ts";
 

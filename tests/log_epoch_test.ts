@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { LogDamaged } from "../lib/log/damage.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { type LogLine, spawnServer, within } from "./helpers/child_server.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";

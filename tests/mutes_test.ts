@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { SignJWT } from "jose";
 import { MOST_MUTES } from "../lib/config/limits.ts";
-import { Log } from "../lib/log/log.ts";
-import { Reader } from "../lib/log/reader.ts";
+import { Log } from "../lib/store/writer.ts";
+import { Reader } from "../lib/store/reader.ts";
 import { type Answer, type Ask, EventStream, http } from "./helpers/http.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { cookieOf, NativeClient, startServer, testIsolates } from "./helpers/server.ts";

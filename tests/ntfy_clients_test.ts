@@ -1,7 +1,7 @@
 /** What Home Assistant's integration and ntfy's command line ask besides pushes, as their sources have it; Basic; ids. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { idOf, seqInId } from "../lib/codecs/ntfy.ts";
-import { Log } from "../lib/log/log.ts";
+import { Log } from "../lib/store/writer.ts";
 import { EventStream, http } from "./helpers/http.ts";
 import { messages, tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer, testIsolates, TestSocket } from "./helpers/server.ts";

@@ -2,10 +2,10 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { nextTrim } from "../lib/core/retention.ts";
 import type { RetentionPolicy } from "../lib/config/limits.ts";
-import { Log } from "../lib/log/log.ts";
-import { Reader } from "../lib/log/reader.ts";
-import { KEY_AGE } from "../lib/log/feeds.ts";
-import { TRIM_STEP } from "../lib/log/trim.ts";
+import { Log } from "../lib/store/writer.ts";
+import { Reader } from "../lib/store/reader.ts";
+import { KEY_AGE } from "../lib/store/feeds.ts";
+import { TRIM_STEP } from "../lib/store/trim.ts";
 import type { Proposal } from "../lib/protocol/message.ts";
 import { memoryFolder, messages, tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";

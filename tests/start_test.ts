@@ -3,8 +3,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { runProgram } from "./helpers/child_server.ts";
 import { messages, tempFolder } from "./helpers/log.ts";
 import { startServer } from "./helpers/server.ts";
-import { Log } from "../lib/log/log.ts";
-import { backup } from "../lib/log/backup.ts";
+import { Log } from "../lib/store/writer.ts";
+import { backup } from "../lib/store/backup.ts";
 
 Deno.test("what is missing or taken is named by its flag, in one line, with exit code 2 where it names a file", async () => {
   using folder = tempFolder("disk");

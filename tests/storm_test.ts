@@ -4,7 +4,7 @@ import { cutAll } from "./bench/load/cut.ts";
 import { spawnServer } from "./helpers/child_server.ts";
 import { memoryFolder } from "./helpers/log.ts";
 import { World } from "./helpers/world.ts";
-import { Reader } from "../lib/log/reader.ts";
+import { Reader } from "../lib/store/reader.ts";
 
 for (const workers of [0, 2]) {
   Deno.test(`L2: two thousand that are cut at once are all back with what they missed (${workers} isolates)`, async () => {

@@ -2,8 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { check } from "../lib/log/check.ts";
-import { Log } from "../lib/log/log.ts";
-import { NEWEST_SCHEMA } from "../lib/log/schema.ts";
+import { Log } from "../lib/store/writer.ts";
+import { NEWEST_SCHEMA } from "../lib/store/schema.ts";
 import { runProgram } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";

@@ -1,6 +1,6 @@
 /** The commands that work on a data folder by themselves: `backup` and `check`. */
 import { naming } from "../config/system_errors.ts";
-import { backup } from "../log/backup.ts";
+import { backup } from "../store/backup.ts";
 import { check } from "../log/check.ts";
 import type { Terminal } from "./terminal.ts";
 

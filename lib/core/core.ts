@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers";
 import { Backlog, charsOf } from "../backlog.ts";
 import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus.ts";
 import { Bucket, type Limits, type RetentionPolicy } from "../config/limits.ts";
-import type { Log } from "../log/log.ts";
+import type { Log } from "../store/writer.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Message, Outcome, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";

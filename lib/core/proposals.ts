@@ -2,7 +2,7 @@
 import { SESSION_ENDED } from "../access.ts";
 import type { Origin } from "../bus.ts";
 import { type Limits, MOST_MUTES } from "../config/limits.ts";
-import type { Log } from "../log/log.ts";
+import type { Log } from "../store/writer.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";

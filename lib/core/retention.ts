@@ -1,8 +1,8 @@
 /** Decides what the log has to let go: messages by age and by size, accounts that are gone; a small step at a time. */
 import type { RetentionPolicy } from "../config/limits.ts";
-import { ACCOUNTS_STEP, dayOf } from "../log/accounts.ts";
-import type { Log } from "../log/log.ts";
-import { SESSION_DAYS } from "../log/sessions.ts";
+import { ACCOUNTS_STEP, dayOf } from "../store/accounts.ts";
+import type { Log } from "../store/writer.ts";
+import { SESSION_DAYS } from "../store/sessions.ts";
 import type { Proposal } from "../protocol/message.ts";
 
 /**

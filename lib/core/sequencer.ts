@@ -1,7 +1,7 @@
 /** Puts proposals in order: gives each its seq and time, and has them applied to the log. */
 import { type Counters, seriesName } from "../observability/counters.ts";
-import { stampAfter } from "../log/ages.ts";
-import type { Applied, Log } from "../log/log.ts";
+import { stampAfter } from "../store/ages.ts";
+import type { Applied, Log } from "../store/writer.ts";
 import type { Proposal } from "../protocol/message.ts";
 
 /** What puts batches of proposals in order. The local one is here; one over a shared stream may stand in its place. */

@@ -1,6 +1,6 @@
 /** Looks after the log while the core commits: retention, accounts that are gone, keys that are over, free pages. */
 import type { RetentionPolicy } from "../config/limits.ts";
-import type { Log } from "../log/log.ts";
+import type { Log } from "../store/writer.ts";
 import { log as logger } from "../observability/logger.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { nextFeedTrim, nextSessionTrim, nextTrim, Roll } from "./retention.ts";

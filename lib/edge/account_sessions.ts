@@ -1,7 +1,7 @@
 /** The sessions of an account (protocol.md section 9): listing them, and ending one, the others or all. */
 import { isSomebody, type Who } from "../access.ts";
 import { log } from "../observability/logger.ts";
-import type { ListedSession } from "../log/reader.ts";
+import type { ListedSession } from "../store/reader.ts";
 import { isAccount } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";

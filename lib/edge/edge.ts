@@ -5,7 +5,7 @@ import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { edgeRates, MOST_MUTES } from "../config/limits.ts";
-import { Reader } from "../log/reader.ts";
+import { Reader } from "../store/reader.ts";
 import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "./byte_rates.ts";
 import { Grants } from "./grants.ts";

@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers";
 import { type Access, SESSION_ENDED, type Who } from "../access.ts";
 import { log } from "../observability/logger.ts";
-import type { SessionReader } from "../log/reader.ts";
+import type { SessionReader } from "../store/reader.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import { FAILED_RETRY } from "./closings.ts";
 import type { Connection } from "./connection.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { PAGE_BYTES } from "../log/reader.ts";
+import { PAGE_BYTES } from "../store/reader.ts";
 
 /** What may be unsent in a socket before its connection waits; more is latency and memory (design.md section 3). */
 export const UNSENT = 65_536;

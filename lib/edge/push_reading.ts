@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { said, type Sayings } from "../protocol/params.ts";
-import type { Reader } from "../log/reader.ts";
+import type { Reader } from "../store/reader.ts";
 import type { Connection } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn, passes } from "./filter.ts";

@@ -1,7 +1,7 @@
 /** What a native client asks about channels: to be subscribed or not, what was said, who is there. */
 import type { Who } from "../access.ts";
 import type { Answer } from "../bus.ts";
-import { newestPage, pageAfter } from "../log/pages.ts";
+import { newestPage, pageAfter } from "../store/pages.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";

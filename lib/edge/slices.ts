@@ -1,5 +1,5 @@
 /** Fair turns: what is read, parsed or written for one client happens in slices, and between them the loop runs. */
-import { SLICE_BYTES } from "../log/pages.ts";
+import { SLICE_BYTES } from "../store/pages.ts";
 import { LoopTurns } from "./loop.ts";
 
 // How long the slices of one turn of the loop may take together, in milliseconds; the last one may end later.

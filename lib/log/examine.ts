@@ -5,7 +5,7 @@ import { FolderLock } from "./lock.ts";
 import { LogDamaged } from "./damage.ts";
 import { type Marked, markPath, readMark } from "./mark.ts";
 import { identityIn, LOG_PAGE, readPage } from "./identity.ts";
-import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "./schema.ts";
+import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "../store/schema.ts";
 import { readWal, type Wal } from "./wal.ts";
 
 /**

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Log } from "../../lib/log/log.ts";
+import { Log } from "../../lib/store/writer.ts";
 import type { LogRecord } from "../../lib/protocol/message.ts";
 import { type ChildServer, cookieFrom, spawnServer } from "../helpers/child_server.ts";
 import { type Random, randomOf } from "../helpers/random.ts";

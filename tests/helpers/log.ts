@@ -1,6 +1,6 @@
 /** Logs for tests: filled, and as a kill -9 leaves them. */
-import { Log } from "../../lib/log/log.ts";
-import { Reader } from "../../lib/log/reader.ts";
+import { Log } from "../../lib/store/writer.ts";
+import { Reader } from "../../lib/store/reader.ts";
 import type { LogRecord, Message } from "../../lib/protocol/message.ts";
 
 /** What a log consists of on the disk. */

@@ -1,6 +1,6 @@
 /** Counts what is read from logs in this isolate, and how much of it in one turn of the loop. */
 import { setImmediate } from "node:timers";
-import { Reader } from "../../lib/log/reader.ts";
+import { Reader } from "../../lib/store/reader.ts";
 import { type Message, messageJson } from "../../lib/protocol/message.ts";
 
 /** What was read since it began; disposing of it ends the counting. */

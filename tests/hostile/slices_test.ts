@@ -9,7 +9,7 @@ import { native } from "../../lib/codecs/native.ts";
 import { Slices, type Task } from "../../lib/edge/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
 import { readBody, setWork } from "../../lib/web/responses.ts";
-import { SLICE_BYTES } from "../../lib/log/pages.ts";
+import { SLICE_BYTES } from "../../lib/store/pages.ts";
 import { fillLog, measure } from "../bench/scenarios/bystander.ts";
 import { topics } from "../bench/load/attacks.ts";
 import { tempFolder } from "../helpers/log.ts";

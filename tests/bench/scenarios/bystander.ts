@@ -1,6 +1,6 @@
 /** How a bystander's ping fares while others read, unpack and say as much as they can. */
 import { join } from "node:path";
-import { Log } from "../../../lib/log/log.ts";
+import { Log } from "../../../lib/store/writer.ts";
 import { pause, spawnServer, within } from "../../helpers/child_server.ts";
 import { Histogram, Watch } from "../figures.ts";
 import { type Attack, type AttackJob, ATTACKS, topics } from "../load/attacks.ts";
