@@ -15,7 +15,7 @@ import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
 import { named, naming } from "./config/system_errors.ts";
 import { certificate, listening, removeStale, urlOf } from "./config/listening.ts";
-import { FolderLock } from "./log/lock.ts";
+import { FolderLock } from "./store/integrity/lock.ts";
 import { Log } from "./store/writer.ts";
 import { loggingLevel, startLogging } from "./observability/logger.ts";
 import { lagOf, Metrics } from "./observability/metrics.ts";

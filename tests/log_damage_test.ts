@@ -2,8 +2,8 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { backup } from "../lib/store/backup.ts";
-import { check } from "../lib/log/check.ts";
-import { LogDamaged } from "../lib/log/damage.ts";
+import { check } from "../lib/store/integrity/fsck.ts";
+import { LogDamaged } from "../lib/store/integrity/errors.ts";
 import { Log } from "../lib/store/writer.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";
 import { fc } from "./helpers/properties.ts";

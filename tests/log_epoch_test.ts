@@ -1,7 +1,7 @@
 /** What goes on under its epoch and what gets a new one: a log, its mark, its WAL and a journal in all combinations (hostile.md L13). */
 import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { LogDamaged } from "../lib/log/damage.ts";
+import { LogDamaged } from "../lib/store/integrity/errors.ts";
 import { Log } from "../lib/store/writer.ts";
 import { type LogLine, spawnServer, within } from "./helpers/child_server.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";

@@ -6,9 +6,9 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import type { Copying } from "./copier.ts";
-import { LogDamaged } from "../log/damage.ts";
-import { examineBeside } from "../log/examine.ts";
-import { readMark } from "../log/mark.ts";
+import { LogDamaged } from "./integrity/errors.ts";
+import { examineBeside } from "./integrity/preflight.ts";
+import { readMark } from "./integrity/watermark.ts";
 import { BACKUP, removeIfThere, SIDES } from "./schema.ts";
 
 /** What a backup holds. */

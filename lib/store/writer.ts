@@ -12,14 +12,14 @@ import {
 } from "../protocol/message.ts";
 import { Ages, type Moment, momentAfter, readingOf } from "./ages.ts";
 import { type Account, Accounts } from "./accounts.ts";
-import { examine } from "../log/examine.ts";
+import { examine } from "./integrity/preflight.ts";
 import { Feeds, keptIn, KEY_AGE } from "./feeds.ts";
-import { Mark, readMark } from "../log/mark.ts";
+import { Mark, readMark } from "./integrity/watermark.ts";
 import { Mutes } from "./mutes.ts";
 import { type SessionReader, Sessions } from "./sessions.ts";
-import { rollBack } from "../log/journal.ts";
+import { rollBack } from "./integrity/journal.ts";
 import { create, MESSAGE_BYTES, migrate } from "./schema.ts";
-import { Spare } from "../log/spare.ts";
+import { Spare } from "./integrity/disk_reserve.ts";
 import { Trim } from "./trim.ts";
 
 /** What applying a batch brought. */

@@ -2,10 +2,10 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FolderLock } from "./lock.ts";
-import { LogDamaged } from "./damage.ts";
-import { type Marked, markPath, readMark } from "./mark.ts";
+import { LogDamaged } from "./errors.ts";
+import { type Marked, markPath, readMark } from "./watermark.ts";
 import { identityIn, LOG_PAGE, readPage } from "./identity.ts";
-import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "../store/schema.ts";
+import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "../schema.ts";
 import { readWal, type Wal } from "./wal.ts";
 
 /**

@@ -2,7 +2,7 @@
  * The mark beside a log: whether its last end was clean, and the last seq that was acknowledged. SQLite alone can't tell a log
  * that lost its end from one that never had it.
  */
-import { LogDamaged } from "./damage.ts";
+import { LogDamaged } from "./errors.ts";
 
 /** What a mark says. */
 export interface Marked {

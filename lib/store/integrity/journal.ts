@@ -4,7 +4,7 @@
  * section 3.
  */
 import { DatabaseSync } from "node:sqlite";
-import { LogDamaged } from "./damage.ts";
+import { LogDamaged } from "./errors.ts";
 import { fills, type Identity, identityIn, LOG_PAGE, readPage } from "./identity.ts";
 
 const MAGIC = [0xd9d505f9, 0x20a163d7];
