@@ -5,7 +5,7 @@
  * Another set is another text of this file, which is how browsers learn of it.
  */
 
-/** URL → integrity. Filled in by the server (lib/edge/shell.ts). @type {Record<string, string>} */
+/** URL → integrity. Filled in by the server (lib/site/app_shell.ts). @type {Record<string, string>} */
 const SHELL = {};
 /** Names the set; pages carry it in a header. */
 const VERSION = "";

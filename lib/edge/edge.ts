@@ -10,7 +10,7 @@ import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "./byte_rates.ts";
 import { Grants } from "./grants.ts";
 import { Hub } from "./hub.ts";
-import { Pages } from "./pages.ts";
+import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 import { Portions } from "./portions.ts";

@@ -36,7 +36,7 @@ import {
 import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
-import type { Pages } from "./pages.ts";
+import type { Pages } from "../site/pages.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
 import { refusedAsNtfy } from "./ntfy_account.ts";

@@ -3,7 +3,7 @@ import type { Who } from "../access.ts";
 import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { notFound } from "../web/responses.ts";
-import { PAGES, type Pages } from "./pages.ts";
+import { PAGES, type Pages } from "../site/pages.ts";
 import type { Handle, Point } from "./point.ts";
 import type { EdgeParts } from "./parts.ts";
 

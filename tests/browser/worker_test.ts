@@ -1,7 +1,7 @@
 /** The service worker over updates: what is kept is one set, and pages are never put together from two. */
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
-import { makeShell } from "../../lib/edge/shell.ts";
+import { makeShell } from "../../lib/site/app_shell.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 
 const WORKER = await Deno.readTextFile(new URL("../../static/sw.js", import.meta.url));

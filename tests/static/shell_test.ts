@@ -1,6 +1,6 @@
 /** The shell: which files belong to it, and how the server serves the worker. */
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { makeShell } from "../../lib/edge/shell.ts";
+import { makeShell } from "../../lib/site/app_shell.ts";
 import { startServer } from "../helpers/server.ts";
 
 const WORKER = `const SHELL = {};\nconst VERSION = "";\n`;

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { Compressed } from "../web/compression.ts";
 import { withPlainTags } from "../web/responses.ts";
-import { makeShell, modulesOf, type Shell } from "./shell.ts";
+import { makeShell, modulesOf, type Shell } from "./app_shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
 
