@@ -13,7 +13,7 @@ import {
   readSettings,
   settingsFile,
 } from "./lib/config/config.ts";
-import { tokenPath } from "./lib/credentials.ts";
+import { tokenPath } from "./lib/auth/secrets.ts";
 import { isTraced } from "./lib/edge/trace.ts";
 import { readNamed } from "./lib/config/system_errors.ts";
 import { log, startLogging } from "./lib/observability/logger.ts";

@@ -5,7 +5,7 @@
  */
 import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
 import type { Refusal } from "./protocol/refusals.ts";
-import type { Withdrawal } from "./tokens.ts";
+import type { Withdrawal } from "./auth/tokens.ts";
 import type { Message, Outcome, Proposal, Publication } from "./protocol/message.ts";
 
 /** Where something comes from, for what is counted by address and by connection. */

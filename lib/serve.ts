@@ -1,7 +1,7 @@
 /** Puts a server together out of its parts, and takes it apart again. */
 import { join } from "node:path";
 import process from "node:process";
-import type { AccessSettings } from "./access.ts";
+import type { AccessSettings } from "./auth/access.ts";
 import { type CoreEnd, directBus, type Readers } from "./bus.ts";
 import type { Config } from "./config/config.ts";
 import { Counters, type Counts, LoopLag } from "./observability/counters.ts";
@@ -9,7 +9,7 @@ import { Broadcast } from "./core/broadcast.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";
-import { Credentials } from "./credentials.ts";
+import { Credentials } from "./auth/secrets.ts";
 import { heldAtMost, Portions } from "./edge/portions.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
@@ -21,7 +21,7 @@ import { loggingLevel, startLogging } from "./observability/logger.ts";
 import { lagOf, Metrics } from "./observability/metrics.ts";
 import { opennessOf } from "./config/openness.ts";
 import { SingleEdge } from "./single.ts";
-import type { Withdrawal } from "./tokens.ts";
+import type { Withdrawal } from "./auth/tokens.ts";
 
 const WORKER = new URL("./edge/worker.ts", import.meta.url);
 

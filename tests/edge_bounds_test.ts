@@ -1,6 +1,6 @@
 /** What one client does stays within bounds, and the answers of a connection and its live part fit together. */
 import { assertEquals, assertLess } from "@std/assert";
-import { Access } from "../lib/access.ts";
+import { Access } from "../lib/auth/access.ts";
 import { Connection, NO_PROGRESS } from "../lib/edge/connection.ts";
 import { UNSENT } from "../lib/edge/portions.ts";
 import { decode, native } from "../lib/codecs/native.ts";

@@ -1,6 +1,6 @@
 /** Session records: how they are applied, and how the core proposes accounts that stand nowhere. */
 import { assertEquals } from "@std/assert";
-import type { Who } from "../lib/access.ts";
+import type { Who } from "../lib/auth/access.ts";
 import { directBus } from "../lib/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { Quotas } from "../lib/core/quotas.ts";

@@ -4,7 +4,7 @@ import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from
 import { join } from "node:path";
 import { EventStream, http } from "./helpers/http.ts";
 import { ask, HANDSHAKE } from "./helpers/raw_http.ts";
-import { Tokens } from "../lib/tokens.ts";
+import { Tokens } from "../lib/auth/tokens.ts";
 import {
   cookieOf,
   NativeClient,

@@ -2,9 +2,9 @@
 import { parseArgs } from "node:util";
 import { SignJWT } from "jose";
 import { ConfigError } from "../config/config.ts";
-import { readSecret } from "../credentials.ts";
+import { readSecret } from "../auth/secrets.ts";
 import { isAccount } from "../protocol/channel.ts";
-import { AUDIENCE, Tokens } from "../tokens.ts";
+import { AUDIENCE, Tokens } from "../auth/tokens.ts";
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 

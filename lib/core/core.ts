@@ -15,7 +15,7 @@ import type { Sequencer } from "./sequencer.ts";
 import { randomAccount } from "./sessions.ts";
 import { Tending } from "./tending.ts";
 import { log as logger } from "../observability/logger.ts";
-import type { Withdrawal } from "../tokens.ts";
+import type { Withdrawal } from "../auth/tokens.ts";
 
 /** What a core is made of. */
 export interface CoreParts {

@@ -1,10 +1,10 @@
 /** Admits connections, counts the tokens they show, and records their sessions. */
-import { SESSION_ENDED } from "../access.ts";
+import { SESSION_ENDED } from "../auth/access.ts";
 import type { Answer, Up } from "../bus.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { log as logger } from "../observability/logger.ts";
-import type { Withdrawal } from "../tokens.ts";
+import type { Withdrawal } from "../auth/tokens.ts";
 import type { Proposals } from "./proposals.ts";
 import { type SessionParts, SessionRecords } from "./sessions.ts";
 

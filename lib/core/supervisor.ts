@@ -1,6 +1,6 @@
 /** Starts, watches and restarts the isolates of edges, and has them leave. */
 import { Worker } from "node:worker_threads";
-import type { AccessSettings } from "../access.ts";
+import type { AccessSettings } from "../auth/access.ts";
 import { BEAT, type Readers } from "../bus.ts";
 import type { Series } from "../observability/counters.ts";
 import {

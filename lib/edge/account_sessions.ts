@@ -1,5 +1,5 @@
 /** The sessions of an account (protocol.md section 9): listing them, and ending one, the others or all. */
-import { isSomebody, type Who } from "../access.ts";
+import { isSomebody, type Who } from "../auth/access.ts";
 import { log } from "../observability/logger.ts";
 import type { ListedSession } from "../store/reader.ts";
 import { isAccount } from "../protocol/channel.ts";

@@ -1,6 +1,6 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
 import { Buffer } from "node:buffer";
-import { isSomebody, type Who } from "../access.ts";
+import { isSomebody, type Who } from "../auth/access.ts";
 import { bodyLimit } from "../config/limits.ts";
 import { toJson } from "../protocol/json.ts";
 import { newestPage, pageAfter } from "../store/pages.ts";

@@ -1,5 +1,5 @@
 /** What an edge asks of the core, and how the answers are read. */
-import type { Access, Who } from "../access.ts";
+import type { Access, Who } from "../auth/access.ts";
 import type { Answer, EdgeEnd, Origin, Readers, Up } from "../bus.ts";
 import { log } from "../observability/logger.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

@@ -1,6 +1,6 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
 import { dirname } from "node:path";
-import { Access } from "../access.ts";
+import { Access } from "../auth/access.ts";
 import type { EdgeEnd } from "../bus.ts";
 import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
 import type { EdgeSettings } from "../isolate.ts";

@@ -1,5 +1,5 @@
 /** Event streams (protocol.md section 3): a reader of several channels, in the order of seq over all of them. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { ALL_DIRECT, directFeed, parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";

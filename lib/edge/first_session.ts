@@ -1,5 +1,5 @@
 /** The first demo's two sockets, as its clients know them (first-protocol.md). */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";

@@ -1,5 +1,5 @@
 /** The first demo's two forms, `/send/` and `/msg_send/` (first-protocol.md), and that of the send page for the admin token. */
-import { isSomebody, type Who } from "../access.ts";
+import { isSomebody, type Who } from "../auth/access.ts";
 import { bodyLimit } from "../config/limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";

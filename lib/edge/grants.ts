@@ -1,6 +1,6 @@
 /** Who each connection is by what it showed: it ends when that ends, is withdrawn, or is no longer the admin's. */
 import { setImmediate } from "node:timers";
-import { type Access, SESSION_ENDED, type Who } from "../access.ts";
+import { type Access, SESSION_ENDED, type Who } from "../auth/access.ts";
 import { log } from "../observability/logger.ts";
 import type { SessionReader } from "../store/reader.ts";
 import { CLOSE } from "../protocol/refusals.ts";

@@ -1,5 +1,5 @@
 /** Where sockets are: the native protocol's, and the two of the first one. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { withSession } from "./browsers.ts";

@@ -1,5 +1,5 @@
 /** Moderation (only for the admin): who may read and not publish. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { bodyLimit } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { isAccount } from "../protocol/channel.ts";

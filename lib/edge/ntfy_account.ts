@@ -1,5 +1,5 @@
 /** What clients of ntfy ask besides pushes, under `/push` as their server's root: who they are, and whether they may read. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "../web/responses.ts";

@@ -1,5 +1,5 @@
 /** A point of the HTTP interface: where it is, how it may be asked, and what answers. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import type { Caller } from "./door.ts";
 
 /** What a request is answered by. */

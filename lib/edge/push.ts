@@ -1,5 +1,5 @@
 /** `/push/NAME`: publishing in one line (protocol.md section 4), and by the addresses that are ntfy's alone. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { bodyLimit } from "../config/limits.ts";
 import { DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

@@ -1,5 +1,5 @@
 /** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { said, type Sayings } from "../protocol/params.ts";

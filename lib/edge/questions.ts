@@ -1,5 +1,5 @@
 /** What a native client asks about channels: to be subscribed or not, what was said, who is there. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import type { Answer } from "../bus.ts";
 import { newestPage, pageAfter } from "../store/pages.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";

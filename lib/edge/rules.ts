@@ -1,5 +1,5 @@
 /** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
-import { isSomebody, type Who } from "../access.ts";
+import { isSomebody, type Who } from "../auth/access.ts";
 import type { Limits } from "../config/limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

@@ -1,6 +1,6 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
 import { type Route, route } from "@std/http/unstable-route";
-import type { AccessSettings, Who } from "../access.ts";
+import type { AccessSettings, Who } from "../auth/access.ts";
 import { isLoopback } from "../config/address.ts";
 import type { Readers } from "../bus.ts";
 import type { Series } from "../observability/counters.ts";

@@ -1,5 +1,5 @@
 /** The session of a native client: who speaks, at which rate, and what of it goes up to the core. */
-import { isSomebody, TOKEN_ENDED, type Who } from "../access.ts";
+import { isSomebody, TOKEN_ENDED, type Who } from "../auth/access.ts";
 import { Bucket, BURST_FACTOR } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

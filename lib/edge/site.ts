@@ -1,5 +1,5 @@
 /** Where the pages are, and all that they load. */
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { notFound } from "../web/responses.ts";

@@ -1,6 +1,6 @@
 /** The sockets of an edge: from the handshake that is let in to the end of the last one. */
 import { generate as connectionId } from "@std/uuid/v7";
-import type { Who } from "../access.ts";
+import type { Who } from "../auth/access.ts";
 import type { Origin } from "../bus.ts";
 import type { Series } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";

@@ -1,5 +1,5 @@
 /** Who may do what, for tests that need nobody's secrets. */
-import { Access } from "../../lib/access.ts";
+import { Access } from "../../lib/auth/access.ts";
 import { Grants } from "../../lib/edge/grants.ts";
 
 /**

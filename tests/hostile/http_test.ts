@@ -432,7 +432,7 @@ Deno.test("H12: no address leads outside of what is served", async () => {
     "....//",
     "%c0%ae%c0%ae",
   ];
-  const targets = ["main.ts", "deno.json", "data/cookie.key", "lib/access.ts", "etc/passwd"];
+  const targets = ["main.ts", "deno.json", "data/cookie.key", "lib/auth/access.ts", "etc/passwd"];
   const paths = ["static", "lib", "fanfare", "pages"].flatMap((root) =>
     up.flatMap((step) =>
       targets.flatMap((

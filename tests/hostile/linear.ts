@@ -8,7 +8,7 @@ import { growthOf, MOST_GROWTH, type Parser } from "../helpers/growth.ts";
 import { patternsIn } from "../helpers/patterns.ts";
 import { countedAs, plainAddress } from "../../lib/config/address.ts";
 import { readSettings } from "../../lib/config/config.ts";
-import { Cookies } from "../../lib/cookies.ts";
+import { Cookies } from "../../lib/auth/cookies.ts";
 import { Door } from "../../lib/edge/door.ts";
 import { filterIn } from "../../lib/edge/filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/edge/head.ts";

@@ -1,9 +1,9 @@
 /** Who is it, and may it do this. Asked for every command and every request. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Cookies, type CookieSettings } from "./cookies.ts";
-import { ALL_DIRECT, parseChannel } from "./protocol/channel.ts";
-import { type Refusal, refuse } from "./protocol/refusals.ts";
-import type { Mute } from "./protocol/message.ts";
+import { ALL_DIRECT, parseChannel } from "../protocol/channel.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
+import type { Mute } from "../protocol/message.ts";
 import { covers, type Grant, Tokens, type TokenSettings } from "./tokens.ts";
 
 /** Who speaks: an account, a browser whose session isn't recorded yet, the admin, or nobody. */

@@ -8,8 +8,8 @@ import {
   jwtVerify,
   type JWTVerifyOptions,
 } from "jose";
-import { isAccount } from "./protocol/channel.ts";
-import { faultInName } from "./protocol/command.ts";
+import { isAccount } from "../protocol/channel.ts";
+import { faultInName } from "../protocol/command.ts";
 
 /** The audience that tokens are for where no other is named. */
 export const AUDIENCE = "fanfare";

@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import type { AccessSettings } from "./access.ts";
-import { type Config, ConfigError } from "./config/config.ts";
+import { type Config, ConfigError } from "../config/config.ts";
 import type { OlderKey } from "./cookies.ts";
-import { readNamed } from "./config/system_errors.ts";
-import { log } from "./observability/logger.ts";
-import { opennessOf, type OpennessSettings } from "./config/openness.ts";
-import { type Refusal, refuse } from "./protocol/refusals.ts";
+import { readNamed } from "../config/system_errors.ts";
+import { log } from "../observability/logger.ts";
+import { opennessOf, type OpennessSettings } from "../config/openness.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { AHEAD, type Withdrawal } from "./tokens.ts";
 
 /** How many withdrawals are kept; each is one line of a file that is read whole. */
