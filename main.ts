@@ -14,7 +14,7 @@ import {
   settingsFile,
 } from "./lib/config/config.ts";
 import { tokenPath } from "./lib/auth/secrets.ts";
-import { isTraced } from "./lib/edge/trace.ts";
+import { isTraced } from "./lib/bus/traced.ts";
 import { readNamed } from "./lib/config/system_errors.ts";
 import { log, startLogging } from "./lib/observability/logger.ts";
 import { opennessOf } from "./lib/config/openness.ts";

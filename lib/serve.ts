@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import process from "node:process";
 import type { AccessSettings } from "./auth/access.ts";
-import { type CoreEnd, directBus, type Readers } from "./bus.ts";
+import { type CoreEnd, directBus, type Readers } from "./bus/bus.ts";
 import type { Config } from "./config/config.ts";
 import { Counters, type Counts, LoopLag } from "./observability/counters.ts";
-import { Broadcast } from "./core/broadcast.ts";
+import { Broadcast } from "./bus/core_end.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./core/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";

@@ -1,6 +1,6 @@
 /** The edge of a server that has no isolates for it: it can be ended, and begun again on the same port. */
 import type { AccessSettings } from "./auth/access.ts";
-import { BEAT, type Readers } from "./bus.ts";
+import { BEAT, type Readers } from "./bus/bus.ts";
 import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
 import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";

@@ -1,6 +1,6 @@
 /** What is published together is in one transaction, or in none. */
 import { assertEquals } from "@std/assert";
-import { type Answer, directBus } from "../lib/bus.ts";
+import { type Answer, directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer, type Sequencer } from "../lib/core/sequencer.ts";
 import { Log } from "../lib/store/writer.ts";

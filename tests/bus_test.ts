@@ -1,9 +1,17 @@
 /** The bus between isolates, one loss at a time: what is held back, looked up, asked for, and told once. */
 import { assertEquals } from "@std/assert";
-import type { Answer, Beat, Downward, NumberedPost, Post, Receiver, Upward } from "../lib/bus.ts";
+import type {
+  Answer,
+  Beat,
+  Downward,
+  NumberedPost,
+  Post,
+  Receiver,
+  Upward,
+} from "../lib/bus/bus.ts";
 import { inOneTurn, newestPage } from "../lib/store/pages.ts";
-import { Broadcast } from "../lib/core/broadcast.ts";
-import { EdgeBroadcast } from "../lib/edge/broadcast.ts";
+import { Broadcast } from "../lib/bus/core_end.ts";
+import { EdgeBroadcast } from "../lib/bus/edge_end.ts";
 import type { PresenceDelta } from "../lib/protocol/presence.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { turn, World } from "./helpers/world.ts";

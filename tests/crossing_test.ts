@@ -1,6 +1,6 @@
 /** What happens at the same time: edges that are replaced, settings that are read again, the guard, the end. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { directBus } from "../lib/bus.ts";
+import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Log } from "../lib/store/writer.ts";

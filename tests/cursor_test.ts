@@ -1,6 +1,6 @@
 /** A connection is a cursor: what a slow socket missed comes from the ring, or from the log, once and in order. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
-import { directBus } from "../lib/bus.ts";
+import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";

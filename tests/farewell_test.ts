@@ -1,7 +1,7 @@
 /** An edge that leaves while it still owes answers. */
 import { configure, type LogRecord } from "@logtape/logtape";
 import { assertEquals, assertMatch } from "@std/assert";
-import type { EdgeEnd } from "../lib/bus.ts";
+import type { EdgeEnd } from "../lib/bus/bus.ts";
 import { startEdge } from "../lib/edge/edge.ts";
 import { LEAVE_ONE } from "../lib/isolate.ts";
 import { DEFAULT_LIMITS } from "../lib/config/limits.ts";

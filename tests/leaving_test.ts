@@ -1,6 +1,6 @@
 /** A server that goes away, over HTTP: 503 for what is new, and after every other refusal (protocol.md section 4). */
 import { assertEquals } from "@std/assert";
-import { directBus } from "../lib/bus.ts";
+import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";

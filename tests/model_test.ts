@@ -1,7 +1,7 @@
 /** Random sequences of commands against a simple model of rooms, messages and presence. */
 import { edgeRates } from "../lib/config/limits.ts";
 import { assertEquals } from "@std/assert";
-import { directBus } from "../lib/bus.ts";
+import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";

@@ -1,12 +1,12 @@
 /** Session records: how they are applied, and how the core proposes accounts that stand nowhere. */
 import { assertEquals } from "@std/assert";
 import type { Who } from "../lib/auth/access.ts";
-import { directBus } from "../lib/bus.ts";
+import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { Quotas } from "../lib/core/quotas.ts";
 import { localSequencer } from "../lib/core/sequencer.ts";
 import { SessionRecords } from "../lib/core/sessions.ts";
-import { admit } from "../lib/edge/ask.ts";
+import { admit } from "../lib/bus/requests.ts";
 import { Connection } from "../lib/edge/connection.ts";
 import { Grants } from "../lib/edge/grants.ts";
 import { Hub } from "../lib/edge/hub.ts";

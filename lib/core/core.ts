@@ -1,7 +1,7 @@
 /** The core: one for each process. It alone orders, writes and knows who is here. */
 import { setImmediate } from "node:timers";
-import { Backlog, charsOf } from "../backlog.ts";
-import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus.ts";
+import { Backlog, charsOf } from "../bus/write_backpressure.ts";
+import type { Answer, CoreEnd, Post, Readers, Sent, Up } from "../bus/bus.ts";
 import { Bucket, type Limits, type RetentionPolicy } from "../config/limits.ts";
 import type { Log } from "../store/writer.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

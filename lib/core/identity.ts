@@ -1,6 +1,6 @@
 /** Admits connections, counts the tokens they show, and records their sessions. */
 import { SESSION_ENDED } from "../auth/access.ts";
-import type { Answer, Up } from "../bus.ts";
+import type { Answer, Up } from "../bus/bus.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { log as logger } from "../observability/logger.ts";

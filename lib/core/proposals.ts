@@ -1,6 +1,6 @@
 /** Proposals: which may be written, and what is known of those that are on their way into the log. */
 import { SESSION_ENDED } from "../auth/access.ts";
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import { type Limits, MOST_MUTES } from "../config/limits.ts";
 import type { Log } from "../store/writer.ts";
 import { parseChannel } from "../protocol/channel.ts";

@@ -1,6 +1,6 @@
 /** What is counted for the whole process, whatever edge it comes from. Pure: time is a parameter, in milliseconds, never going down. */
 import { countedAs, isLoopback } from "../config/address.ts";
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import {
   ADDRESS_FACTOR,
   type Bucket,

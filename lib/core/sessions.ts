@@ -1,6 +1,6 @@
 /** Records sessions: proposes an account for each, and answers with the one that the log gave it. */
 import { SESSION_ENDED } from "../auth/access.ts";
-import type { Answer, Origin } from "../bus.ts";
+import type { Answer, Origin } from "../bus/bus.ts";
 import type { Log } from "../store/writer.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Outcome, Proposal } from "../protocol/message.ts";

@@ -1,7 +1,7 @@
 /** Starts, watches and restarts the isolates of edges, and has them leave. */
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../auth/access.ts";
-import { BEAT, type Readers } from "../bus.ts";
+import { BEAT, type Readers } from "../bus/bus.ts";
 import type { Series } from "../observability/counters.ts";
 import {
   CUT_ONE,
@@ -15,7 +15,7 @@ import {
 } from "../isolate.ts";
 import { type Level, log } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import type { Broadcast } from "./broadcast.ts";
+import type { Broadcast } from "../bus/core_end.ts";
 import { type Load, loadOf } from "./guard.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */

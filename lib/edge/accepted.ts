@@ -1,6 +1,6 @@
 /** One accepted socket, from its handshake to its end. */
 import { Buffer } from "node:buffer";
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import type { Closings } from "./closings.ts";

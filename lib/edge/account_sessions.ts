@@ -6,7 +6,7 @@ import { isAccount } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { QUERIES, readQueryAs } from "../protocol/request.ts";
-import { propose } from "./ask.ts";
+import { propose } from "../bus/requests.ts";
 import type { Caller } from "./door.ts";
 import { problem, tagged, unauthorized } from "../web/responses.ts";
 import type { EdgeParts } from "./parts.ts";

@@ -12,7 +12,7 @@ import { messageJson, type Publication } from "../protocol/message.ts";
 import { rosterJson } from "../protocol/presence.ts";
 import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { endSessions } from "./account_sessions.ts";
-import { ask, askReaders, askRoster, type Published, UNANSWERED } from "./ask.ts";
+import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../bus/requests.ts";
 import { type Meter, tooMuchRead } from "./byte_rates.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readJson, tagged, unauthorized, workOf } from "../web/responses.ts";

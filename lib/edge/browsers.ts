@@ -1,9 +1,9 @@
 /** The sessions of browsers: finds that of a cookie, gives a new one, and has it recorded. */
 import { SESSION_ENDED, type Who } from "../auth/access.ts";
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import { newToken, tokenHash } from "../auth/cookies.ts";
 import type { Refusal } from "../protocol/refusals.ts";
-import { UNANSWERED } from "./ask.ts";
+import { UNANSWERED } from "../bus/requests.ts";
 import type { Caller } from "./door.ts";
 import { type EdgeParts, meeting, nameIn } from "./parts.ts";
 

@@ -1,5 +1,5 @@
 /** One client: its answers, its socket's room, its end. */
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import type { Codec } from "../codecs/codec.ts";

@@ -1,7 +1,7 @@
 /** Puts an edge together: what has sockets, in the main isolate or in one of its own. */
 import { dirname } from "node:path";
 import { Access } from "../auth/access.ts";
-import type { EdgeEnd } from "../bus.ts";
+import type { EdgeEnd } from "../bus/bus.ts";
 import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { edgeRates, MOST_MUTES } from "../config/limits.ts";
@@ -14,7 +14,7 @@ import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
 import { Portions } from "./portions.ts";
-import { isTraced, traced } from "./trace.ts";
+import { isTraced, traced } from "../bus/traced.ts";
 
 /** How an edge takes part. */
 export interface EdgePlace {

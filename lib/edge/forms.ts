@@ -5,7 +5,7 @@ import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/chan
 import { refuse } from "../protocol/refusals.ts";
 import { faultInText } from "../protocol/json.ts";
 import { textData } from "../protocol/message.ts";
-import { propose, type Result, showToken } from "./ask.ts";
+import { propose, type Result, showToken } from "../bus/requests.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readForm } from "../web/responses.ts";

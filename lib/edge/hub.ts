@@ -1,6 +1,6 @@
 /** Routes between feeds and this isolate's connections: takes posts in, keeps the rings, and has due connections served. */
 import { setImmediate } from "node:timers";
-import type { EdgeEnd, Post, Readers, Receiver } from "../bus.ts";
+import type { EdgeEnd, Post, Readers, Receiver } from "../bus/bus.ts";
 import { Counters } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";
 import { Bucket } from "../config/limits.ts";

@@ -7,7 +7,7 @@ import { refuse } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";
 import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
-import { propose, type Result } from "./ask.ts";
+import { propose, type Result } from "../bus/requests.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readBody, readJson, tagged } from "../web/responses.ts";
 import type { Point } from "./point.ts";

@@ -1,7 +1,7 @@
 /** What all that speaks to clients in an edge shares: its parts, and what is said of accounts and sizes everywhere. */
 import { Buffer } from "node:buffer";
 import type { Access, Who } from "../auth/access.ts";
-import type { EdgeEnd } from "../bus.ts";
+import type { EdgeEnd } from "../bus/bus.ts";
 import type { Counters } from "../observability/counters.ts";
 import { type EdgeRates, type Limits, toldLimits } from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";

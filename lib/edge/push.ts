@@ -7,7 +7,7 @@ import { toJson } from "../protocol/json.ts";
 import { type Message, messageJson, type Outcome } from "../protocol/message.ts";
 import { type Push, type PushRead, readPush, readPushJson } from "../protocol/push.ts";
 import { BODIES, readBodyAs } from "../protocol/request.ts";
-import { UNANSWERED } from "./ask.ts";
+import { UNANSWERED } from "../bus/requests.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readText } from "../web/responses.ts";
 import { formatsOf, toldOf, toldPlace } from "../codecs/ntfy.ts";

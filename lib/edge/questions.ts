@@ -1,13 +1,13 @@
 /** What a native client asks about channels: to be subscribed or not, what was said, who is there. */
 import type { Who } from "../auth/access.ts";
-import type { Answer } from "../bus.ts";
+import type { Answer } from "../bus/bus.ts";
 import { newestPage, pageAfter } from "../store/pages.ts";
 import { ALL_DIRECT, directFeed } from "../protocol/channel.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import { type Body, type Command, PAGE_DEFAULT } from "../protocol/command.ts";
 import type { Roster } from "../protocol/presence.ts";
 import type { Making } from "./answers.ts";
-import { UNANSWERED } from "./ask.ts";
+import { UNANSWERED } from "../bus/requests.ts";
 import { tooMuchRead } from "./byte_rates.ts";
 import type { Connection } from "./connection.ts";
 import { answerLine, answerPage, answerRoster, listOf } from "../codecs/native.ts";

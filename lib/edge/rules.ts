@@ -7,7 +7,7 @@ import { faultInKey } from "../protocol/command.ts";
 import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
 import { fromBytes } from "../protocol/params.ts";
-import { publishAll, type Published } from "./ask.ts";
+import { publishAll, type Published } from "../bus/requests.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "../web/responses.ts";

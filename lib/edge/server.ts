@@ -2,7 +2,7 @@
 import { type Route, route } from "@std/http/unstable-route";
 import type { AccessSettings, Who } from "../auth/access.ts";
 import { isLoopback } from "../config/address.ts";
-import type { Readers } from "../bus.ts";
+import type { Readers } from "../bus/bus.ts";
 import type { Series } from "../observability/counters.ts";
 import type { Farewell } from "../isolate.ts";
 import { MOST_MUTES } from "../config/limits.ts";
@@ -11,7 +11,7 @@ import { METRICS_TYPE } from "../observability/metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import { apiPoints } from "./api.ts";
 import { sessionPoints } from "./account_sessions.ts";
-import { ask, showToken, UNANSWERED } from "./ask.ts";
+import { ask, showToken, UNANSWERED } from "../bus/requests.ts";
 import { whoIn } from "./browsers.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "./connection.ts";
@@ -33,7 +33,7 @@ import {
   SMALL_BODY,
   unauthorized,
 } from "../web/responses.ts";
-import { AWAY, LEAVING, untilLeaving } from "./leaving.ts";
+import { AWAY, LEAVING, untilLeaving } from "../bus/draining.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
 import type { Pages } from "../site/pages.ts";
@@ -44,7 +44,7 @@ import { pushPoints } from "./push.ts";
 import { RefusedRequests } from "./refused.ts";
 import { sitePoints } from "./site.ts";
 import { CROWDED, Sockets } from "./sockets.ts";
-import { dropRequestSpan } from "./trace.ts";
+import { dropRequestSpan } from "../bus/traced.ts";
 
 /** How an edge serves. */
 export interface ServeOptions extends DoorSettings {

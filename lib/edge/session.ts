@@ -6,7 +6,7 @@ import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "./answers.ts";
-import { ask, propose, showToken } from "./ask.ts";
+import { ask, propose, showToken } from "../bus/requests.ts";
 import { record } from "./browsers.ts";
 import { Conduct } from "./conduct.ts";
 import type { Connection } from "./connection.ts";

@@ -1,19 +1,19 @@
 /** The sockets of an edge: from the handshake that is let in to the end of the last one. */
 import { generate as connectionId } from "@std/uuid/v7";
 import type { Who } from "../auth/access.ts";
-import type { Origin } from "../bus.ts";
+import type { Origin } from "../bus/bus.ts";
 import type { Series } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../codecs/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
-import { admit } from "./ask.ts";
+import { admit } from "../bus/requests.ts";
 import { Attended } from "./attended.ts";
 import { Closings } from "./closings.ts";
 import { Connection, type Socket } from "./connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "../web/responses.ts";
-import { AWAY } from "./leaving.ts";
+import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";
 import type { EdgeParts, Session } from "./parts.ts";
 import { LITTLE } from "./portions.ts";

@@ -1,10 +1,10 @@
 /** Core, log and edge in this isolate, without a network: sockets are lists that the test reads, stalls and cuts. */
 import { setImmediate } from "node:timers";
-import { type Beat, directBus, type NumberedPost, type Upward } from "../../lib/bus.ts";
-import { Broadcast } from "../../lib/core/broadcast.ts";
+import { type Beat, directBus, type NumberedPost, type Upward } from "../../lib/bus/bus.ts";
+import { Broadcast } from "../../lib/bus/core_end.ts";
 import { Core } from "../../lib/core/core.ts";
 import { localSequencer } from "../../lib/core/sequencer.ts";
-import { EdgeBroadcast } from "../../lib/edge/broadcast.ts";
+import { EdgeBroadcast } from "../../lib/bus/edge_end.ts";
 import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { UNSENT } from "../../lib/edge/portions.ts";
 import { Hub } from "../../lib/edge/hub.ts";

@@ -13,7 +13,7 @@ import {
   type Sent,
   type Up,
   type Upward,
-} from "../bus.ts";
+} from "./bus.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 
 // For edges that lost posts: deltas of so many, with so many members in all. Messages they find in the log.

@@ -1,5 +1,5 @@
 /** Going away over HTTP: new work is refused with 503, and after every other refusal (protocol.md section 4). */
-import type { EdgeEnd, Up } from "../bus.ts";
+import type { EdgeEnd, Up } from "./bus.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 
 /** What is said to whoever comes now. */

@@ -1,6 +1,6 @@
 /** What waits to be written: it must have an end, and nobody gets ahead of who was refused. */
-import { type Refusal, refuse } from "./protocol/refusals.ts";
-import type { Proposal } from "./protocol/message.ts";
+import { type Refusal, refuse } from "../protocol/refusals.ts";
+import type { Proposal } from "../protocol/message.ts";
 
 // Enough for a second of the fastest disk; what comes on top is refused.
 const MAX_WAITING = 50_000;

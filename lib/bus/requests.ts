@@ -1,6 +1,6 @@
 /** What an edge asks of the core, and how the answers are read. */
 import type { Access, Who } from "../auth/access.ts";
-import type { Answer, EdgeEnd, Origin, Readers, Up } from "../bus.ts";
+import type { Answer, EdgeEnd, Origin, Readers, Up } from "./bus.ts";
 import { log } from "../observability/logger.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Outcome, Proposal, Publication } from "../protocol/message.ts";

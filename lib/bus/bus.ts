@@ -3,10 +3,10 @@
  * isolate nothing is posted anywhere: the two ends call each other. Between isolates they are core/broadcast.ts and
  * edge/broadcast.ts.
  */
-import type { PresenceDelta, Roster, Signal } from "./protocol/presence.ts";
-import type { Refusal } from "./protocol/refusals.ts";
-import type { Withdrawal } from "./auth/tokens.ts";
-import type { Message, Outcome, Proposal, Publication } from "./protocol/message.ts";
+import type { PresenceDelta, Roster, Signal } from "../protocol/presence.ts";
+import type { Refusal } from "../protocol/refusals.ts";
+import type { Withdrawal } from "../auth/tokens.ts";
+import type { Message, Outcome, Proposal, Publication } from "../protocol/message.ts";
 
 /** Where something comes from, for what is counted by address and by connection. */
 export interface Origin {

@@ -3,7 +3,7 @@
  * compiled program does if that was so when it was compiled.
  */
 import { SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Answer, EdgeEnd, Up } from "../bus.ts";
+import type { Answer, EdgeEnd, Up } from "./bus.ts";
 import type { Outcome } from "../protocol/message.ts";
 
 const NAME = "fanfare";

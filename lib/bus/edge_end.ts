@@ -3,17 +3,8 @@
  * hole is seen and repaired from the log and the core.
  */
 import { setImmediate } from "node:timers";
-import { Backlog } from "../backlog.ts";
-import type {
-  Answer,
-  Beat,
-  Downward,
-  EdgeEnd,
-  NumberedPost,
-  Receiver,
-  Up,
-  Upward,
-} from "../bus.ts";
+import { Backlog } from "./write_backpressure.ts";
+import type { Answer, Beat, Downward, EdgeEnd, NumberedPost, Receiver, Up, Upward } from "./bus.ts";
 import { log } from "../observability/logger.ts";
 import type { Proposal } from "../protocol/message.ts";
 
