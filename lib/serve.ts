@@ -7,7 +7,7 @@ import type { Config } from "./config/config.ts";
 import { Counters, type Counts, LoopLag } from "./observability/counters.ts";
 import { Broadcast } from "./bus/core_end.ts";
 import { Core } from "./core/core.ts";
-import { counted, localSequencer } from "./core/sequencer.ts";
+import { counted, localSequencer } from "./sequencer/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./auth/secrets.ts";
 import { heldAtMost, Portions } from "./edge/portions.ts";

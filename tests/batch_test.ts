@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { type Answer, directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
-import { localSequencer, type Sequencer } from "../lib/core/sequencer.ts";
+import { localSequencer, type Sequencer } from "../lib/sequencer/sequencer.ts";
 import { Log } from "../lib/store/writer.ts";
 import type { Publication } from "../lib/protocol/message.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";

@@ -1,7 +1,7 @@
 /** A clock that was ahead, or behind, for a moment: what goes by age goes by the clock's own readings, as far as they can be believed (hostile.md L6). */
 import { assertEquals } from "@std/assert";
 import { nextTrim } from "../lib/core/retention.ts";
-import { localSequencer } from "../lib/core/sequencer.ts";
+import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import type { RetentionPolicy } from "../lib/config/limits.ts";
 import { dayOf } from "../lib/store/accounts.ts";
 import { check } from "../lib/store/integrity/fsck.ts";

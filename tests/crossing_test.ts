@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
-import { localSequencer } from "../lib/core/sequencer.ts";
+import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Metrics } from "../lib/observability/metrics.ts";
 import { SingleEdge } from "../lib/single.ts";

@@ -2,7 +2,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
-import { localSequencer } from "../lib/core/sequencer.ts";
+import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { FRAME_CUT, heldAtMost, LITTLE, PAGED, Portions, UNSENT } from "../lib/edge/portions.ts";
 import { firstPush } from "../lib/codecs/demo_push.ts";

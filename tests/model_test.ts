@@ -3,7 +3,7 @@ import { edgeRates } from "../lib/config/limits.ts";
 import { assertEquals } from "@std/assert";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
-import { localSequencer } from "../lib/core/sequencer.ts";
+import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { Connection, type Socket } from "../lib/edge/connection.ts";
 import { Hub } from "../lib/edge/hub.ts";
 import { native } from "../lib/codecs/native.ts";

@@ -4,7 +4,7 @@ import type { Who } from "../lib/auth/access.ts";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { Quotas } from "../lib/core/quotas.ts";
-import { localSequencer } from "../lib/core/sequencer.ts";
+import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { SessionRecords } from "../lib/core/sessions.ts";
 import { admit } from "../lib/bus/requests.ts";
 import { Connection } from "../lib/edge/connection.ts";

@@ -11,7 +11,7 @@ import { Identity } from "./identity.ts";
 import { Presence } from "./presence.ts";
 import { Proposals } from "./proposals.ts";
 import { Quotas } from "./quotas.ts";
-import type { Sequencer } from "./sequencer.ts";
+import type { Sequencer } from "../sequencer/sequencer.ts";
 import { randomAccount } from "./sessions.ts";
 import { Tending } from "./tending.ts";
 import { log as logger } from "../observability/logger.ts";

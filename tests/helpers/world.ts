@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers";
 import { type Beat, directBus, type NumberedPost, type Upward } from "../../lib/bus/bus.ts";
 import { Broadcast } from "../../lib/bus/core_end.ts";
 import { Core } from "../../lib/core/core.ts";
-import { localSequencer } from "../../lib/core/sequencer.ts";
+import { localSequencer } from "../../lib/sequencer/sequencer.ts";
 import { EdgeBroadcast } from "../../lib/bus/edge_end.ts";
 import { Connection, type Socket } from "../../lib/edge/connection.ts";
 import { UNSENT } from "../../lib/edge/portions.ts";
