@@ -9,11 +9,11 @@ import type { Message, Outcome, Proposal } from "../protocol/message.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Identity } from "./identity.ts";
 import { Presence } from "./presence.ts";
-import { Proposals } from "./proposals.ts";
+import { Proposals } from "./admission.ts";
 import { Quotas } from "./quotas.ts";
 import type { Sequencer } from "../sequencer/sequencer.ts";
 import { randomAccount } from "./sessions.ts";
-import { Tending } from "./tending.ts";
+import { Tending } from "./maintenance.ts";
 import { log as logger } from "../observability/logger.ts";
 import type { Withdrawal } from "../auth/tokens.ts";
 

@@ -5,7 +5,7 @@ import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { log as logger } from "../observability/logger.ts";
 import type { Withdrawal } from "../auth/tokens.ts";
-import type { Proposals } from "./proposals.ts";
+import type { Proposals } from "./admission.ts";
 import { type SessionParts, SessionRecords } from "./sessions.ts";
 
 // Accounts whose tokens come from a clock ahead of ours; only who signs tokens makes more of them.
