@@ -10,7 +10,7 @@ import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./sequencer/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./core/guard.ts";
 import { Credentials } from "./auth/secrets.ts";
-import { heldAtMost, Portions } from "./edge/portions.ts";
+import { heldAtMost, Portions } from "./delivery/send_budget.ts";
 import { Supervisor } from "./core/supervisor.ts";
 import type { EdgeSettings } from "./isolate.ts";
 import { named, naming } from "./config/system_errors.ts";

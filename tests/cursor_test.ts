@@ -3,12 +3,19 @@ import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/sequencer/sequencer.ts";
-import { Connection, type Socket } from "../lib/edge/connection.ts";
-import { FRAME_CUT, heldAtMost, LITTLE, PAGED, Portions, UNSENT } from "../lib/edge/portions.ts";
+import { Connection, type Socket } from "../lib/delivery/connection.ts";
+import {
+  FRAME_CUT,
+  heldAtMost,
+  LITTLE,
+  PAGED,
+  Portions,
+  UNSENT,
+} from "../lib/delivery/send_budget.ts";
 import { firstPush } from "../lib/codecs/demo_push.ts";
-import { Hub } from "../lib/edge/hub.ts";
+import { Hub } from "../lib/delivery/hub.ts";
 import { native } from "../lib/codecs/native.ts";
-import { RING_BYTES } from "../lib/edge/ring.ts";
+import { RING_BYTES } from "../lib/delivery/feed_ring.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Reader } from "../lib/store/reader.ts";
 import type { Codec } from "../lib/codecs/codec.ts";

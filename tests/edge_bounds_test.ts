@@ -1,8 +1,8 @@
 /** What one client does stays within bounds, and the answers of a connection and its live part fit together. */
 import { assertEquals, assertLess } from "@std/assert";
 import { Access } from "../lib/auth/access.ts";
-import { Connection, NO_PROGRESS } from "../lib/edge/connection.ts";
-import { UNSENT } from "../lib/edge/portions.ts";
+import { Connection, NO_PROGRESS } from "../lib/delivery/connection.ts";
+import { UNSENT } from "../lib/delivery/send_budget.ts";
 import { decode, native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/edge/session.ts";
 import { Log } from "../lib/store/writer.ts";

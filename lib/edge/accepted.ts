@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import type { Origin } from "../bus/bus.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
-import type { Closings } from "./closings.ts";
-import type { Connection, Socket } from "./connection.ts";
+import type { Closings } from "../delivery/closing.ts";
+import type { Connection, Socket } from "../delivery/connection.ts";
 import type { Session } from "./parts.ts";
 
 // A client that goes before its handshake is answered leaves a socket that says nothing, ever.

@@ -13,7 +13,7 @@ import { rosterJson } from "../protocol/presence.ts";
 import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { endSessions } from "./account_sessions.ts";
 import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../bus/requests.ts";
-import { type Meter, tooMuchRead } from "./byte_rates.ts";
+import { type Meter, tooMuchRead } from "../delivery/byte_rates.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readJson, tagged, unauthorized, workOf } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";

@@ -2,7 +2,7 @@
 import type { EdgeRates } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, type RefusalCode } from "../protocol/refusals.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../delivery/connection.ts";
 import { Flood } from "./flood.ts";
 import type { EdgeParts } from "./parts.ts";
 

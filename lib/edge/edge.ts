@@ -7,13 +7,13 @@ import type { EdgeSettings } from "../isolate.ts";
 import { edgeRates, MOST_MUTES } from "../config/limits.ts";
 import { Reader } from "../store/reader.ts";
 import { lagOf } from "../observability/metrics.ts";
-import { ByteRates } from "./byte_rates.ts";
+import { ByteRates } from "../delivery/byte_rates.ts";
 import { Grants } from "./grants.ts";
-import { Hub } from "./hub.ts";
+import { Hub } from "../delivery/hub.ts";
 import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "./server.ts";
 import { IDLE_SECONDS } from "./sockets.ts";
-import { Portions } from "./portions.ts";
+import { Portions } from "../delivery/send_budget.ts";
 import { isTraced, traced } from "../bus/traced.ts";
 
 /** How an edge takes part. */

@@ -4,7 +4,7 @@ import { ALL_DIRECT, directFeed, parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { PAGE_DEFAULT } from "../protocol/command.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../delivery/connection.ts";
 import { problem } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, recovers } from "./parts.ts";

@@ -5,7 +5,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { recorded } from "./browsers.ts";
 import { Conduct } from "./conduct.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
 import type { EdgeParts, Session } from "./parts.ts";
 

@@ -1,11 +1,11 @@
 /** The frames of one client that came and aren't done: their commands are taken one by one, and large frames in turns. */
 import { CLOSE } from "../protocol/refusals.ts";
 import type { BadCommand, Command } from "../protocol/command.ts";
-import { FAILED_RETRY } from "./closings.ts";
-import type { Connection } from "./connection.ts";
+import { FAILED_RETRY } from "../delivery/closing.ts";
+import type { Connection } from "../delivery/connection.ts";
 import { SMALL_BODY } from "../web/responses.ts";
 import { decode } from "../codecs/native.ts";
-import type { Slices } from "./slices.ts";
+import type { Slices } from "../delivery/slices.ts";
 
 /**
  * What may wait for its turn at once, in frames of the greatest size: by default 20 MiB, in which the 256 unanswered commands that a

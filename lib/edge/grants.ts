@@ -4,9 +4,9 @@ import { type Access, SESSION_ENDED, type Who } from "../auth/access.ts";
 import { log } from "../observability/logger.ts";
 import type { SessionReader } from "../store/reader.ts";
 import { CLOSE } from "../protocol/refusals.ts";
-import { FAILED_RETRY } from "./closings.ts";
-import type { Connection } from "./connection.ts";
-import type { Rights } from "./hub.ts";
+import { FAILED_RETRY } from "../delivery/closing.ts";
+import type { Connection } from "../delivery/connection.ts";
+import type { Rights } from "../delivery/hub.ts";
 
 // The longest time that a timer can wait.
 const LONGEST = 2 ** 31 - 1;

@@ -8,7 +8,7 @@ import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";
 import type { Grants } from "./grants.ts";
-import type { Hub } from "./hub.ts";
+import type { Hub } from "../delivery/hub.ts";
 
 /** What the parts of an edge work with. */
 export interface EdgeParts {

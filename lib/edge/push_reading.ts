@@ -4,7 +4,7 @@ import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { said, type Sayings } from "../protocol/params.ts";
 import type { Reader } from "../store/reader.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../delivery/connection.ts";
 import type { Caller } from "./door.ts";
 import { type Filter, filtered, filterIn, passes } from "./filter.ts";
 import { packing, problem } from "../web/responses.ts";

@@ -14,7 +14,7 @@ import { sessionPoints } from "./account_sessions.ts";
 import { ask, showToken, UNANSWERED } from "../bus/requests.ts";
 import { whoIn } from "./browsers.ts";
 import { type Caller, Door, type DoorSettings } from "./door.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../delivery/connection.ts";
 import { eventPoints } from "./events.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
 import { Gate } from "./gate.ts";

@@ -8,15 +8,15 @@ import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../codecs/codec.ts";
 import { Accepted, type Host, type Opened } from "./accepted.ts";
 import { admit } from "../bus/requests.ts";
-import { Attended } from "./attended.ts";
-import { Closings } from "./closings.ts";
-import { Connection, type Socket } from "./connection.ts";
+import { Attended } from "../delivery/idle_sweep.ts";
+import { Closings } from "../delivery/closing.ts";
+import { Connection, type Socket } from "../delivery/connection.ts";
 import type { Caller } from "./door.ts";
 import { problem } from "../web/responses.ts";
 import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";
 import type { EdgeParts, Session } from "./parts.ts";
-import { LITTLE } from "./portions.ts";
+import { LITTLE } from "../delivery/send_budget.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */

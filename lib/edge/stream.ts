@@ -1,6 +1,6 @@
 /** A socket that only sends: the body of an answer that doesn't end, with a bound on what is unsent in it. */
 import { CLOSE } from "../protocol/refusals.ts";
-import type { Socket } from "./connection.ts";
+import type { Socket } from "../delivery/connection.ts";
 
 // What goes to the network at once; behind it the system has buffers of its own.
 const PIECE = 65_536;

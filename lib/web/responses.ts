@@ -3,7 +3,7 @@ import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../pr
 import { toJson } from "../protocol/json.ts";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
-import type { Meter } from "../edge/byte_rates.ts";
+import type { Meter } from "../delivery/byte_rates.ts";
 import { ENCODINGS, isEncoding, packedIn, unpacked } from "./sliced_zlib.ts";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 

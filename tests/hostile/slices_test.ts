@@ -1,12 +1,12 @@
 /** Reading within bounds (hostile.md H19, H21): slices, quotas of answers, rates of bytes. */
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { ByteRates, MOST_BUCKETS } from "../../lib/edge/byte_rates.ts";
-import { NO_PROGRESS } from "../../lib/edge/connection.ts";
-import { Connection, type Socket } from "../../lib/edge/connection.ts";
+import { ByteRates, MOST_BUCKETS } from "../../lib/delivery/byte_rates.ts";
+import { NO_PROGRESS } from "../../lib/delivery/connection.ts";
+import { Connection, type Socket } from "../../lib/delivery/connection.ts";
 import { Frames, HELD_IN_ALL } from "../../lib/edge/frames.ts";
 import { native } from "../../lib/codecs/native.ts";
-import { Slices, type Task } from "../../lib/edge/slices.ts";
+import { Slices, type Task } from "../../lib/delivery/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";
 import { readBody, setWork } from "../../lib/web/responses.ts";
 import { SLICE_BYTES } from "../../lib/store/pages.ts";

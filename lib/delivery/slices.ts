@@ -1,6 +1,6 @@
 /** Fair turns: what is read, parsed or written for one client happens in slices, and between them the loop runs. */
 import { SLICE_BYTES } from "../store/pages.ts";
-import { LoopTurns } from "./loop.ts";
+import { LoopTurns } from "./loop_turns.ts";
 
 // How long the slices of one turn of the loop may take together, in milliseconds; the last one may end later.
 const TURN = 2;

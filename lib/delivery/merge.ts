@@ -1,7 +1,7 @@
 /** Several feeds as one, in the order of seq: reads what is taken, and from the log little more than that. */
 import type { Head } from "../store/feed_index.ts";
 import type { Reader } from "../store/reader.ts";
-import { Entry, type Ring } from "./ring.ts";
+import { Entry, type Ring } from "./feed_ring.ts";
 
 // How many seqs of one feed are listed at once, the second time and at most: the first is known.
 const SECOND_LIST = 4;

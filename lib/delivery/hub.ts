@@ -12,9 +12,9 @@ import { PAGE_MESSAGES } from "../protocol/command.ts";
 import { type Message, messageJson } from "../protocol/message.ts";
 import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { ByteRates, type Meter } from "./byte_rates.ts";
-import { LoopTurns } from "./loop.ts";
-import { Entry, Ring } from "./ring.ts";
-import { Portions } from "./portions.ts";
+import { LoopTurns } from "./loop_turns.ts";
+import { Entry, Ring } from "./feed_ring.ts";
+import { Portions } from "./send_budget.ts";
 import { Slices } from "./slices.ts";
 
 /** What all rings hold together, in bytes. */

@@ -4,8 +4,8 @@ import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
 import { logSource, merged, ringSource, type Source } from "./merge.ts";
-import type { Portion } from "./portions.ts";
-import type { Entry } from "./ring.ts";
+import type { Portion } from "./send_budget.ts";
+import type { Entry } from "./feed_ring.ts";
 
 interface Subscription {
   readonly feed: Feed;

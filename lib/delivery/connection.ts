@@ -6,10 +6,10 @@ import type { Codec } from "../codecs/codec.ts";
 import type { PresenceDelta } from "../protocol/presence.ts";
 import { Answers, type Due } from "./answers.ts";
 import type { Meter } from "./byte_rates.ts";
-import { ANSWERS_TIME, type Closing, FAILED_RETRY } from "./closings.ts";
+import { ANSWERS_TIME, type Closing, FAILED_RETRY } from "./closing.ts";
 import type { Hub, Subscriber } from "./hub.ts";
-import { type Portion, UNSENT } from "./portions.ts";
-import { Outrun, Reading } from "./reading.ts";
+import { type Portion, UNSENT } from "./send_budget.ts";
+import { Outrun, Reading } from "./cursor.ts";
 
 /** How long a client may take nothing of what is unsent before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
