@@ -4,7 +4,7 @@ import { Access } from "../lib/auth/access.ts";
 import { Connection, NO_PROGRESS } from "../lib/delivery/connection.ts";
 import { UNSENT } from "../lib/delivery/send_budget.ts";
 import { decode, native } from "../lib/codecs/native.ts";
-import { NativeSession } from "../lib/edge/session.ts";
+import { NativeSession } from "../lib/sessions/native.ts";
 import { Log } from "../lib/store/writer.ts";
 import { PAGE_BYTES, Reader } from "../lib/store/reader.ts";
 import { Presence } from "../lib/core/presence.ts";

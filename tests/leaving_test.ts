@@ -5,7 +5,7 @@ import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";
 import { native } from "../lib/codecs/native.ts";
-import { NativeSession } from "../lib/edge/session.ts";
+import { NativeSession } from "../lib/sessions/native.ts";
 import { Sockets } from "../lib/edge/sockets.ts";
 import { Log } from "../lib/store/writer.ts";
 import { EDGE_TOKEN, edgeSettings } from "./helpers/edge.ts";

@@ -7,7 +7,7 @@ import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { Connection, type Socket } from "../lib/delivery/connection.ts";
 import { Hub } from "../lib/delivery/hub.ts";
 import { native } from "../lib/codecs/native.ts";
-import { NativeSession } from "../lib/edge/session.ts";
+import { NativeSession } from "../lib/sessions/native.ts";
 import { Counters } from "../lib/observability/counters.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Reader } from "../lib/store/reader.ts";

@@ -2,7 +2,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { countedAs, plainAddress } from "../lib/config/address.ts";
 import { MOST_BUCKETS, Quotas } from "../lib/core/quotas.ts";
-import { Flood } from "../lib/edge/flood.ts";
+import { Flood } from "../lib/sessions/flood_guard.ts";
 import { Bucket, Buckets, GUESSES } from "../lib/config/limits.ts";
 import type { Limits } from "../lib/config/limits.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";

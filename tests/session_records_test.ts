@@ -8,7 +8,7 @@ import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { SessionRecords } from "../lib/core/sessions.ts";
 import { admit } from "../lib/bus/requests.ts";
 import { Connection } from "../lib/delivery/connection.ts";
-import { Grants } from "../lib/edge/grants.ts";
+import { Grants } from "../lib/sessions/credential_expiry.ts";
 import { Hub } from "../lib/delivery/hub.ts";
 import { native } from "../lib/codecs/native.ts";
 import { dayOf } from "../lib/store/accounts.ts";

@@ -5,7 +5,7 @@ import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
 import type { Closings } from "../delivery/closing.ts";
 import type { Connection, Socket } from "../delivery/connection.ts";
-import type { Session } from "./parts.ts";
+import type { Session } from "../sessions/edge_context.ts";
 
 // A client that goes before its handshake is answered leaves a socket that says nothing, ever.
 const OPEN_TIME = 5000;

@@ -9,7 +9,7 @@ import { QUERIES, readQueryAs } from "../protocol/request.ts";
 import { propose } from "../bus/requests.ts";
 import type { Caller } from "./door.ts";
 import { problem, tagged, unauthorized } from "../web/responses.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 import type { Handle, Point } from "./point.ts";
 import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "./rules.ts";
 

@@ -28,7 +28,7 @@ import {
   valueOf,
   withRate,
 } from "./rules.ts";
-import { dataJson, type EdgeParts, nameIn } from "./parts.ts";
+import { dataJson, type EdgeParts, nameIn } from "../sessions/edge_context.ts";
 import type { Sockets } from "./sockets.ts";
 
 /**

@@ -8,7 +8,7 @@ import { edgeRates, MOST_MUTES } from "../config/limits.ts";
 import { Reader } from "../store/reader.ts";
 import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "../delivery/byte_rates.ts";
-import { Grants } from "./grants.ts";
+import { Grants } from "../sessions/credential_expiry.ts";
 import { Hub } from "../delivery/hub.ts";
 import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "./server.ts";

@@ -7,7 +7,7 @@ import { mayNotRead, needsAccount } from "./rules.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { problem } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
-import { type EdgeParts, recovers } from "./parts.ts";
+import { type EdgeParts, recovers } from "../sessions/edge_context.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "../codecs/event_stream.ts";
 

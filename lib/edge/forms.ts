@@ -9,7 +9,7 @@ import { propose, type Result, showToken } from "../bus/requests.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { json, problem, readForm } from "../web/responses.ts";
-import { byteLength, type EdgeParts } from "./parts.ts";
+import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
 
 const NO_TOKEN = "This server is closed: pushing needs the admin token";
 

@@ -6,12 +6,12 @@ import { withSession } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { firstChat } from "../codecs/demo_chat.ts";
 import { firstPush } from "../codecs/demo_push.ts";
-import { FirstChatSession, firstPushSession, OnlineList } from "./first_session.ts";
+import { FirstChatSession, firstPushSession, OnlineList } from "../sessions/demo.ts";
 import { bearerIn, problem } from "../web/responses.ts";
 import { native } from "../codecs/native.ts";
 import type { Point } from "./point.ts";
-import type { EdgeParts } from "./parts.ts";
-import { NativeSession } from "./session.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
+import { NativeSession } from "../sessions/native.ts";
 import type { Sockets } from "./sockets.ts";
 
 /** The native subprotocol. */

@@ -12,7 +12,7 @@ import type { Caller } from "./door.ts";
 import { json, problem, readBody, readJson, tagged } from "../web/responses.ts";
 import type { Point } from "./point.ts";
 import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 
 /**
  * Lists what an admin moderates with.

@@ -3,7 +3,7 @@ import type { Who } from "../auth/access.ts";
 import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "../web/responses.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME } from "./push_reading.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";

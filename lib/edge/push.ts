@@ -15,7 +15,7 @@ import { ntfyPoints } from "./ntfy_account.ts";
 import type { Handle, Point } from "./point.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./rules.ts";
-import { byteLength, type EdgeParts } from "./parts.ts";
+import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
 import type { Sockets } from "./sockets.ts";
 
 /**

@@ -11,7 +11,7 @@ import { packing, problem } from "../web/responses.ts";
 import { type Format, seqInId, toldEvent } from "../codecs/ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 import { type Sockets, STREAMING } from "./sockets.ts";
 
 // Nobody on the way keeps what may be another answer a moment later.

@@ -2,7 +2,7 @@
 import { countedAs, isLoopback } from "../config/address.ts";
 import { isProbe } from "./head.ts";
 import { problem } from "../web/responses.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 
 // Refusals that have rates of their own, or aren't the client's fault, aren't counted.
 const TOO_MANY = 429;

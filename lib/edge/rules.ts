@@ -11,7 +11,7 @@ import { publishAll, type Published } from "../bus/requests.ts";
 import { recorded } from "./browsers.ts";
 import type { Caller } from "./door.ts";
 import { HttpRefused, problem, unauthorized } from "../web/responses.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =

@@ -38,7 +38,7 @@ import { Listener, type Server } from "./listener.ts";
 import { moderationPoints } from "./moderation.ts";
 import type { Pages } from "../site/pages.ts";
 import type { Point } from "./point.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 import { refusedAsNtfy } from "./ntfy_account.ts";
 import { pushPoints } from "./push.ts";
 import { RefusedRequests } from "./refused.ts";

@@ -5,7 +5,7 @@ import type { Caller } from "./door.ts";
 import { notFound } from "../web/responses.ts";
 import { PAGES, type Pages } from "../site/pages.ts";
 import type { Handle, Point } from "./point.ts";
-import type { EdgeParts } from "./parts.ts";
+import type { EdgeParts } from "../sessions/edge_context.ts";
 
 const READ = ["GET", "HEAD"];
 

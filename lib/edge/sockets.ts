@@ -15,7 +15,7 @@ import type { Caller } from "./door.ts";
 import { problem } from "../web/responses.ts";
 import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";
-import type { EdgeParts, Session } from "./parts.ts";
+import type { EdgeParts, Session } from "../sessions/edge_context.ts";
 import { LITTLE } from "../delivery/send_budget.ts";
 import { StreamSocket } from "./stream.ts";
 

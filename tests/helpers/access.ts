@@ -1,6 +1,6 @@
 /** Who may do what, for tests that need nobody's secrets. */
 import { Access } from "../../lib/auth/access.ts";
-import { Grants } from "../../lib/edge/grants.ts";
+import { Grants } from "../../lib/sessions/credential_expiry.ts";
 
 /**
  * Makes the access of an open server without tokens of programs.

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { ByteRates, MOST_BUCKETS } from "../../lib/delivery/byte_rates.ts";
 import { NO_PROGRESS } from "../../lib/delivery/connection.ts";
 import { Connection, type Socket } from "../../lib/delivery/connection.ts";
-import { Frames, HELD_IN_ALL } from "../../lib/edge/frames.ts";
+import { Frames, HELD_IN_ALL } from "../../lib/sessions/inbound_frames.ts";
 import { native } from "../../lib/codecs/native.ts";
 import { Slices, type Task } from "../../lib/delivery/slices.ts";
 import { StreamSocket } from "../../lib/edge/stream.ts";

@@ -3,8 +3,8 @@ import type { EdgeRates } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, type RefusalCode } from "../protocol/refusals.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { Flood } from "./flood.ts";
-import type { EdgeParts } from "./parts.ts";
+import { Flood } from "./flood_guard.ts";
+import type { EdgeParts } from "./edge_context.ts";
 
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;

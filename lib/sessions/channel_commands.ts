@@ -11,8 +11,8 @@ import { UNANSWERED } from "../bus/requests.ts";
 import { tooMuchRead } from "../delivery/byte_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { answerLine, answerPage, answerRoster, listOf } from "../codecs/native.ts";
-import { type EdgeParts, recovers } from "./parts.ts";
-import { Turns } from "./turns.ts";
+import { type EdgeParts, recovers } from "./edge_context.ts";
+import { Turns } from "./keyed_queue.ts";
 
 /** What is asked about one channel, and answered in its order. */
 export type Question = Extract<

@@ -3,11 +3,11 @@ import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
-import { recorded } from "./browsers.ts";
-import { Conduct } from "./conduct.ts";
+import { recorded } from "../edge/browsers.ts";
+import { Conduct } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
-import type { EdgeParts, Session } from "./parts.ts";
+import type { EdgeParts, Session } from "./edge_context.ts";
 
 /** The newest list is told at most this often, in milliseconds: four times a second. */
 export const LIST_PAUSE = 250;

@@ -7,13 +7,20 @@ import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "../delivery/answers.ts";
 import { ask, propose, showToken } from "../bus/requests.ts";
-import { record } from "./browsers.ts";
-import { Conduct } from "./conduct.ts";
+import { record } from "../edge/browsers.ts";
+import { Conduct } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { Frames } from "./frames.ts";
+import { Frames } from "./inbound_frames.ts";
 import { answerLine, errorLine } from "../codecs/native.ts";
-import { dataJson, type EdgeParts, greeting, meeting, nameIn, type Session } from "./parts.ts";
-import { type Asker, Questions } from "./questions.ts";
+import {
+  dataJson,
+  type EdgeParts,
+  greeting,
+  meeting,
+  nameIn,
+  type Session,
+} from "./edge_context.ts";
+import { type Asker, Questions } from "./channel_commands.ts";
 
 // What can't be done without an account.
 const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"]);

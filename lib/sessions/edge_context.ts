@@ -7,7 +7,7 @@ import { type EdgeRates, type Limits, toldLimits } from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";
-import type { Grants } from "./grants.ts";
+import type { Grants } from "./credential_expiry.ts";
 import type { Hub } from "../delivery/hub.ts";
 
 /** What the parts of an edge work with. */
