@@ -1,6 +1,6 @@
 /** The life of one socket, event by event. */
 import { assertEquals } from "@std/assert";
-import { Accepted } from "../lib/edge/accepted.ts";
+import { Accepted } from "../lib/transports/websocket.ts";
 
 class FakeSocket extends EventTarget {
   readyState: number = WebSocket.CONNECTING;

@@ -1,5 +1,5 @@
 /** Event streams (protocol.md section 3): nothing lost, repeated or out of order, however they are cut; over one isolate and several. */
-import { IDLE_SECONDS } from "../lib/edge/sockets.ts";
+import { IDLE_SECONDS } from "../lib/transports/sockets.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EventStream, http } from "./helpers/http.ts";
 import { randomOf, SEED } from "./helpers/random.ts";

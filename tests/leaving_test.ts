@@ -6,7 +6,7 @@ import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { startEdge } from "../lib/edge/edge.ts";
 import { native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/sessions/native.ts";
-import { Sockets } from "../lib/edge/sockets.ts";
+import { Sockets } from "../lib/transports/sockets.ts";
 import { Log } from "../lib/store/writer.ts";
 import { EDGE_TOKEN, edgeSettings } from "./helpers/edge.ts";
 import { type Ask, http } from "./helpers/http.ts";

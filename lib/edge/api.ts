@@ -29,7 +29,7 @@ import {
   withRate,
 } from "./rules.ts";
 import { dataJson, type EdgeParts, nameIn } from "../sessions/edge_context.ts";
-import type { Sockets } from "./sockets.ts";
+import type { Sockets } from "../transports/sockets.ts";
 
 /**
  * Lists what the API offers.

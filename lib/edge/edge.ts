@@ -12,7 +12,7 @@ import { Grants } from "../sessions/credential_expiry.ts";
 import { Hub } from "../delivery/hub.ts";
 import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "./server.ts";
-import { IDLE_SECONDS } from "./sockets.ts";
+import { IDLE_SECONDS } from "../transports/sockets.ts";
 import { Portions } from "../delivery/send_budget.ts";
 import { isTraced, traced } from "../bus/traced.ts";
 

@@ -8,7 +8,7 @@ import type { Connection } from "../delivery/connection.ts";
 import { problem } from "../web/responses.ts";
 import type { Handle, Point } from "./point.ts";
 import { type EdgeParts, recovers } from "../sessions/edge_context.ts";
-import { type Sockets, STREAMING } from "./sockets.ts";
+import { type Sockets, STREAMING } from "../transports/sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "../codecs/event_stream.ts";
 
 const HEADERS = { "content-type": "text/event-stream; charset=utf-8" };

@@ -12,7 +12,7 @@ import { native } from "../codecs/native.ts";
 import type { Point } from "./point.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
 import { NativeSession } from "../sessions/native.ts";
-import type { Sockets } from "./sockets.ts";
+import type { Sockets } from "../transports/sockets.ts";
 
 /** The native subprotocol. */
 export const SUBPROTOCOL = "fanfare.v1";

@@ -16,7 +16,7 @@ import type { Handle, Point } from "./point.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./rules.ts";
 import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
-import type { Sockets } from "./sockets.ts";
+import type { Sockets } from "../transports/sockets.ts";
 
 /**
  * Lists what there is under `/push/`.

@@ -12,7 +12,7 @@ import { type Format, seqInId, toldEvent } from "../codecs/ntfy.ts";
 import type { Point } from "./point.ts";
 import { mayNotRead, needsAccount } from "./rules.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
-import { type Sockets, STREAMING } from "./sockets.ts";
+import { type Sockets, STREAMING } from "../transports/sockets.ts";
 
 // Nobody on the way keeps what may be another answer a moment later.
 const POLLED = { vary: "Accept-Encoding", "cache-control": "no-store" };

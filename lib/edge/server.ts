@@ -17,7 +17,7 @@ import { type Caller, Door, type DoorSettings } from "./door.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { eventPoints } from "./events.ts";
 import { send, sendChat, takeToken } from "./forms.ts";
-import { Gate } from "./gate.ts";
+import { Gate } from "../transports/handshake_queue.ts";
 import { announcesBody, refuseHead, showsToken } from "./head.ts";
 import { socketPoints } from "./handshakes.ts";
 import {
@@ -43,7 +43,7 @@ import { refusedAsNtfy } from "./ntfy_account.ts";
 import { pushPoints } from "./push.ts";
 import { RefusedRequests } from "./refused.ts";
 import { sitePoints } from "./site.ts";
-import { CROWDED, Sockets } from "./sockets.ts";
+import { CROWDED, Sockets } from "../transports/sockets.ts";
 import { dropRequestSpan } from "../bus/traced.ts";
 
 /** How an edge serves. */

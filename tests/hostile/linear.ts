@@ -15,7 +15,7 @@ import { isHost, refuseHead, showsToken } from "../../lib/edge/head.ts";
 import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
 import { decode } from "../../lib/codecs/native.ts";
 import { keyInHeader } from "../../lib/edge/rules.ts";
-import { badHandshake } from "../../lib/edge/sockets.ts";
+import { badHandshake } from "../../lib/transports/sockets.ts";
 import { placeIn } from "../../lib/codecs/event_stream.ts";
 import { readOrigin } from "../../lib/config/origin.ts";
 import { parseChannel } from "../../lib/protocol/channel.ts";

@@ -7,7 +7,7 @@ import { Connection, type Socket } from "../../lib/delivery/connection.ts";
 import { Frames, HELD_IN_ALL } from "../../lib/sessions/inbound_frames.ts";
 import { native } from "../../lib/codecs/native.ts";
 import { Slices, type Task } from "../../lib/delivery/slices.ts";
-import { StreamSocket } from "../../lib/edge/stream.ts";
+import { StreamSocket } from "../../lib/transports/event_stream.ts";
 import { readBody, setWork } from "../../lib/web/responses.ts";
 import { SLICE_BYTES } from "../../lib/store/pages.ts";
 import { fillLog, measure } from "../bench/scenarios/bystander.ts";

@@ -6,18 +6,18 @@ import type { Series } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../codecs/codec.ts";
-import { Accepted, type Host, type Opened } from "./accepted.ts";
+import { Accepted, type Host, type Opened } from "./websocket.ts";
 import { admit } from "../bus/requests.ts";
 import { Attended } from "../delivery/idle_sweep.ts";
 import { Closings } from "../delivery/closing.ts";
 import { Connection, type Socket } from "../delivery/connection.ts";
-import type { Caller } from "./door.ts";
+import type { Caller } from "../edge/door.ts";
 import { problem } from "../web/responses.ts";
 import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";
 import type { EdgeParts, Session } from "../sessions/edge_context.ts";
 import { LITTLE } from "../delivery/send_budget.ts";
-import { StreamSocket } from "./stream.ts";
+import { StreamSocket } from "./event_stream.ts";
 
 /** Seconds after which a silent connection is closed; Deno pings at half of it. */
 export const IDLE_SECONDS = 30;
