@@ -4,7 +4,7 @@ import { BEAT, type Readers } from "./bus/bus.ts";
 import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
 import { type Load, loadOf } from "./core/guard.ts";
 import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
-import type { EdgeServer } from "./edge/server.ts";
+import type { EdgeServer } from "./http/server.ts";
 import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_WITHIN } from "./isolate.ts";
 import { log } from "./observability/logger.ts";
 import type { Metrics } from "./observability/metrics.ts";

@@ -11,7 +11,7 @@ import { ByteRates } from "../delivery/byte_rates.ts";
 import { Grants } from "../sessions/credential_expiry.ts";
 import { Hub } from "../delivery/hub.ts";
 import { Pages } from "../site/pages.ts";
-import { EdgeServer } from "./server.ts";
+import { EdgeServer } from "../http/server.ts";
 import { IDLE_SECONDS } from "../transports/sockets.ts";
 import { Portions } from "../delivery/send_budget.ts";
 import { isTraced, traced } from "../bus/traced.ts";

@@ -8,10 +8,10 @@ import { toJson } from "../protocol/json.ts";
 import type { Mute, Proposal } from "../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
 import { propose, type Result } from "../bus/requests.ts";
-import type { Caller } from "./door.ts";
+import type { Caller } from "../http/request_policy.ts";
 import { json, problem, readBody, readJson, tagged } from "../web/responses.ts";
-import type { Point } from "./point.ts";
-import { mayNotAdmin, needsAdmin, valueOf } from "./rules.ts";
+import type { Point } from "../http/route.ts";
+import { mayNotAdmin, needsAdmin, valueOf } from "../http/guards.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
 
 /**

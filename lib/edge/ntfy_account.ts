@@ -4,9 +4,9 @@ import { parseChannel } from "../protocol/channel.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "../web/responses.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
-import type { Handle, Point } from "./point.ts";
+import type { Handle, Point } from "../http/route.ts";
 import { NO_NAME } from "./push_reading.ts";
-import { mayNotRead, needsAccount } from "./rules.ts";
+import { mayNotRead, needsAccount } from "../http/guards.ts";
 
 // The user name that ntfy gives to clients without credentials.
 const NOBODY = "*";

@@ -8,13 +8,13 @@ import { type Message, messageJson, type Outcome } from "../protocol/message.ts"
 import { type Push, type PushRead, readPush, readPushJson } from "../protocol/push.ts";
 import { BODIES, readBodyAs } from "../protocol/request.ts";
 import { UNANSWERED } from "../bus/requests.ts";
-import type { Caller } from "./door.ts";
+import type { Caller } from "../http/request_policy.ts";
 import { json, problem, readText } from "../web/responses.ts";
 import { formatsOf, toldOf, toldPlace } from "../codecs/ntfy.ts";
 import { ntfyPoints } from "./ntfy_account.ts";
-import type { Handle, Point } from "./point.ts";
+import type { Handle, Point } from "../http/route.ts";
 import { NO_NAME, readingPoint } from "./push_reading.ts";
-import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./rules.ts";
+import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "../http/guards.ts";
 import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
 import type { Sockets } from "../transports/sockets.ts";
 

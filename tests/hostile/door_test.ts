@@ -1,8 +1,13 @@
 /** Heads that are too large or name a wrong host, proxies that name no client, pages of other origins (hostile.md H15–H20). */
 import { assertEquals, assertLess } from "@std/assert";
 import { connect as connectHttp2 } from "node:http2";
-import { Door, UNKNOWN_ADDRESS } from "../../lib/edge/door.ts";
-import { ADDRESS_BYTES, CREDENTIAL_BYTES, HEAD_BYTES, VALUE_BYTES } from "../../lib/edge/head.ts";
+import { Door, UNKNOWN_ADDRESS } from "../../lib/http/request_policy.ts";
+import {
+  ADDRESS_BYTES,
+  CREDENTIAL_BYTES,
+  HEAD_BYTES,
+  VALUE_BYTES,
+} from "../../lib/http/request_head.ts";
 import { within } from "../helpers/child_server.ts";
 import { tempFolder } from "../helpers/log.ts";
 import { ask, HANDSHAKE, type RawRequest } from "../helpers/raw_http.ts";

@@ -9,12 +9,12 @@ import { patternsIn } from "../helpers/patterns.ts";
 import { countedAs, plainAddress } from "../../lib/config/address.ts";
 import { readSettings } from "../../lib/config/config.ts";
 import { Cookies } from "../../lib/auth/cookies.ts";
-import { Door } from "../../lib/edge/door.ts";
+import { Door } from "../../lib/http/request_policy.ts";
 import { filterIn } from "../../lib/edge/filter.ts";
-import { isHost, refuseHead, showsToken } from "../../lib/edge/head.ts";
+import { isHost, refuseHead, showsToken } from "../../lib/http/request_head.ts";
 import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
 import { decode } from "../../lib/codecs/native.ts";
-import { keyInHeader } from "../../lib/edge/rules.ts";
+import { keyInHeader } from "../../lib/http/guards.ts";
 import { badHandshake } from "../../lib/transports/sockets.ts";
 import { placeIn } from "../../lib/codecs/event_stream.ts";
 import { readOrigin } from "../../lib/config/origin.ts";
@@ -237,7 +237,7 @@ for (const [group, parsers] of Object.entries(GROUPS)) {
 }
 
 Deno.test("every header that is read by its name is bounded by its head", async () => {
-  const head = await Deno.readTextFile(new URL("lib/edge/head.ts", ROOT));
+  const head = await Deno.readTextFile(new URL("lib/http/request_head.ts", ROOT));
   const [, list = ""] = /PARSED[^`]*`([^`]*)`/.exec(head) ?? [];
   const bounded = new Set([...list.split(/\s+/), "authorization", "cookie"]);
   const unbounded = new Set<string>();

@@ -3,7 +3,7 @@ import { isLoopback, plainAddress } from "../config/address.ts";
 import type { EdgeSettings } from "../isolate.ts";
 import { log } from "../observability/logger.ts";
 import { refuse } from "../protocol/refusals.ts";
-import { isHost, isProbe } from "./head.ts";
+import { isHost, isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";
 
 /** Where a request comes from. */

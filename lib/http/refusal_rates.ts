@@ -1,6 +1,6 @@
 /** Refused requests have a rate of their own; over it the next one is refused before any work (hostile.md M13). */
 import { countedAs, isLoopback } from "../config/address.ts";
-import { isProbe } from "./head.ts";
+import { isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
 

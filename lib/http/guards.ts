@@ -8,8 +8,8 @@ import type { Publication } from "../protocol/message.ts";
 import type { Read } from "../protocol/request.ts";
 import { fromBytes } from "../protocol/params.ts";
 import { publishAll, type Published } from "../bus/requests.ts";
-import { recorded } from "./browsers.ts";
-import type { Caller } from "./door.ts";
+import { recorded } from "./browser_sessions.ts";
+import type { Caller } from "./request_policy.ts";
 import { HttpRefused, problem, unauthorized } from "../web/responses.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
 
