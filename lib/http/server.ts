@@ -9,17 +9,17 @@ import { MOST_MUTES } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { METRICS_TYPE } from "../observability/metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
-import { apiPoints } from "../edge/api.ts";
-import { sessionPoints } from "../edge/account_sessions.ts";
+import { apiPoints } from "./routes/api.ts";
+import { sessionPoints } from "./routes/sessions.ts";
 import { ask, showToken, UNANSWERED } from "../bus/requests.ts";
 import { whoIn } from "./browser_sessions.ts";
 import { type Caller, Door, type DoorSettings } from "./request_policy.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { eventPoints } from "../edge/events.ts";
-import { send, sendChat, takeToken } from "../edge/forms.ts";
+import { eventPoints } from "./routes/events.ts";
+import { send, sendChat, takeToken } from "./routes/demo_forms.ts";
 import { Gate } from "../transports/handshake_queue.ts";
 import { announcesBody, refuseHead, showsToken } from "./request_head.ts";
-import { socketPoints } from "../edge/handshakes.ts";
+import { socketPoints } from "./routes/websockets.ts";
 import {
   bearerIn,
   BodyBroken,
@@ -35,14 +35,14 @@ import {
 } from "../web/responses.ts";
 import { AWAY, LEAVING, untilLeaving } from "../bus/draining.ts";
 import { Listener, type Server } from "./listener.ts";
-import { moderationPoints } from "../edge/moderation.ts";
+import { moderationPoints } from "./routes/moderation.ts";
 import type { Pages } from "../site/pages.ts";
 import type { Point } from "./route.ts";
 import type { EdgeParts } from "../sessions/edge_context.ts";
-import { refusedAsNtfy } from "../edge/ntfy_account.ts";
-import { pushPoints } from "../edge/push.ts";
+import { refusedAsNtfy } from "./routes/ntfy_account.ts";
+import { pushPoints } from "./routes/push.ts";
 import { RefusedRequests } from "./refusal_rates.ts";
-import { sitePoints } from "../edge/site.ts";
+import { sitePoints } from "./routes/site.ts";
 import { CROWDED, Sockets } from "../transports/sockets.ts";
 import { dropRequestSpan } from "../bus/traced.ts";
 

@@ -10,7 +10,7 @@ import { countedAs, plainAddress } from "../../lib/config/address.ts";
 import { readSettings } from "../../lib/config/config.ts";
 import { Cookies } from "../../lib/auth/cookies.ts";
 import { Door } from "../../lib/http/request_policy.ts";
-import { filterIn } from "../../lib/edge/filter.ts";
+import { filterIn } from "../../lib/http/routes/push_filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/http/request_head.ts";
 import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
 import { decode } from "../../lib/codecs/native.ts";

@@ -1,18 +1,18 @@
 /** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
-import type { Who } from "../auth/access.ts";
-import { parseChannel } from "../protocol/channel.ts";
-import { refuse } from "../protocol/refusals.ts";
-import { said, type Sayings } from "../protocol/params.ts";
-import type { Reader } from "../store/reader.ts";
-import type { Connection } from "../delivery/connection.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { type Filter, filtered, filterIn, passes } from "./filter.ts";
-import { packing, problem } from "../web/responses.ts";
-import { type Format, seqInId, toldEvent } from "../codecs/ntfy.ts";
-import type { Point } from "../http/route.ts";
-import { mayNotRead, needsAccount } from "../http/guards.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
-import { type Sockets, STREAMING } from "../transports/sockets.ts";
+import type { Who } from "../../auth/access.ts";
+import { parseChannel } from "../../protocol/channel.ts";
+import { refuse } from "../../protocol/refusals.ts";
+import { said, type Sayings } from "../../protocol/params.ts";
+import type { Reader } from "../../store/reader.ts";
+import type { Connection } from "../../delivery/connection.ts";
+import type { Caller } from "../request_policy.ts";
+import { type Filter, filtered, filterIn, passes } from "./push_filter.ts";
+import { packing, problem } from "../../web/responses.ts";
+import { type Format, seqInId, toldEvent } from "../../codecs/ntfy.ts";
+import type { Point } from "../route.ts";
+import { mayNotRead, needsAccount } from "../guards.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
+import { type Sockets, STREAMING } from "../../transports/sockets.ts";
 
 // Nobody on the way keeps what may be another answer a moment later.
 const POLLED = { vary: "Accept-Encoding", "cache-control": "no-store" };

@@ -1,15 +1,15 @@
 /** Event streams (protocol.md section 3): a reader of several channels, in the order of seq over all of them. */
-import type { Who } from "../auth/access.ts";
-import { ALL_DIRECT, directFeed, parseChannel } from "../protocol/channel.ts";
-import { refuse } from "../protocol/refusals.ts";
-import { PAGE_DEFAULT } from "../protocol/command.ts";
-import { mayNotRead, needsAccount } from "../http/guards.ts";
-import type { Connection } from "../delivery/connection.ts";
-import { problem } from "../web/responses.ts";
-import type { Handle, Point } from "../http/route.ts";
-import { type EdgeParts, recovers } from "../sessions/edge_context.ts";
-import { type Sockets, STREAMING } from "../transports/sockets.ts";
-import { COMMENT, opening, type Place, placeIn, sse } from "../codecs/event_stream.ts";
+import type { Who } from "../../auth/access.ts";
+import { ALL_DIRECT, directFeed, parseChannel } from "../../protocol/channel.ts";
+import { refuse } from "../../protocol/refusals.ts";
+import { PAGE_DEFAULT } from "../../protocol/command.ts";
+import { mayNotRead, needsAccount } from "../guards.ts";
+import type { Connection } from "../../delivery/connection.ts";
+import { problem } from "../../web/responses.ts";
+import type { Handle, Point } from "../route.ts";
+import { type EdgeParts, recovers } from "../../sessions/edge_context.ts";
+import { type Sockets, STREAMING } from "../../transports/sockets.ts";
+import { COMMENT, opening, type Place, placeIn, sse } from "../../codecs/event_stream.ts";
 
 const HEADERS = { "content-type": "text/event-stream; charset=utf-8" };
 const PARAMETERS = ["channel", "last_event_id"];

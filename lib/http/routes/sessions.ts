@@ -1,17 +1,17 @@
 /** The sessions of an account (protocol.md section 9): listing them, and ending one, the others or all. */
-import { isSomebody, type Who } from "../auth/access.ts";
-import { log } from "../observability/logger.ts";
-import type { ListedSession } from "../store/reader.ts";
-import { isAccount } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/refusals.ts";
-import type { Proposal } from "../protocol/message.ts";
-import { QUERIES, readQueryAs } from "../protocol/request.ts";
-import { propose } from "../bus/requests.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { problem, tagged, unauthorized } from "../web/responses.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
-import type { Handle, Point } from "../http/route.ts";
-import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "../http/guards.ts";
+import { isSomebody, type Who } from "../../auth/access.ts";
+import { log } from "../../observability/logger.ts";
+import type { ListedSession } from "../../store/reader.ts";
+import { isAccount } from "../../protocol/channel.ts";
+import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import type { Proposal } from "../../protocol/message.ts";
+import { QUERIES, readQueryAs } from "../../protocol/request.ts";
+import { propose } from "../../bus/requests.ts";
+import type { Caller } from "../request_policy.ts";
+import { problem, tagged, unauthorized } from "../../web/responses.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { Handle, Point } from "../route.ts";
+import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "../guards.ts";
 
 /** The most sessions that one answer lists. */
 const MOST_SESSIONS = 1000;

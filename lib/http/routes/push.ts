@@ -1,22 +1,22 @@
 /** `/push/NAME`: publishing in one line (protocol.md section 4), and by the addresses that are ntfy's alone. */
-import type { Who } from "../auth/access.ts";
-import { bodyLimit } from "../config/limits.ts";
-import { DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/refusals.ts";
-import { toJson } from "../protocol/json.ts";
-import { type Message, messageJson, type Outcome } from "../protocol/message.ts";
-import { type Push, type PushRead, readPush, readPushJson } from "../protocol/push.ts";
-import { BODIES, readBodyAs } from "../protocol/request.ts";
-import { UNANSWERED } from "../bus/requests.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { json, problem, readText } from "../web/responses.ts";
-import { formatsOf, toldOf, toldPlace } from "../codecs/ntfy.ts";
+import type { Who } from "../../auth/access.ts";
+import { bodyLimit } from "../../config/limits.ts";
+import { DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";
+import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import { toJson } from "../../protocol/json.ts";
+import { type Message, messageJson, type Outcome } from "../../protocol/message.ts";
+import { type Push, type PushRead, readPush, readPushJson } from "../../protocol/push.ts";
+import { BODIES, readBodyAs } from "../../protocol/request.ts";
+import { UNANSWERED } from "../../bus/requests.ts";
+import type { Caller } from "../request_policy.ts";
+import { json, problem, readText } from "../../web/responses.ts";
+import { formatsOf, toldOf, toldPlace } from "../../codecs/ntfy.ts";
 import { ntfyPoints } from "./ntfy_account.ts";
-import type { Handle, Point } from "../http/route.ts";
-import { NO_NAME, readingPoint } from "./push_reading.ts";
-import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "../http/guards.ts";
-import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
-import type { Sockets } from "../transports/sockets.ts";
+import type { Handle, Point } from "../route.ts";
+import { NO_NAME, readingPoint } from "./push_subscribe.ts";
+import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "../guards.ts";
+import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
+import type { Sockets } from "../../transports/sockets.ts";
 
 /**
  * Lists what there is under `/push/`.

@@ -1,12 +1,12 @@
 /** What clients of ntfy ask besides pushes, under `/push` as their server's root: who they are, and whether they may read. */
-import type { Who } from "../auth/access.ts";
-import { parseChannel } from "../protocol/channel.ts";
-import { refuse } from "../protocol/refusals.ts";
-import { bearerIn, json, problem, unauthorized, userIn } from "../web/responses.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
-import type { Handle, Point } from "../http/route.ts";
-import { NO_NAME } from "./push_reading.ts";
-import { mayNotRead, needsAccount } from "../http/guards.ts";
+import type { Who } from "../../auth/access.ts";
+import { parseChannel } from "../../protocol/channel.ts";
+import { refuse } from "../../protocol/refusals.ts";
+import { bearerIn, json, problem, unauthorized, userIn } from "../../web/responses.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { Handle, Point } from "../route.ts";
+import { NO_NAME } from "./push_subscribe.ts";
+import { mayNotRead, needsAccount } from "../guards.ts";
 
 // The user name that ntfy gives to clients without credentials.
 const NOBODY = "*";

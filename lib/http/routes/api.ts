@@ -1,22 +1,22 @@
 /** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
 import { Buffer } from "node:buffer";
-import { isSomebody, type Who } from "../auth/access.ts";
-import { bodyLimit } from "../config/limits.ts";
-import { toJson } from "../protocol/json.ts";
-import { newestPage, pageAfter } from "../store/pages.ts";
-import type { Page } from "../store/reader.ts";
-import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/refusals.ts";
-import { PAGE_DEFAULT } from "../protocol/command.ts";
-import { messageJson, type Publication } from "../protocol/message.ts";
-import { rosterJson } from "../protocol/presence.ts";
-import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
-import { endSessions } from "./account_sessions.ts";
-import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../bus/requests.ts";
-import { type Meter, tooMuchRead } from "../delivery/byte_rates.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { json, problem, readJson, tagged, unauthorized, workOf } from "../web/responses.ts";
-import type { Handle, Point } from "../http/route.ts";
+import { isSomebody, type Who } from "../../auth/access.ts";
+import { bodyLimit } from "../../config/limits.ts";
+import { toJson } from "../../protocol/json.ts";
+import { newestPage, pageAfter } from "../../store/pages.ts";
+import type { Page } from "../../store/reader.ts";
+import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../../protocol/channel.ts";
+import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import { PAGE_DEFAULT } from "../../protocol/command.ts";
+import { messageJson, type Publication } from "../../protocol/message.ts";
+import { rosterJson } from "../../protocol/presence.ts";
+import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../../protocol/request.ts";
+import { endSessions } from "./sessions.ts";
+import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../../bus/requests.ts";
+import { type Meter, tooMuchRead } from "../../delivery/byte_rates.ts";
+import type { Caller } from "../request_policy.ts";
+import { json, problem, readJson, tagged, unauthorized, workOf } from "../../web/responses.ts";
+import type { Handle, Point } from "../route.ts";
 import {
   keyInHeader,
   mayNotAdmin,
@@ -27,9 +27,9 @@ import {
   publishAs,
   valueOf,
   withRate,
-} from "../http/guards.ts";
-import { dataJson, type EdgeParts, nameIn } from "../sessions/edge_context.ts";
-import type { Sockets } from "../transports/sockets.ts";
+} from "../guards.ts";
+import { dataJson, type EdgeParts, nameIn } from "../../sessions/edge_context.ts";
+import type { Sockets } from "../../transports/sockets.ts";
 
 /**
  * Lists what the API offers.

@@ -1,15 +1,15 @@
 /** The first demo's two forms, `/send/` and `/msg_send/` (first-protocol.md), and that of the send page for the admin token. */
-import { isSomebody, type Who } from "../auth/access.ts";
-import { bodyLimit } from "../config/limits.ts";
-import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../protocol/channel.ts";
-import { refuse } from "../protocol/refusals.ts";
-import { faultInText } from "../protocol/json.ts";
-import { textData } from "../protocol/message.ts";
-import { propose, type Result, showToken } from "../bus/requests.ts";
-import { recorded } from "../http/browser_sessions.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { json, problem, readForm } from "../web/responses.ts";
-import { byteLength, type EdgeParts } from "../sessions/edge_context.ts";
+import { isSomebody, type Who } from "../../auth/access.ts";
+import { bodyLimit } from "../../config/limits.ts";
+import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../../protocol/channel.ts";
+import { refuse } from "../../protocol/refusals.ts";
+import { faultInText } from "../../protocol/json.ts";
+import { textData } from "../../protocol/message.ts";
+import { propose, type Result, showToken } from "../../bus/requests.ts";
+import { recorded } from "../browser_sessions.ts";
+import type { Caller } from "../request_policy.ts";
+import { json, problem, readForm } from "../../web/responses.ts";
+import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
 
 const NO_TOKEN = "This server is closed: pushing needs the admin token";
 

@@ -1,18 +1,18 @@
 /** Moderation (only for the admin): who may read and not publish. */
-import type { Who } from "../auth/access.ts";
-import { bodyLimit } from "../config/limits.ts";
-import { log } from "../observability/logger.ts";
-import { isAccount } from "../protocol/channel.ts";
-import { refuse } from "../protocol/refusals.ts";
-import { toJson } from "../protocol/json.ts";
-import type { Mute, Proposal } from "../protocol/message.ts";
-import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../protocol/request.ts";
-import { propose, type Result } from "../bus/requests.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { json, problem, readBody, readJson, tagged } from "../web/responses.ts";
-import type { Point } from "../http/route.ts";
-import { mayNotAdmin, needsAdmin, valueOf } from "../http/guards.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
+import type { Who } from "../../auth/access.ts";
+import { bodyLimit } from "../../config/limits.ts";
+import { log } from "../../observability/logger.ts";
+import { isAccount } from "../../protocol/channel.ts";
+import { refuse } from "../../protocol/refusals.ts";
+import { toJson } from "../../protocol/json.ts";
+import type { Mute, Proposal } from "../../protocol/message.ts";
+import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../../protocol/request.ts";
+import { propose, type Result } from "../../bus/requests.ts";
+import type { Caller } from "../request_policy.ts";
+import { json, problem, readBody, readJson, tagged } from "../../web/responses.ts";
+import type { Point } from "../route.ts";
+import { mayNotAdmin, needsAdmin, valueOf } from "../guards.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
 
 /**
  * Lists what an admin moderates with.

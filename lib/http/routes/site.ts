@@ -1,11 +1,11 @@
 /** Where the pages are, and all that they load. */
-import type { Who } from "../auth/access.ts";
-import { withSession } from "../http/browser_sessions.ts";
-import type { Caller } from "../http/request_policy.ts";
-import { notFound } from "../web/responses.ts";
-import { PAGES, type Pages } from "../site/pages.ts";
-import type { Handle, Point } from "../http/route.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
+import type { Who } from "../../auth/access.ts";
+import { withSession } from "../browser_sessions.ts";
+import type { Caller } from "../request_policy.ts";
+import { notFound } from "../../web/responses.ts";
+import { PAGES, type Pages } from "../../site/pages.ts";
+import type { Handle, Point } from "../route.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
 
 const READ = ["GET", "HEAD"];
 

@@ -1,7 +1,7 @@
 /** Which pushes a subscriber of ntfy wants: by id, text, title, priorities and tags. */
-import { priorityIn, PUSH_NAMES } from "../protocol/push.ts";
-import { said, type Sayings } from "../protocol/params.ts";
-import type { Format, Told } from "../codecs/ntfy.ts";
+import { priorityIn, PUSH_NAMES } from "../../protocol/push.ts";
+import { said, type Sayings } from "../../protocol/params.ts";
+import type { Format, Told } from "../../codecs/ntfy.ts";
 
 /** Decides for each message. */
 export type Filter = (told: Told) => boolean;
