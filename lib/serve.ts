@@ -8,11 +8,11 @@ import { Counters, type Counts, LoopLag } from "./observability/counters.ts";
 import { Broadcast } from "./bus/core_end.ts";
 import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./sequencer/sequencer.ts";
-import { defaultLimit, Guard, type Load } from "./core/guard.ts";
+import { defaultLimit, Guard, type Load } from "./isolates/memory_guard.ts";
 import { Credentials } from "./auth/secrets.ts";
 import { heldAtMost, Portions } from "./delivery/send_budget.ts";
-import { Supervisor } from "./core/supervisor.ts";
-import type { EdgeSettings } from "./isolate.ts";
+import { Supervisor } from "./isolates/supervisor.ts";
+import type { EdgeSettings } from "./isolates/messages.ts";
 import { named, naming } from "./config/system_errors.ts";
 import { certificate, listening, removeStale, urlOf } from "./config/listening.ts";
 import { FolderLock } from "./store/integrity/lock.ts";
@@ -20,10 +20,10 @@ import { Log } from "./store/writer.ts";
 import { loggingLevel, startLogging } from "./observability/logger.ts";
 import { lagOf, Metrics } from "./observability/metrics.ts";
 import { opennessOf } from "./config/openness.ts";
-import { SingleEdge } from "./single.ts";
+import { SingleEdge } from "./isolates/in_process.ts";
 import type { Withdrawal } from "./auth/tokens.ts";
 
-const WORKER = new URL("./edge/worker.ts", import.meta.url);
+const WORKER = new URL("./isolates/worker.ts", import.meta.url);
 
 /** A server that runs. */
 export interface Running {

@@ -1,7 +1,7 @@
 /** The command line: flags, environment, refusals; and the program itself from start to signal. */
 import { assertEquals, assertGreater, assertLess, assertMatch, assertThrows } from "@std/assert";
 import { ConfigError, defaultWorkers, readConfig, readSettings } from "../lib/config/config.ts";
-import { defaultLimit } from "../lib/core/guard.ts";
+import { defaultLimit } from "../lib/isolates/memory_guard.ts";
 import { tempFolder } from "./helpers/log.ts";
 
 const none = () => undefined;

@@ -5,7 +5,7 @@ import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Metrics } from "../lib/observability/metrics.ts";
-import { SingleEdge } from "../lib/single.ts";
+import { SingleEdge } from "../lib/isolates/in_process.ts";
 import { edgeSettings } from "./helpers/edge.ts";
 import { pause, within } from "./helpers/child_server.ts";
 import { UNBOUNDED } from "./helpers/limits.ts";

@@ -2,8 +2,8 @@
 import { configure, type LogRecord } from "@logtape/logtape";
 import { assertEquals, assertMatch } from "@std/assert";
 import type { EdgeEnd } from "../lib/bus/bus.ts";
-import { startEdge } from "../lib/edge/edge.ts";
-import { LEAVE_ONE } from "../lib/isolate.ts";
+import { startEdge } from "../lib/isolates/edge.ts";
+import { LEAVE_ONE } from "../lib/isolates/messages.ts";
 import { DEFAULT_LIMITS } from "../lib/config/limits.ts";
 import { Log } from "../lib/store/writer.ts";
 import { CLOSE } from "../lib/protocol/refusals.ts";

@@ -11,7 +11,7 @@ import {
   STUCK_PAUSE,
   STUCK_TIME,
   worstOf,
-} from "../lib/core/guard.ts";
+} from "../lib/isolates/memory_guard.ts";
 import { Watch } from "./bench/figures.ts";
 import {
   type ChildServer,

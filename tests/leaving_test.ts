@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { directBus } from "../lib/bus/bus.ts";
 import { Core } from "../lib/core/core.ts";
 import { localSequencer } from "../lib/sequencer/sequencer.ts";
-import { startEdge } from "../lib/edge/edge.ts";
+import { startEdge } from "../lib/isolates/edge.ts";
 import { native } from "../lib/codecs/native.ts";
 import { NativeSession } from "../lib/sessions/native.ts";
 import { Sockets } from "../lib/transports/sockets.ts";

@@ -1,7 +1,7 @@
 /** Where a server listens: its address, its certificate and its socket file. */
 import { type Config, ConfigError } from "./config.ts";
 import { readNamed } from "./system_errors.ts";
-import type { EdgeSettings } from "../isolate.ts";
+import type { EdgeSettings } from "../isolates/messages.ts";
 
 /**
  * Writes an address as people open it.

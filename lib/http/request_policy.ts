@@ -1,6 +1,6 @@
 /** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
 import { isLoopback, plainAddress } from "../config/address.ts";
-import type { EdgeSettings } from "../isolate.ts";
+import type { EdgeSettings } from "../isolates/messages.ts";
 import { log } from "../observability/logger.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { isHost, isProbe } from "./request_head.ts";

@@ -4,7 +4,7 @@ import type { AccessSettings, Who } from "../auth/access.ts";
 import { isLoopback } from "../config/address.ts";
 import type { Readers } from "../bus/bus.ts";
 import type { Series } from "../observability/counters.ts";
-import type { Farewell } from "../isolate.ts";
+import type { Farewell } from "../isolates/messages.ts";
 import { MOST_MUTES } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { METRICS_TYPE } from "../observability/metrics.ts";

@@ -1,5 +1,5 @@
 /** Settings of an edge that a test starts by itself, without all that a server has around it. */
-import type { EdgeSettings } from "../../lib/isolate.ts";
+import type { EdgeSettings } from "../../lib/isolates/messages.ts";
 import { UNBOUNDED } from "./limits.ts";
 
 /** The admin token of {@linkcode edgeSettings}. */

@@ -67,4 +67,4 @@ if (new URL(import.meta.url).searchParams.has("lossy")) {
   };
 }
 
-await import("../../lib/edge/worker.ts");
+await import("../../lib/isolates/worker.ts");

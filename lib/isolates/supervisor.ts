@@ -12,11 +12,11 @@ import {
   LEAVE_ONE,
   type ToWorker,
   type WorkerStart,
-} from "../isolate.ts";
+} from "./messages.ts";
 import { type Level, log } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Broadcast } from "../bus/core_end.ts";
-import { type Load, loadOf } from "./guard.ts";
+import { type Load, loadOf } from "./memory_guard.ts";
 
 /** How long an edge may give no sign of life before it counts as hung, in milliseconds. */
 export const HANG = 5000;

@@ -1,7 +1,7 @@
 /** The entry of an edge that has an isolate of its own. Its supervisor is core/supervisor.ts. */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { BEAT } from "../bus/bus.ts";
-import type { Farewell, FromWorker, ToWorker, WorkerStart } from "../isolate.ts";
+import type { Farewell, FromWorker, ToWorker, WorkerStart } from "./messages.ts";
 import { startLogging } from "../observability/logger.ts";
 import { EdgeBroadcast } from "../bus/edge_end.ts";
 import { type Edge, startEdge } from "./edge.ts";

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { Access } from "../auth/access.ts";
 import type { EdgeEnd } from "../bus/bus.ts";
 import { Counters, type Counts, LoopLag } from "../observability/counters.ts";
-import type { EdgeSettings } from "../isolate.ts";
+import type { EdgeSettings } from "./messages.ts";
 import { edgeRates, MOST_MUTES } from "../config/limits.ts";
 import { Reader } from "../store/reader.ts";
 import { lagOf } from "../observability/metrics.ts";

@@ -1,9 +1,9 @@
 /** What an edge is told, and what goes between its isolate and its supervisor. */
-import type { AccessSettings } from "./auth/access.ts";
-import type { Downward, Readers, Upward } from "./bus/bus.ts";
-import type { Counts } from "./observability/counters.ts";
-import type { Limits } from "./config/limits.ts";
-import type { Level } from "./observability/logger.ts";
+import type { AccessSettings } from "../auth/access.ts";
+import type { Downward, Readers, Upward } from "../bus/bus.ts";
+import type { Counts } from "../observability/counters.ts";
+import type { Limits } from "../config/limits.ts";
+import type { Level } from "../observability/logger.ts";
 
 /** What an edge is told; it goes between isolates. */
 export interface EdgeSettings {

@@ -1,13 +1,13 @@
 /** The edge of a server that has no isolates for it: it can be ended, and begun again on the same port. */
-import type { AccessSettings } from "./auth/access.ts";
-import { BEAT, type Readers } from "./bus/bus.ts";
-import { EXIT_HUNG, NO_EDGE } from "./core/supervisor.ts";
-import { type Load, loadOf } from "./core/guard.ts";
-import { type Edge, type EdgePlace, startEdge } from "./edge/edge.ts";
-import type { EdgeServer } from "./http/server.ts";
-import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_WITHIN } from "./isolate.ts";
-import { log } from "./observability/logger.ts";
-import type { Metrics } from "./observability/metrics.ts";
+import type { AccessSettings } from "../auth/access.ts";
+import { BEAT, type Readers } from "../bus/bus.ts";
+import { EXIT_HUNG, NO_EDGE } from "./supervisor.ts";
+import { type Load, loadOf } from "./memory_guard.ts";
+import { type Edge, type EdgePlace, startEdge } from "./edge.ts";
+import type { EdgeServer } from "../http/server.ts";
+import { CUT_ONE, type EdgeSettings, LEAVE_ALL, LEAVE_WITHIN } from "./messages.ts";
+import { log } from "../observability/logger.ts";
+import type { Metrics } from "../observability/metrics.ts";
 
 // Where it can't begin again, such as while its port isn't free yet, it tries again after this many milliseconds.
 const TRY_AGAIN = 100;
