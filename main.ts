@@ -18,7 +18,7 @@ import { isTraced } from "./lib/bus/traced.ts";
 import { readNamed } from "./lib/config/system_errors.ts";
 import { log, startLogging } from "./lib/observability/logger.ts";
 import { opennessOf } from "./lib/config/openness.ts";
-import { logPath, type Running, serve } from "./lib/serve.ts";
+import { logPath, type Running, serve } from "./lib/app.ts";
 
 /** How long an orderly end may take, in milliseconds. */
 const END_DEADLINE = 9500;

@@ -6,7 +6,7 @@
  */
 import { readConfig } from "../../lib/config/config.ts";
 import { log, startLogging } from "../../lib/observability/logger.ts";
-import { serve } from "../../lib/serve.ts";
+import { serve } from "../../lib/app.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
 if (typeof config === "string") throw new Error("Cannot start: the configuration is none");

@@ -1,7 +1,7 @@
 /** A server in this process, on a free port, with a data folder of its own. */
 import { type Config, readConfig } from "../../lib/config/config.ts";
 import type { Limits } from "../../lib/config/limits.ts";
-import { serve, type ServeParts } from "../../lib/serve.ts";
+import { serve, type ServeParts } from "../../lib/app.ts";
 import { UNBOUNDED } from "./limits.ts";
 
 /** What differs from the defaults; of the limits those on how many and how often only hold where they are named. */
