@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import { ABSENCE, Roll } from "../lib/core/retention.ts";
 import { ACCOUNTS_STEP, dayOf } from "../lib/store/accounts.ts";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { Log } from "../lib/store/writer.ts";
 import type { Proposal } from "../lib/protocol/message.ts";
 import { EventStream, http } from "./helpers/http.ts";

@@ -4,7 +4,7 @@ import { nextTrim } from "../lib/core/retention.ts";
 import { localSequencer } from "../lib/sequencer/sequencer.ts";
 import type { RetentionPolicy } from "../lib/config/limits.ts";
 import { dayOf } from "../lib/store/accounts.ts";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Reader } from "../lib/store/reader.ts";
 import type { Proposal } from "../lib/protocol/message.ts";

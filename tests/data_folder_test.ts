@@ -1,6 +1,6 @@
 /** The data folder under a real process: a second one, a full disk, a backup under load. */
 import { assertEquals, assertLess, assertMatch, assertRejects, assertThrows } from "@std/assert";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { Log } from "../lib/store/writer.ts";
 import { messages, readLog, tempFolder } from "./helpers/log.ts";
 import { cookieFrom, pause, runProgram, spawnServer, within } from "./helpers/child_server.ts";

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { nextFeedTrim } from "../lib/core/retention.ts";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { FEEDS_STEP, keptIn, KEY_AGE } from "../lib/store/feeds.ts";
 import { Log } from "../lib/store/writer.ts";
 import { Reader } from "../lib/store/reader.ts";

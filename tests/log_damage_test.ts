@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { backup } from "../lib/store/backup.ts";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { LogDamaged } from "../lib/store/integrity/errors.ts";
 import { Log } from "../lib/store/writer.ts";
 import { copyAsKilled, messages, readLog, tempFolder } from "./helpers/log.ts";

@@ -1,9 +1,9 @@
 /** Data folders as earlier programs left them: made by those, and opened by this one. */
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { check } from "../lib/store/integrity/fsck.ts";
+import { check } from "../lib/store/fsck.ts";
 import { Log } from "../lib/store/writer.ts";
-import { NEWEST_SCHEMA } from "../lib/store/schema.ts";
+import { NEWEST_SCHEMA } from "../lib/store/integrity/format.ts";
 import { runProgram } from "./helpers/child_server.ts";
 import { tempFolder } from "./helpers/log.ts";
 import { NativeClient, startServer } from "./helpers/server.ts";

@@ -1,7 +1,7 @@
 /** The commands that work on a data folder by themselves: `backup` and `check`. */
 import { naming } from "../config/system_errors.ts";
 import { backup } from "../store/backup.ts";
-import { check } from "../store/integrity/fsck.ts";
+import { check } from "../store/fsck.ts";
 import type { Terminal } from "./terminal.ts";
 
 const DATA = "  --data DIR              folder of the log (FANFARE_DATA, else ./data)";

@@ -8,8 +8,13 @@ import {
   type RetentionPolicy,
 } from "./limits.ts";
 import { NAME_LENGTH } from "../protocol/command.ts";
-import { type Level, LEVELS } from "../observability/logger.ts";
 import { readOrigin } from "./origin.ts";
+
+/** How much is told. */
+export const LEVELS = ["debug", "info", "warning", "error"] as const;
+
+/** One of {@linkcode LEVELS}. */
+export type Level = (typeof LEVELS)[number];
 
 /** What the program is to do: serve, copy the log into a file, or look for damage in it. */
 export type Command =

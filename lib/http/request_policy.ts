@@ -1,21 +1,11 @@
 /** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
+import type { Caller } from "../auth/caller.ts";
 import { isLoopback, plainAddress } from "../config/address.ts";
 import type { EdgeSettings } from "../isolates/messages.ts";
 import { log } from "../observability/logger.ts";
 import { refuse } from "../protocol/refusals.ts";
 import { isHost, isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";
-
-/** Where a request comes from. */
-export interface Caller {
-  /**
-   * Its address. With `--trust-proxy` the one that the proxy saw, or {@linkcode UNKNOWN_ADDRESS}; a loopback address is followed
-   * by `by proxy` then, so that it gets no rights or exemptions of this machine's own programs.
-   */
-  readonly address: string;
-  /** Whether it came by TLS, as the proxy says. */
-  readonly secure: boolean;
-}
 
 /** What the door goes by. */
 export interface DoorSettings {

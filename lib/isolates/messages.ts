@@ -3,7 +3,7 @@ import type { AccessSettings } from "../auth/access.ts";
 import type { Downward, Readers, Upward } from "../bus/bus.ts";
 import type { Counts } from "../observability/counters.ts";
 import type { Limits } from "../config/limits.ts";
-import type { Level } from "../observability/logger.ts";
+import type { Level } from "../config/config.ts";
 
 /** What an edge is told; it goes between isolates. */
 export interface EdgeSettings {

@@ -13,7 +13,8 @@ import {
   type ToWorker,
   type WorkerStart,
 } from "./messages.ts";
-import { type Level, log } from "../observability/logger.ts";
+import type { Level } from "../config/config.ts";
+import { log } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Broadcast } from "../bus/core_end.ts";
 import { type Load, loadOf } from "./memory_guard.ts";

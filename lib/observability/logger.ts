@@ -7,14 +7,9 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import { countedAs } from "../config/address.ts";
+import type { Level } from "../config/config.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { onOneLine } from "../protocol/json.ts";
-
-/** How much is told. */
-export const LEVELS = ["debug", "info", "warning", "error"] as const;
-
-/** One of {@linkcode LEVELS}. */
-export type Level = (typeof LEVELS)[number];
 
 /** What an event is told with. */
 export type Facts = Record<string, string | number | boolean | null | undefined>;

@@ -3,7 +3,7 @@ import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
-import { recorded } from "../http/browser_sessions.ts";
+import { recorded } from "./browser_sessions.ts";
 import { Conduct } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";

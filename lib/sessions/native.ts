@@ -7,7 +7,7 @@ import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
 import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "../delivery/answers.ts";
 import { ask, propose, showToken } from "../bus/requests.ts";
-import { record } from "../http/browser_sessions.ts";
+import { record } from "./browser_sessions.ts";
 import { Conduct } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { Frames } from "./inbound_frames.ts";

@@ -9,7 +9,8 @@ import type { Copying } from "./copier.ts";
 import { LogDamaged } from "./integrity/errors.ts";
 import { examineBeside } from "./integrity/preflight.ts";
 import { readMark } from "./integrity/watermark.ts";
-import { BACKUP, removeIfThere, SIDES } from "./schema.ts";
+import { BACKUP } from "./integrity/format.ts";
+import { removeIfThere, SIDES } from "./schema.ts";
 
 /** What a backup holds. */
 export interface Copied {

@@ -2,12 +2,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ALL_PUSHES } from "./feeds.ts";
-
-/** SQLite's application_id of a log: "Fanf". */
-export const APPLICATION = 0x46616e66;
-
-/** That of a copy which no server has opened yet: "Fanb". Seqs after it were given out already, so it gets a new epoch. */
-export const BACKUP = 0x46616e62;
+import { APPLICATION, NEWEST_SCHEMA } from "./integrity/format.ts";
 
 // A feed is what one subscription reads: a channel, or all direct messages of an account. `feed_messages` is its index: a
 // direct message stands in three feeds, and every page of every feed is one range of it.
@@ -92,10 +87,9 @@ const VERSION_4 = `
   CREATE INDEX messages_by_stamp ON messages (time, stamp) WHERE stamp IS NOT NULL;
 `;
 
-const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
-
-/** The newest schema, SQLite's user_version. */
-export const NEWEST_SCHEMA = MIGRATIONS.length;
+const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4] as const satisfies {
+  readonly length: typeof NEWEST_SCHEMA;
+};
 
 /**
  * Brings a database to the newest schema, in one transaction.

@@ -11,7 +11,7 @@ import { admit } from "../bus/requests.ts";
 import { Attended } from "../delivery/idle_sweep.ts";
 import { Closings } from "../delivery/closing.ts";
 import { Connection, type Socket } from "../delivery/connection.ts";
-import type { Caller } from "../http/request_policy.ts";
+import type { Caller } from "../auth/caller.ts";
 import { problem } from "../web/responses.ts";
 import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";

@@ -14,7 +14,7 @@ import { filterIn } from "../../lib/http/routes/push_filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/http/request_head.ts";
 import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
 import { decode } from "../../lib/codecs/native.ts";
-import { keyInHeader } from "../../lib/http/guards.ts";
+import { keyInHeader } from "../../lib/http/routes/guards.ts";
 import { badHandshake } from "../../lib/transports/sockets.ts";
 import { placeIn } from "../../lib/codecs/event_stream.ts";
 import { readOrigin } from "../../lib/config/origin.ts";

@@ -14,9 +14,9 @@ import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../../p
 import { endSessions } from "./sessions.ts";
 import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../../bus/requests.ts";
 import { type Meter, tooMuchRead } from "../../delivery/byte_rates.ts";
-import type { Caller } from "../request_policy.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readJson, tagged, unauthorized, workOf } from "../../web/responses.ts";
-import type { Handle, Point } from "../route.ts";
+import type { Handle, Point } from "./route.ts";
 import {
   keyInHeader,
   mayNotAdmin,
@@ -27,7 +27,7 @@ import {
   publishAs,
   valueOf,
   withRate,
-} from "../guards.ts";
+} from "./guards.ts";
 import { dataJson, type EdgeParts, nameIn } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 

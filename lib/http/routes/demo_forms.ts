@@ -6,8 +6,8 @@ import { refuse } from "../../protocol/refusals.ts";
 import { faultInText } from "../../protocol/json.ts";
 import { textData } from "../../protocol/message.ts";
 import { propose, type Result, showToken } from "../../bus/requests.ts";
-import { recorded } from "../browser_sessions.ts";
-import type { Caller } from "../request_policy.ts";
+import { recorded } from "../../sessions/browser_sessions.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readForm } from "../../web/responses.ts";
 import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
 

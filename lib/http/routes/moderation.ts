@@ -8,10 +8,10 @@ import { toJson } from "../../protocol/json.ts";
 import type { Mute, Proposal } from "../../protocol/message.ts";
 import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../../protocol/request.ts";
 import { propose, type Result } from "../../bus/requests.ts";
-import type { Caller } from "../request_policy.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readBody, readJson, tagged } from "../../web/responses.ts";
-import type { Point } from "../route.ts";
-import { mayNotAdmin, needsAdmin, valueOf } from "../guards.ts";
+import type { Point } from "./route.ts";
+import { mayNotAdmin, needsAdmin, valueOf } from "./guards.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
 
 /**

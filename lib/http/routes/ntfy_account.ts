@@ -4,9 +4,9 @@ import { parseChannel } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "../../web/responses.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
-import type { Handle, Point } from "../route.ts";
+import type { Handle, Point } from "./route.ts";
 import { NO_NAME } from "./push_subscribe.ts";
-import { mayNotRead, needsAccount } from "../guards.ts";
+import { mayNotRead, needsAccount } from "./guards.ts";
 
 // The user name that ntfy gives to clients without credentials.
 const NOBODY = "*";

@@ -8,13 +8,13 @@ import { type Message, messageJson, type Outcome } from "../../protocol/message.
 import { type Push, type PushRead, readPush, readPushJson } from "../../protocol/push.ts";
 import { BODIES, readBodyAs } from "../../protocol/request.ts";
 import { UNANSWERED } from "../../bus/requests.ts";
-import type { Caller } from "../request_policy.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readText } from "../../web/responses.ts";
 import { formatsOf, toldOf, toldPlace } from "../../codecs/ntfy.ts";
 import { ntfyPoints } from "./ntfy_account.ts";
-import type { Handle, Point } from "../route.ts";
+import type { Handle, Point } from "./route.ts";
 import { NO_NAME, readingPoint } from "./push_subscribe.ts";
-import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "../guards.ts";
+import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./guards.ts";
 import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 

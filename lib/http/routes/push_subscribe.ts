@@ -5,12 +5,12 @@ import { refuse } from "../../protocol/refusals.ts";
 import { said, type Sayings } from "../../protocol/params.ts";
 import type { Reader } from "../../store/reader.ts";
 import type { Connection } from "../../delivery/connection.ts";
-import type { Caller } from "../request_policy.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { type Filter, filtered, filterIn, passes } from "./push_filter.ts";
 import { packing, problem } from "../../web/responses.ts";
 import { type Format, seqInId, toldEvent } from "../../codecs/ntfy.ts";
-import type { Point } from "../route.ts";
-import { mayNotRead, needsAccount } from "../guards.ts";
+import type { Point } from "./route.ts";
+import { mayNotRead, needsAccount } from "./guards.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
 import { type Sockets, STREAMING } from "../../transports/sockets.ts";
 

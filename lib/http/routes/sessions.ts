@@ -7,11 +7,11 @@ import { type Refusal, refuse } from "../../protocol/refusals.ts";
 import type { Proposal } from "../../protocol/message.ts";
 import { QUERIES, readQueryAs } from "../../protocol/request.ts";
 import { propose } from "../../bus/requests.ts";
-import type { Caller } from "../request_policy.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { problem, tagged, unauthorized } from "../../web/responses.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
-import type { Handle, Point } from "../route.ts";
-import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "../guards.ts";
+import type { Handle, Point } from "./route.ts";
+import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "./guards.ts";
 
 /** The most sessions that one answer lists. */
 const MOST_SESSIONS = 1000;

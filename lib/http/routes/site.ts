@@ -1,10 +1,10 @@
 /** Where the pages are, and all that they load. */
 import type { Who } from "../../auth/access.ts";
-import { withSession } from "../browser_sessions.ts";
-import type { Caller } from "../request_policy.ts";
+import { withSession } from "../../sessions/browser_sessions.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { notFound } from "../../web/responses.ts";
 import { PAGES, type Pages } from "../../site/pages.ts";
-import type { Handle, Point } from "../route.ts";
+import type { Handle, Point } from "./route.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
 
 const READ = ["GET", "HEAD"];

@@ -2,14 +2,14 @@
 import type { Who } from "../../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";
-import { withSession } from "../browser_sessions.ts";
-import type { Caller } from "../request_policy.ts";
+import { withSession } from "../../sessions/browser_sessions.ts";
+import type { Caller } from "../../auth/caller.ts";
 import { firstChat } from "../../codecs/demo_chat.ts";
 import { firstPush } from "../../codecs/demo_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "../../sessions/demo.ts";
 import { bearerIn, problem } from "../../web/responses.ts";
 import { native } from "../../codecs/native.ts";
-import type { Point } from "../route.ts";
+import type { Point } from "./route.ts";
 import type { EdgeParts } from "../../sessions/edge_context.ts";
 import { NativeSession } from "../../sessions/native.ts";
 import type { Sockets } from "../../transports/sockets.ts";

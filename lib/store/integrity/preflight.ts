@@ -5,7 +5,7 @@ import { FolderLock } from "./lock.ts";
 import { LogDamaged } from "./errors.ts";
 import { type Marked, markPath, readMark } from "./watermark.ts";
 import { identityIn, LOG_PAGE, readPage } from "./identity.ts";
-import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "../schema.ts";
+import { APPLICATION, BACKUP, NEWEST_SCHEMA } from "./format.ts";
 import { readWal, type Wal } from "./wal.ts";
 
 /**

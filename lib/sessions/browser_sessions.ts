@@ -4,8 +4,8 @@ import type { Origin } from "../bus/bus.ts";
 import { newToken, tokenHash } from "../auth/cookies.ts";
 import type { Refusal } from "../protocol/refusals.ts";
 import { UNANSWERED } from "../bus/requests.ts";
-import type { Caller } from "./request_policy.ts";
-import { type EdgeParts, meeting, nameIn } from "../sessions/edge_context.ts";
+import type { Caller } from "../auth/caller.ts";
+import { type EdgeParts, meeting, nameIn } from "./edge_context.ts";
 
 // How long after the exchange of a cookie of 0.1 it still stands for the session that took its place, in milliseconds: a page and
 // its socket bring it at the same time.

@@ -1,10 +1,10 @@
 /** Reads all of a log and looks for damage that nobody has met yet. */
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite";
-import { parseChannel } from "../../protocol/channel.ts";
-import { examineBeside } from "./preflight.ts";
-import { ALL_PUSHES, keptIn } from "../feeds.ts";
-import { MESSAGE_COLUMNS, readMessage } from "../reader.ts";
-import { isWholeSchema, schemaOf } from "../schema.ts";
+import { parseChannel } from "../protocol/channel.ts";
+import { examineBeside } from "./integrity/preflight.ts";
+import { ALL_PUSHES, keptIn } from "./feeds.ts";
+import { MESSAGE_COLUMNS, readMessage } from "./reader.ts";
+import { isWholeSchema, schemaOf } from "./schema.ts";
 
 /** How large a log is. */
 export interface Sizes {

@@ -1,6 +1,6 @@
 /** A point of the HTTP interface: where it is, how it may be asked, and what answers. */
-import type { Who } from "../auth/access.ts";
-import type { Caller } from "./request_policy.ts";
+import type { Who } from "../../auth/access.ts";
+import type { Caller } from "../../auth/caller.ts";
 
 /** What a request is answered by. */
 export type Handle = (

@@ -1,17 +1,17 @@
 /** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
-import { isSomebody, type Who } from "../auth/access.ts";
-import type { Limits } from "../config/limits.ts";
-import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../protocol/channel.ts";
-import { type Refusal, refuse } from "../protocol/refusals.ts";
-import { faultInKey } from "../protocol/command.ts";
-import type { Publication } from "../protocol/message.ts";
-import type { Read } from "../protocol/request.ts";
-import { fromBytes } from "../protocol/params.ts";
-import { publishAll, type Published } from "../bus/requests.ts";
-import { recorded } from "./browser_sessions.ts";
-import type { Caller } from "./request_policy.ts";
-import { HttpRefused, problem, unauthorized } from "../web/responses.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
+import { isSomebody, type Who } from "../../auth/access.ts";
+import type { Limits } from "../../config/limits.ts";
+import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";
+import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import { faultInKey } from "../../protocol/command.ts";
+import type { Publication } from "../../protocol/message.ts";
+import type { Read } from "../../protocol/request.ts";
+import { fromBytes } from "../../protocol/params.ts";
+import { publishAll, type Published } from "../../bus/requests.ts";
+import { recorded } from "../../sessions/browser_sessions.ts";
+import type { Caller } from "../../auth/caller.ts";
+import { HttpRefused, problem, unauthorized } from "../../web/responses.ts";
+import type { EdgeParts } from "../../sessions/edge_context.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =
