@@ -4,7 +4,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { findBarriers } from "../helpers/axe.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { startServer, type TestServer } from "../helpers/server.ts";
-import { storeStory, STORY } from "../static/store_story.ts";
+import { storeStory, STORY } from "../unit/static/store_story.ts";
 
 async function open(
   context: BrowserContext,

@@ -17,28 +17,28 @@ const door = (name: string): Shown => ["tests/hostile/door_test.ts", name];
 const frames = (name: string): Shown => ["tests/hostile/frames_test.ts", name];
 const slices = (name: string): Shown => ["tests/hostile/slices_test.ts", name];
 const identity = (name: string): Shown => ["tests/hostile/identity_test.ts", name];
-const limits = (name: string): Shown => ["tests/limits_test.ts", name];
-const quotas = (name: string): Shown => ["tests/quotas_test.ts", name];
-const access = (name: string): Shown => ["tests/access_test.ts", name];
-const native = (name: string): Shown => ["tests/native_protocol_test.ts", name];
-const first = (name: string): Shown => ["tests/first_protocol_test.ts", name];
-const bounds = (name: string): Shown => ["tests/edge_bounds_test.ts", name];
-const damage = (name: string): Shown => ["tests/log_damage_test.ts", name];
-const folder = (name: string): Shown => ["tests/data_folder_test.ts", name];
-const retention = (name: string): Shown => ["tests/retention_test.ts", name];
-const epoch = (name: string): Shown => ["tests/log_epoch_test.ts", name];
-const clock = (name: string): Shown => ["tests/clock_ahead_test.ts", name];
-const api = (name: string): Shown => ["tests/api_test.ts", name];
-const events = (name: string): Shown => ["tests/events_test.ts", name];
-const push = (name: string): Shown => ["tests/push_test.ts", name];
-const tokens = (name: string): Shown => ["tests/tokens_test.ts", name];
-const sessions = (name: string): Shown => ["tests/sessions_test.ts", name];
-const mutes = (name: string): Shown => ["tests/mutes_test.ts", name];
-const accounts = (name: string): Shown => ["tests/accounts_test.ts", name];
-const guard = (name: string): Shown => ["tests/guard_test.ts", name];
-const refusals = (name: string): Shown => ["tests/refusals_test.ts", name];
-const names = (name: string): Shown => ["tests/names_test.ts", name];
-const FUZZ: Shown = ["tests/fuzz_test.ts", "fuzz: ten thousand cases"];
+const limits = (name: string): Shown => ["tests/stories/limits_test.ts", name];
+const quotas = (name: string): Shown => ["tests/unit/core/quotas_test.ts", name];
+const access = (name: string): Shown => ["tests/stories/access_test.ts", name];
+const native = (name: string): Shown => ["tests/stories/native_protocol_test.ts", name];
+const first = (name: string): Shown => ["tests/stories/demo_protocol_test.ts", name];
+const bounds = (name: string): Shown => ["tests/unit/delivery/bounds_test.ts", name];
+const damage = (name: string): Shown => ["tests/unit/store/damage_test.ts", name];
+const folder = (name: string): Shown => ["tests/stories/data_folder_test.ts", name];
+const retention = (name: string): Shown => ["tests/stories/retention_test.ts", name];
+const epoch = (name: string): Shown => ["tests/stories/log_epoch_test.ts", name];
+const clock = (name: string): Shown => ["tests/stories/clock_ahead_test.ts", name];
+const api = (name: string): Shown => ["tests/stories/api_test.ts", name];
+const events = (name: string): Shown => ["tests/stories/events_test.ts", name];
+const push = (name: string): Shown => ["tests/stories/push_test.ts", name];
+const tokens = (name: string): Shown => ["tests/stories/tokens_test.ts", name];
+const sessions = (name: string): Shown => ["tests/stories/sessions_test.ts", name];
+const mutes = (name: string): Shown => ["tests/stories/mutes_test.ts", name];
+const accounts = (name: string): Shown => ["tests/stories/accounts_test.ts", name];
+const guard = (name: string): Shown => ["tests/stories/guard_test.ts", name];
+const refusals = (name: string): Shown => ["tests/stories/refusals_test.ts", name];
+const names = (name: string): Shown => ["tests/unit/protocol/names_test.ts", name];
+const FUZZ: Shown = ["tests/programs/fuzz_test.ts", "fuzz: ten thousand cases"];
 
 /** The rows by their names. */
 export const ROWS: Readonly<Record<string, Row>> = {
@@ -245,7 +245,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   I1: {
     about: "cookies that aren't whole",
-    shown: [identity("I1:"), ["tests/old_cookies_test.ts", "I1:"]],
+    shown: [identity("I1:"), ["tests/stories/old_cookies_test.ts", "I1:"]],
   },
   I2: {
     about: "JWT",
@@ -293,34 +293,37 @@ export const ROWS: Readonly<Record<string, Row>> = {
   },
   I6: {
     about: "cookies by the hundred thousand",
-    shown: [sessions("I6:"), ["tests/session_records_test.ts", "a name that is taken"]],
+    shown: [sessions("I6:"), ["tests/unit/core/session_records_test.ts", "a name that is taken"]],
   },
   I7: { about: "a token for a browser's account", shown: [tokens("I7:")] },
   L1: {
     about: "readers that stop",
     shown: [
-      ["tests/cursor_test.ts", "one whose socket is full is sent nothing"],
-      ["tests/cursor_test.ts", "where sockets hold too much each is sent little"],
-      ["tests/slow_readers_test.ts", "L1: what Deno keeps"],
+      ["tests/unit/delivery/cursor_test.ts", "one whose socket is full is sent nothing"],
+      ["tests/unit/delivery/cursor_test.ts", "where sockets hold too much each is sent little"],
+      ["tests/stories/slow_readers_test.ts", "L1: what Deno keeps"],
       bounds("who reads slowly but steadily isn't closed"),
       bounds("signals to one who doesn't read are dropped"),
-      ["tests/slow_readers_test.ts", "L1: a hundred of three hundred"],
+      ["tests/stories/slow_readers_test.ts", "L1: a hundred of three hundred"],
     ],
   },
   L2: {
     about: "ten thousand cut at once; so many are `deno task bench:cut`",
     shown: [
-      ["tests/storm_test.ts", "L2: two thousand"],
-      ["tests/storm_test.ts", "L2: what all who come back"],
+      ["tests/stories/storm_test.ts", "L2: two thousand"],
+      ["tests/stories/storm_test.ts", "L2: what all who come back"],
     ],
   },
-  L3: { about: "kill -9", shown: [["tests/torture_test.ts", "a server killed three times"]] },
+  L3: {
+    about: "kill -9",
+    shown: [["tests/programs/torture_test.ts", "a server killed three times"]],
+  },
   L4: {
     about: "a full disk",
     shown: [
       folder("a full disk refuses publications"),
       folder("on a full disk an end in order"),
-      ["tests/batch_test.ts", "L4:"],
+      ["tests/unit/core/batches_test.ts", "L4:"],
     ],
   },
   L5: {
@@ -349,37 +352,37 @@ export const ROWS: Readonly<Record<string, Row>> = {
   L7: {
     about: "an isolate throws, eats its heap, hangs",
     shown: [
-      ["tests/isolates_test.ts", "an isolate that ends ("],
-      ["tests/isolates_test.ts", "an isolate that hangs"],
-      ["tests/torture_test.ts", "so does one with three isolates"],
+      ["tests/stories/isolates_test.ts", "an isolate that ends ("],
+      ["tests/stories/isolates_test.ts", "an isolate that hangs"],
+      ["tests/programs/torture_test.ts", "so does one with three isolates"],
     ],
   },
   L8: {
     about: "SIGTERM",
     shown: [
       native("leaving: clients are told"),
-      ["tests/config_test.ts", "it prints one line when it serves"],
-      ["tests/config_test.ts", "Ctrl-C under a task runner"],
-      ["tests/shutdown_test.ts", "L8: SIGTERM under load"],
-      ["tests/shutdown_test.ts", "L8: a second signal"],
+      ["tests/unit/config/config_test.ts", "it prints one line when it serves"],
+      ["tests/unit/config/config_test.ts", "Ctrl-C under a task runner"],
+      ["tests/stories/shutdown_test.ts", "L8: SIGTERM under load"],
+      ["tests/stories/shutdown_test.ts", "L8: a second signal"],
     ],
   },
   L9: { about: "a second process", shown: [folder("a second process is refused within a second")] },
   L10: {
     about: "a silent network",
     shown: [
-      ["tests/silence_test.ts", "L10:"],
+      ["tests/stories/silence_test.ts", "L10:"],
       bounds("of whoever takes nothing of the little"),
       bounds("who reads slowly but steadily isn't closed"),
     ],
   },
   L11: {
     about: "no file descriptors left",
-    shown: [["tests/descriptors_test.ts", "L11:"]],
+    shown: [["tests/stories/descriptors_test.ts", "L11:"]],
   },
   L12: {
     about: "a soak; ten minutes of it are a step of `deno task torture`",
-    shown: [["tests/soak_test.ts", "L12:"]],
+    shown: [["tests/stories/soak_test.ts", "L12:"]],
   },
   L13: {
     about: "mark and WAL lost, a copy made by hand, a foreign journal",
