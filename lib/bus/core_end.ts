@@ -1,6 +1,6 @@
 /**
  * The core's end of the bus between isolates: one BroadcastChannel post for each committed batch, answers by `postMessage` to
- * the edge that sent. A post may be lost, an answer isn't (design.md section 3).
+ * the edge that sent. A post may be lost, an answer isn't (architecture.md, "Measured facts").
  */
 import {
   type Answer,

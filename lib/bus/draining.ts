@@ -1,4 +1,4 @@
-/** Going away over HTTP: new work is refused with 503, and after every other refusal (protocol.md section 4). */
+/** Going away over HTTP: new work is refused with 503, and after every other refusal (protocol.md, "HTTP"). */
 import type { EdgeEnd, Up } from "./bus.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 

@@ -1,4 +1,4 @@
-/** The codec of the first demo's `/chat/` (first-protocol.md section 2). */
+/** The codec of the first demo's `/chat/` (demo-protocol.md, "Chat"). */
 import type { Codec } from "./codec.ts";
 import { textOf } from "../protocol/message.ts";
 

@@ -1,4 +1,4 @@
-/** The codec of the first demo's `/link/`: a message is its text, one frame each (first-protocol.md section 1). */
+/** The codec of the first demo's `/link/`: a message is its text, one frame each (demo-protocol.md, "Push"). */
 import type { Codec } from "./codec.ts";
 import { textOf } from "../protocol/message.ts";
 

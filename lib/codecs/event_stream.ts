@@ -1,4 +1,4 @@
-/** The codec of event streams (protocol.md section 3): an event is a few lines and a blank one, which the frame's end adds. */
+/** The codec of event streams (protocol.md, "Event streams"): an event is a few lines and a blank one, which the frame's end adds. */
 import type { Codec } from "./codec.ts";
 import { toJson } from "../protocol/json.ts";
 import { messageJson } from "../protocol/message.ts";

@@ -1,4 +1,4 @@
-/** The codec of the native protocol: lines of JSON, many to a frame (protocol.md section 2). */
+/** The codec of the native protocol: lines of JSON, many to a frame (protocol.md, "WebSocket"). */
 import type { Refusal } from "../protocol/refusals.ts";
 import type { Codec } from "./codec.ts";
 import { type BadCommand, type Command, parseCommand, type Verb } from "../protocol/command.ts";

@@ -57,7 +57,7 @@ export interface RetentionPolicy {
   readonly keepBytes: number;
 }
 
-/** The limits of clients where the command line says nothing; protocol.md sections 2 and 5. */
+/** The limits of clients where the command line says nothing; protocol.md, "WebSocket". */
 export const DEFAULT_LIMITS: Limits = {
   message: 65_536,
   frame: 1_048_576,
@@ -87,7 +87,7 @@ export const READ_BURST_FACTOR = 8;
 /** Every limit of an account holds this many times for its address, since accounts of cookies are free. */
 export const ADDRESS_FACTOR = 10;
 
-/** Wrong tokens a minute that an address may bring (hostile.md I4). */
+/** Wrong tokens a minute that an address may bring (threats.md I4). */
 export const GUESSES = 20;
 
 /** Accounts that are muted at once: every edge knows them all. */
@@ -122,7 +122,7 @@ export function toldLimits(limits: Limits): Record<string, number> {
 }
 
 /**
- * The most that the body of a request may have (protocol.md section 4): the form and percent encoding of a message of the
+ * The most that the body of a request may have (protocol.md, "HTTP"): the form and percent encoding of a message of the
  * greatest size, with room for the rest.
  *
  * @param limits The limits in force.

@@ -1,7 +1,7 @@
 /** The connections of an edge, looked at again and again: one to which nothing more is due would never be found silent. */
 import type { Connection } from "./connection.ts";
 
-// With the time that a client may take nothing this makes 45 s (hostile.md L10).
+// With the time that a client may take nothing this makes 45 s (threats.md L10).
 const LOOK = 5000;
 
 /** A set of connections that are looked at as long as they are in it. */

@@ -8,7 +8,7 @@
  */
 import { PAGE_BYTES } from "../store/reader.ts";
 
-/** What may be unsent in a socket before its connection waits; more is latency and memory (design.md section 3). */
+/** What may be unsent in a socket before its connection waits; more is latency and memory (architecture.md, "Measured facts"). */
 export const UNSENT = 65_536;
 
 /** Where a frame is cut, in characters. */

@@ -1,6 +1,6 @@
 /**
  * A listener that goes on. Deno's server ends its loop at the first connection that can't be accepted, and unheard that ends the
- * process; what it has accepted goes on. So another takes its place as soon as there is room (hostile.md L11).
+ * process; what it has accepted goes on. So another takes its place as soon as there is room (threats.md L11).
  *
  * @module
  */

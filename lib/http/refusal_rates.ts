@@ -1,4 +1,4 @@
-/** Refused requests have a rate of their own; over it the next one is refused before any work (hostile.md M13). */
+/** Refused requests have a rate of their own; over it the next one is refused before any work (threats.md M13). */
 import { countedAs, isLoopback } from "../config/address.ts";
 import { isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";

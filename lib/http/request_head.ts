@@ -1,6 +1,6 @@
 /**
  * Checks the head of a request before anything parses it: its size, then the Host header that the runtime composed the address
- * from (hostile.md H15, H16).
+ * from (threats.md H15, H16).
  *
  * @module
  */
@@ -38,7 +38,7 @@ const PARSED: ReadonlySet<string> = new Set(
 // Liveness checks often send no Host, and learn nothing that depends on it.
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-// Addresses end up in logs and histories: a request with a token in its address is refused (hostile.md H5).
+// Addresses end up in logs and histories: a request with a token in its address is refused (threats.md H5).
 const TOKENS: ReadonlySet<string> = new Set([
   "token",
   "access_token",

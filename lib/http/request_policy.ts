@@ -1,4 +1,4 @@
-/** Who stands at the door: where a request comes from, and whether it may come in at all (hostile.md H1–H3, H6, H14). */
+/** Who stands at the door: where a request comes from, and whether it may come in at all (threats.md H1–H3, H6, H14). */
 import type { Caller } from "../auth/caller.ts";
 import { isLoopback, plainAddress } from "../config/address.ts";
 import type { EdgeSettings } from "../isolates/messages.ts";

@@ -1,6 +1,6 @@
 /**
- * Watches over the memory of the process and over sockets that don't go (hostile.md, first part): what clients have half sent, and
- * what those who stopped reading have unsent, is held by the runtime, out of our code's sight and reach. Near the limit newcomers are
+ * Watches over the memory of the process and over sockets that don't go (architecture.md, "Traps of the runtime"):
+ * what clients have half sent, and what those who stopped reading have unsent, is held by the runtime, out of our code's sight and reach. Near the limit newcomers are
  * refused; where that doesn't help, the worst edge is replaced, which frees all that its isolate holds. In the core's own isolate it
  * doesn't free all: see single.ts.
  */
@@ -40,7 +40,7 @@ export const STUCK_PAUSE = 30_000;
 // What is left where all edges were replaced in vain.
 const ADVICE = "raise --max-memory; with --workers 0, use --workers 1";
 
-// What a socket costs beside what is unsent in it (design.md section 3).
+// What a socket costs beside what is unsent in it (architecture.md, "Measured facts").
 const SOCKET_BYTES = 22_000;
 
 /** What is known of an edge. The higher its number, the later it began. */

@@ -5,7 +5,7 @@ import { type Refusal, refuse } from "./refusals.ts";
 import { hasInvisible } from "./invisible.ts";
 import { faultIn, faultInText, MAX_DEPTH } from "./json.ts";
 
-/** The most messages that one page holds; protocol.md section 2. */
+/** The most messages that one page holds (protocol.md, "Recovery"). */
 export const PAGE_MESSAGES = 200;
 
 /** How many messages a page of history has where it isn't said. */
@@ -36,7 +36,7 @@ export function faultInName(name: string): string | undefined {
 
 /**
  * An object with these fields and no other. An `in` on a plain object finds "constructor"; these have no prototype to find it
- * in (hostile.md M2).
+ * in (threats.md M2).
  *
  * @param entries The fields.
  * @returns The schema.
@@ -107,7 +107,7 @@ const flag = v.boolean("true or false");
 /** A message's data. JSON has no undefined: a field that is there has a value, whatever it is. */
 export const data = v.unknown();
 
-/** The body of each native command, by its verb; protocol.md section 2. */
+/** The body of each native command, by its verb; protocol.md, "WebSocket". */
 export const SCHEMAS = {
   hello: fields({ token: v.optional(text("a token")), name: v.optional(v.nullable(displayName)) }),
   subscribe: fields({

@@ -1,4 +1,4 @@
-/** Characters that nobody sees: where a name may have them, and where it is refused (hostile.md M14). */
+/** Characters that nobody sees: where a name may have them, and where it is refused (threats.md M14). */
 
 // Cf has the bidirectional overrides and the zero-width characters; a braille cell without dots is drawn as a blank.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;

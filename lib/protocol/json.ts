@@ -1,11 +1,11 @@
 /** What JSON from outside may hold at all, before anything else looks at it. */
 
-/** How deep `data` may be nested; protocol.md section 1. A command puts two levels around it. */
+/** How deep `data` may be nested; protocol.md, "Messages". A command puts two levels around it. */
 export const MAX_DEPTH = 32;
 
 /**
  * Looks for what no JSON of ours may hold: nesting beyond the limit, lone surrogates, NUL, and a member called `__proto__`
- * (hostile.md M2, M3, M5).
+ * (threats.md M2, M3, M5).
  *
  * @param value A value out of JSON.parse.
  * @param depth How many levels of arrays and objects it may have.

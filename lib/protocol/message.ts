@@ -101,7 +101,7 @@ export interface Outcome {
  * Writes a message as JSON, the same text wherever it is told; `data` goes in as it is.
  *
  * @param message The message.
- * @returns The object of protocol.md section 1 as JSON text.
+ * @returns The object of protocol.md, "Messages", as JSON text.
  */
 export function messageJson(message: Message): string {
   const { channel, seq, time, from, name, key, data } = message;
@@ -139,7 +139,7 @@ export function textIn(value: unknown, data: string): string {
 
 /**
  * Makes the data of a message that is only a text, from a client that knows only texts: CRLF becomes LF, and other control
- * characters but tab and line feed are dropped (hostile.md M5).
+ * characters but tab and line feed are dropped (threats.md M5).
  *
  * @param text What was typed.
  * @returns `{"text": …}` as JSON.

@@ -1,6 +1,6 @@
 /** The words for who is in a channel. */
 
-/** The most members that are listed; beyond that the count alone (protocol.md section 2). */
+/** The most members that are listed; beyond that the count alone (protocol.md, "Presence"). */
 export const ROSTER_SIZE = 1000;
 
 /** An account that is in a channel. */
@@ -24,7 +24,7 @@ export interface Roster {
 }
 
 /**
- * Writes a roster as the `presence` of an answer (protocol.md section 2).
+ * Writes a roster as the `presence` of an answer (protocol.md, "Presence").
  *
  * @param roster The roster.
  * @param named Whether its channel stands in it.

@@ -2,7 +2,7 @@
 import { faultInText } from "./json.ts";
 import { said, type Sayings } from "./params.ts";
 
-/** What a push holds (protocol.md section 1). */
+/** What a push holds (protocol.md, "Messages"). */
 export interface Push {
   /** The text. */
   readonly text: string;

@@ -1,6 +1,6 @@
 /** Every error and every close code: what it is called, what HTTP says for it. Docs and codecs share this page. */
 
-/** The codes of refusals, with the HTTP status that says the same (protocol.md, sections 2 and 4). */
+/** The codes of refusals, with the HTTP status that says the same (protocol.md, "Errors"). */
 export const REFUSALS = {
   bad_request: 400,
   unauthorized: 401,
@@ -27,7 +27,7 @@ export interface Refusal {
   readonly excess?: true;
 }
 
-/** Close codes of WebSockets (protocol.md, section 2). */
+/** Close codes of WebSockets (protocol.md, "Closing"). */
 export const CLOSE = {
   /** The server goes away or restarts; come back. */
   leaving: 1001,

@@ -1,4 +1,4 @@
-/** What HTTP requests bring: one schema for each body and query, and the reading of them (protocol.md sections 3 and 4). */
+/** What HTTP requests bring: one schema for each body and query, and the reading of them (protocol.md, "Event streams" and "HTTP"). */
 import * as v from "valibot";
 import { type Refusal, refuse } from "./refusals.ts";
 import { channel, data, fields, key, PAGE_MESSAGES, seq, text, whole } from "./command.ts";

@@ -1,4 +1,4 @@
-/** The rates of a client's signals and refused commands, and when it is closed for going on over them (hostile.md M1, M9, M13). */
+/** The rates of a client's signals and refused commands, and when it is closed for going on over them (threats.md M1, M9, M13). */
 import type { EdgeRates } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, type RefusalCode } from "../protocol/refusals.ts";

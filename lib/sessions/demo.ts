@@ -1,4 +1,4 @@
-/** The first demo's two sockets, as its clients know them (first-protocol.md). */
+/** The first demo's two sockets, as its clients know them (demo-protocol.md). */
 import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";

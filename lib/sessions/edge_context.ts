@@ -87,7 +87,7 @@ export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefine
  * @param account The client's; null for the admin.
  * @param name Its display name; null where it has none.
  * @param connection The connection's id.
- * @returns The answer's fields (protocol.md section 2).
+ * @returns The answer's fields (protocol.md, "WebSocket").
  */
 export function greeting(
   { hub, limits, ping, clock }: EdgeParts,

@@ -1,4 +1,4 @@
-/** Who goes on at many times the rate, whatever it is told (hostile.md M9). */
+/** Who goes on at many times the rate, whatever it is told (threats.md M9). */
 
 // So many times the rate refused in each of so many seconds.
 const FACTOR = 10;

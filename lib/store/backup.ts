@@ -1,6 +1,6 @@
 /**
  * Copies a log while a server writes it. All pages go in one step, in a process of its own: in steps each commit would begin
- * the copy anew, and in the core's isolate it would hold up everyone (design.md section 3).
+ * the copy anew, and in the core's isolate it would hold up everyone (architecture.md, "Traps of the runtime").
  */
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";

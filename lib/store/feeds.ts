@@ -6,7 +6,7 @@ import type { LogRecord } from "../protocol/message.ts";
 /** The feed of all pushes: they may be kept for another time than the rest. No channel's name has a `*`. */
 export const ALL_PUSHES = "push:*";
 
-/** How long a key is remembered: 24 hours in milliseconds (protocol.md section 2). */
+/** How long a key is remembered: 24 hours in milliseconds (protocol.md, "Publications and keys"). */
 export const KEY_AGE = 86_400_000;
 
 /** Feeds that one step looks at; to remove as many takes the core about 4 ms. */

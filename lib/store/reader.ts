@@ -12,7 +12,7 @@ import { type Message, messageJson, type Mute } from "../protocol/message.ts";
 
 export type { ListedSession, SessionReader } from "./sessions.ts";
 
-/** The most that a page holds in bytes; protocol.md section 2. */
+/** The most that a page holds in bytes; protocol.md, "Recovery". */
 export const PAGE_BYTES = 1_048_576;
 
 // Names of direct messages are before it, those of pushes and rooms behind it.

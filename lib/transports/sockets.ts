@@ -92,7 +92,7 @@ export class Sockets {
     };
   }
 
-  /** Those that are there, with those that we closed and whose clients don't go (hostile.md F4). */
+  /** Those that are there, with those that we closed and whose clients don't go (threats.md F4). */
   get connections(): readonly Connection[] {
     return [...this.#connections];
   }
@@ -331,7 +331,8 @@ export const CROWDED: Refusal = {
 };
 
 /**
- * Refuses a handshake that Deno's server would let through or throw at (hostile.md, first part and H4).
+ * Refuses a handshake that Deno's server would let through or throw at (architecture.md, "Traps of the runtime";
+ * threats.md H4).
  *
  * @param headers The request's.
  * @returns The answer, 426 or 400; undefined where it is one.

@@ -7,7 +7,7 @@ import type { Meter } from "../delivery/byte_rates.ts";
 import { ENCODINGS, isEncoding, packedIn, unpacked } from "./sliced_zlib.ts";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
-/** How long a body may take to come, in milliseconds (hostile.md H10). */
+/** How long a body may take to come, in milliseconds (threats.md H10). */
 export const BODY_TIME = 10_000;
 
 /** What all bodies that are being read may hold together, in bytes: clients that never finish theirs shall not fill the memory. */

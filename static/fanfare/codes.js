@@ -77,7 +77,7 @@ export class FanfareError extends Error {
 }
 
 /**
- * Whether coming back after a close code is of no use (protocol.md section 2).
+ * Whether coming back after a close code is of no use (protocol.md, "Closing").
  *
  * @param {number} code The close code.
  * @returns {boolean} Whether it is the end.

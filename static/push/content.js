@@ -1,5 +1,5 @@
 // @ts-check
-/** What a push says (protocol.md, section 1). Anyone may have put anything into its data: what isn't right is left out. */
+/** What a push says (protocol.md, "Messages"). Anyone may have put anything into its data: what isn't right is left out. */
 import { safeLink } from "../parts/segments.js";
 import { fieldsOf } from "../parts/stored.js";
 import { textOf } from "../parts/text.js";

@@ -1,4 +1,4 @@
-/** Pages as the demo's users have them, unchanged, in real Chromium against our server (first-protocol.md). */
+/** Pages as the demo's users have them, unchanged, in real Chromium against our server (demo-protocol.md). */
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "../helpers/browser.ts";

@@ -1,4 +1,4 @@
-/** What people type, and what programs send in their place, is text to the end on every page (hostile.md M7). */
+/** What people type, and what programs send in their place, is text to the end on every page (threats.md M7). */
 import { assertEquals, assertGreater } from "@std/assert";
 import type { Locator, Page } from "playwright-core";
 import { launchBrowser } from "../helpers/browser.ts";

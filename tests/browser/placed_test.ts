@@ -1,4 +1,4 @@
-/** Text that would leave its place, in real Chromium (hostile.md M5, M6): piled up marks, directions, control characters. */
+/** Text that would leave its place, in real Chromium (threats.md M5, M6): piled up marks, directions, control characters. */
 import { assert, assertEquals } from "@std/assert";
 import type { Browser, Locator, Page } from "playwright-core";
 import { launchBrowser } from "../helpers/browser.ts";

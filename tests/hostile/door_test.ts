@@ -1,4 +1,4 @@
-/** Heads that are too large or name a wrong host, proxies that name no client, pages of other origins (hostile.md H15–H20). */
+/** Heads that are too large or name a wrong host, proxies that name no client, pages of other origins (threats.md H15–H20). */
 import { assertEquals, assertLess } from "@std/assert";
 import { connect as connectHttp2 } from "node:http2";
 import { Door, UNKNOWN_ADDRESS } from "../../lib/http/request_policy.ts";

@@ -1,4 +1,4 @@
-/** Hostile frames and commands, row by row (hostile.md F1–F4, M1–M12). What others show is named in table.ts. */
+/** Hostile frames and commands, row by row (threats.md F1–F4, M1–M12). What others show is named in table.ts. */
 import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { closeCodeIn, RawWebSocket } from "../helpers/raw_websocket.ts";
 import { textData } from "../../lib/protocol/message.ts";

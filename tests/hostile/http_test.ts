@@ -1,4 +1,4 @@
-/** Hostile handshakes and HTTP, row by row (hostile.md H1–H14). */
+/** Hostile handshakes and HTTP, row by row (threats.md H1–H14). */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { join } from "node:path";

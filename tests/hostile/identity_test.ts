@@ -1,4 +1,4 @@
-/** Hostile cookies and tokens, and what the log keeps of them (hostile.md I1, I4, H5). */
+/** Hostile cookies and tokens, and what the log keeps of them (threats.md I1, I4, H5). */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { type LogLine, spawnServer } from "../helpers/child_server.ts";
 import { http } from "../helpers/http.ts";

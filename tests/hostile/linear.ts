@@ -1,4 +1,4 @@
-/** Whatever a client sends is read in a time that grows with its size and no faster (hostile.md H15). */
+/** Whatever a client sends is read in a time that grows with its size and no faster (threats.md H15). */
 import { getCookies } from "@std/http/cookie";
 import { ifNoneMatch } from "@std/http/etag";
 import { accepts, acceptsEncodings, acceptsLanguages } from "@std/http/negotiation";

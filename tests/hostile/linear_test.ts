@@ -1,4 +1,4 @@
-/** Every pattern and parser of what clients send takes time like its input (hostile.md H15): see linear.ts. */
+/** Every pattern and parser of what clients send takes time like its input (threats.md H15): see linear.ts. */
 import { assertEquals } from "@std/assert";
 
 Deno.test("H15: every regular expression and every parser takes time like its input", async () => {

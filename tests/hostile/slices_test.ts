@@ -1,4 +1,4 @@
-/** Reading within bounds (hostile.md H19, H21): slices, quotas of answers, rates of bytes. */
+/** Reading within bounds (threats.md H19, H21): slices, quotas of answers, rates of bytes. */
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { ByteRates, MOST_BUCKETS } from "../../lib/delivery/byte_rates.ts";

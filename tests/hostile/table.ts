@@ -1,4 +1,4 @@
-/** Every row of hostile.md: the tests that show it, and what is open with the reason. */
+/** Every row of threats.md: the tests that show it, and what is open with the reason. */
 
 /** A test by its file and the beginning of its name. */
 export type Shown = readonly [file: string, name: string];

@@ -1,11 +1,11 @@
-/** The table of hostile.md's rows is whole, and every test that it names is there. */
+/** The table of threats.md's rows is whole, and every test that it names is there. */
 import { assertEquals } from "@std/assert";
 import { ROWS } from "./table.ts";
 
 // How many rows of each kind there are.
 const KINDS = { H: 21, F: 5, M: 14, I: 7, L: 13 };
 
-Deno.test("every row of hostile.md is shown by a test, or says what it waits for", () => {
+Deno.test("every row of threats.md is shown by a test, or says what it waits for", () => {
   const rows = Object.entries(KINDS).flatMap(([kind, count]) =>
     Array.from({ length: count }, (_, i) => `${kind}${i + 1}`)
   );

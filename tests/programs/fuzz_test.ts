@@ -1,4 +1,4 @@
-/** Ten thousand mutations of what clients send: the server goes on, and others notice nothing (hostile.md, all rows). */
+/** Ten thousand mutations of what clients send: the server goes on, and others notice nothing (threats.md, all rows). */
 import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { fuzz } from "./fuzz/fuzz.ts";
 import { runFuzz } from "./fuzz/run.ts";

@@ -1,4 +1,4 @@
-/** Nothing acknowledged is lost, repeated or reordered: the short version of tests/programs/torture (hostile.md L3, L10). */
+/** Nothing acknowledged is lost, repeated or reordered: the short version of tests/programs/torture (threats.md L3, L10). */
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { SEED } from "../helpers/random.ts";
 import { pageOf } from "./torture/figures.ts";

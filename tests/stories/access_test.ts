@@ -1,4 +1,4 @@
-/** Who may do what: role × verb × kind of channel × transport, every cell, open and closed, on real servers (hostile.md I3). */
+/** Who may do what: role × verb × kind of channel × transport, every cell, open and closed, on real servers (threats.md I3). */
 import { assertEquals } from "@std/assert";
 import { ask, HANDSHAKE } from "../helpers/raw_http.ts";
 import {

@@ -1,4 +1,4 @@
-/** The JSON API (protocol.md section 4), over edges in this isolate and in several. */
+/** The JSON API (protocol.md, "HTTP"), over edges in this isolate and in several. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { type Answer, type Ask, http } from "../helpers/http.ts";

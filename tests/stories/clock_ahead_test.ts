@@ -1,4 +1,4 @@
-/** A clock that was ahead, or behind, for a moment: what goes by age goes by the clock's own readings, as far as they can be believed (hostile.md L6). */
+/** A clock that was ahead, or behind, for a moment: what goes by age goes by the clock's own readings, as far as they can be believed (threats.md L6). */
 import { assertEquals } from "@std/assert";
 import { nextTrim } from "../../lib/core/retention.ts";
 import { localSequencer } from "../../lib/sequencer/sequencer.ts";

@@ -1,4 +1,4 @@
-/** Each frame and each refusal of the first protocol (first-protocol.md), on real sockets. */
+/** Each frame and each refusal of the first protocol (demo-protocol.md), on real sockets. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   cookieOf,

@@ -1,4 +1,4 @@
-/** Event streams (protocol.md section 3): nothing lost, repeated or out of order, however they are cut; over one isolate and several. */
+/** Event streams (protocol.md, "Event streams"): nothing lost, repeated or out of order, however they are cut; over one isolate and several. */
 import { IDLE_SECONDS } from "../../lib/transports/sockets.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EventStream, http } from "../helpers/http.ts";

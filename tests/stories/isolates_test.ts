@@ -1,4 +1,4 @@
-/** Isolates that end, hang or are replaced: their clients come back, presence is right, nothing is lost (hostile.md L7). */
+/** Isolates that end, hang or are replaced: their clients come back, presence is right, nothing is lost (threats.md L7). */
 import {
   assertEquals,
   assertGreater,

@@ -1,4 +1,4 @@
-/** A server that goes away, over HTTP: 503 for what is new, and after every other refusal (protocol.md section 4). */
+/** A server that goes away, over HTTP: 503 for what is new, and after every other refusal (protocol.md, "HTTP"). */
 import { assertEquals } from "@std/assert";
 import { directBus } from "../../lib/bus/bus.ts";
 import { Core } from "../../lib/core/core.ts";

@@ -13,7 +13,7 @@ import {
 
 /** A limit. */
 interface Bound {
-  /** Its flag; what has none stands in protocol.md and is told by `hello`. */
+  /** Its flag; what has none is told by `hello`. */
   readonly flag?: string;
   /** What is let through. */
   readonly n: number;

@@ -1,4 +1,4 @@
-/** What goes on under its epoch and what gets a new one: a log, its mark, its WAL and a journal in all combinations (hostile.md L13). */
+/** What goes on under its epoch and what gets a new one: a log, its mark, its WAL and a journal in all combinations (threats.md L13). */
 import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { LogDamaged } from "../../lib/store/integrity/errors.ts";

@@ -1,4 +1,4 @@
-/** Muted accounts: they read and publish nothing, over every transport, at once, until their time is over (hostile.md I5). */
+/** Muted accounts: they read and publish nothing, over every transport, at once, until their time is over (threats.md I5). */
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { SignJWT } from "jose";
 import { MOST_MUTES } from "../../lib/config/limits.ts";

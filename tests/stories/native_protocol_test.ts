@@ -1,4 +1,4 @@
-/** The native protocol's verbs, frames and refusals (protocol.md section 2), on real sockets. */
+/** The native protocol's verbs, frames and refusals (protocol.md, "WebSocket"), on real sockets. */
 import {
   assert,
   assertEquals,

@@ -1,4 +1,4 @@
-/** Sessions: an account only with the first act, ends that are felt everywhere, and what ends with them (protocol.md section 9). */
+/** Sessions: an account only with the first act, ends that are felt everywhere, and what ends with them (protocol.md, "Sessions"). */
 import { assert, assertEquals, assertLess, assertMatch, assertNotEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { EventStream, http } from "../helpers/http.ts";

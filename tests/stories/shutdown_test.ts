@@ -1,4 +1,4 @@
-/** The end in order, of the real program under load (hostile.md L8): nothing that was accepted goes unanswered, nobody is cut. */
+/** The end in order, of the real program under load (threats.md L8): nothing that was accepted goes unanswered, nobody is cut. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { cookieFrom, pause, spawnServer, within } from "../helpers/child_server.ts";
 import { ask, HANDSHAKE } from "../helpers/raw_http.ts";

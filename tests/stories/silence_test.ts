@@ -1,4 +1,4 @@
-/** A silent network (hostile.md L10): nothing is closed, nothing comes, and what is sent is taken by nobody. */
+/** A silent network (threats.md L10): nothing is closed, nothing comes, and what is sent is taken by nobody. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { pause } from "../helpers/child_server.ts";
 import { RawWebSocket } from "../helpers/raw_websocket.ts";

@@ -1,4 +1,4 @@
-/** Readers that stop reading (hostile.md L1), in small; `deno task bench:slow-readers` has the figures of a thousand. */
+/** Readers that stop reading (threats.md L1), in small; `deno task bench:slow-readers` has the figures of a thousand. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { type Answer, Crowd, CrowdReader } from "../programs/bench/crowd.ts";

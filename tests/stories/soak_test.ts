@@ -1,4 +1,4 @@
-/** A short soak (hostile.md L12): hundreds come, talk and go, in order or not; what they took is given back. */
+/** A short soak (threats.md L12): hundreds come, talk and go, in order or not; what they took is given back. */
 import { assertEquals, assertLess } from "@std/assert";
 import { Watch } from "../programs/bench/figures.ts";
 import { cookieFrom, pause, spawnServer } from "../helpers/child_server.ts";

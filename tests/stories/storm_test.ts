@@ -1,4 +1,4 @@
-/** Very many who come back at once (hostile.md L2); ten thousand are `deno task bench:cut`. */
+/** Very many who come back at once (threats.md L2); ten thousand are `deno task bench:cut`. */
 import { assertLess } from "@std/assert";
 import { cutAll } from "../programs/bench/load/cut.ts";
 import { spawnServer } from "../helpers/child_server.ts";
@@ -15,7 +15,7 @@ for (const workers of [0, 2]) {
       clients: 2000,
       behind: 20,
     });
-    // A fifth of those that hostile.md speaks of, in a third of the time.
+    // A fifth of those that threats.md speaks of, in a third of the time.
     assertLess(seconds, 20);
     assertLess(slowest, 5000);
     await Deno.remove(data, { recursive: true });

@@ -1,4 +1,4 @@
-/** Tokens of programs: what is taken and what isn't (hostile.md I2), and that their end is felt everywhere (I5, M10). */
+/** Tokens of programs: what is taken and what isn't (threats.md I2), and that their end is felt everywhere (I5, M10). */
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { join } from "node:path";

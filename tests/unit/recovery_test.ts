@@ -86,7 +86,7 @@ interface Reading {
   recovering: number;
 }
 
-/** A client that does what protocol.md says, and knows what must never be. */
+/** A client of protocol.md, "Recovery", that knows what must never be. */
 class Client {
   readonly readings = new Map<string, Reading>();
   readonly acknowledged = new Map<string, number>();

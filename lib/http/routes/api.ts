@@ -1,4 +1,4 @@
-/** The JSON API (protocol.md section 4): publishing, pages, presence, channels, and who one is. */
+/** The JSON API (protocol.md, "HTTP"): publishing, pages, presence, channels, and who one is. */
 import { Buffer } from "node:buffer";
 import { isSomebody, type Who } from "../../auth/access.ts";
 import { bodyLimit } from "../../config/limits.ts";

@@ -1,4 +1,4 @@
-/** The first demo's two forms, `/send/` and `/msg_send/` (first-protocol.md), and that of the send page for the admin token. */
+/** The first demo's two forms, `/send/` and `/msg_send/` (demo-protocol.md), and that of the send page for the admin token. */
 import { isSomebody, type Who } from "../../auth/access.ts";
 import { bodyLimit } from "../../config/limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../../protocol/channel.ts";

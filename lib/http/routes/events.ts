@@ -1,4 +1,4 @@
-/** Event streams (protocol.md section 3): a reader of several channels, in the order of seq over all of them. */
+/** Event streams (protocol.md, "Event streams"): a reader of several channels, in the order of seq over all of them. */
 import type { Who } from "../../auth/access.ts";
 import { ALL_DIRECT, directFeed, parseChannel } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";

@@ -1,4 +1,4 @@
-/** `/push/NAME`: publishing in one line (protocol.md section 4), and by the addresses that are ntfy's alone. */
+/** `/push/NAME`: publishing in one line (protocol.md, "HTTP"), and by the addresses that are ntfy's alone. */
 import type { Who } from "../../auth/access.ts";
 import { bodyLimit } from "../../config/limits.ts";
 import { DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";

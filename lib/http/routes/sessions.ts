@@ -1,4 +1,4 @@
-/** The sessions of an account (protocol.md section 9): listing them, and ending one, the others or all. */
+/** The sessions of an account (protocol.md, "Sessions"): listing them, and ending one, the others or all. */
 import { isSomebody, type Who } from "../../auth/access.ts";
 import { log } from "../../observability/logger.ts";
 import type { ListedSession } from "../../store/reader.ts";

@@ -1,4 +1,4 @@
-/** What says that a log isn't whole: told, never papered over with an empty one (hostile.md L5). */
+/** What says that a log isn't whole: told, never papered over with an empty one (threats.md L5). */
 
 /** The log, or what belongs to it, is damaged or isn't a log; nothing was changed. Its message says what to do. */
 export class LogDamaged extends Error {

@@ -1,4 +1,4 @@
-/** Looks at a log before it is opened: SQLite opens a cut, emptied or half-deleted one without a word (hostile.md L5). */
+/** Looks at a log before it is opened: SQLite opens a cut, emptied or half-deleted one without a word (threats.md L5). */
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FolderLock } from "./lock.ts";

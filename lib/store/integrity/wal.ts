@@ -1,6 +1,7 @@
 /**
  * Reads SQLite's write-ahead log as a file. SQLite opens a damaged one without a word and drops what lies behind the damage
- * (design.md section 3), so that whoever promised to keep it has to look first. Format: sqlite.org/fileformat2.html, section 4.
+ * (architecture.md, "Traps of the runtime"), so that whoever promised to keep it has to look
+ * first. Format: sqlite.org/fileformat2.html, section 4.
  */
 
 import { type Identity, identityIn, LOG_PAGE } from "./identity.ts";

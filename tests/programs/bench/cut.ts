@@ -1,5 +1,5 @@
 /**
- * Ten thousand connections that are cut at once, and how long it takes until all are back with what they missed (hostile.md L2):
+ * Ten thousand connections that are cut at once, and how long it takes until all are back with what they missed (threats.md L2):
  * `deno run -A tests/programs/bench/cut.ts [--clients 10000] [--behind 20] [-- server flags]`.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * What a hundred readers that stop reading cost the other nine hundred (hostile.md L1), and whether they recover:
+ * What a hundred readers that stop reading cost the other nine hundred (threats.md L1), and whether they recover:
  * `deno run -A tests/programs/bench/slow_readers.ts [--rounds 2] [--rate 400] [--seconds 20]`.
  *
  * @module
@@ -33,7 +33,7 @@ const WARM_UP = 3;
 /** The rest of the 40 s without progress, at so low a rate that all stays within what a server recovers. */
 const REST = 40;
 const REST_RATE = 15;
-/** Within this what they cost has to come back; hostile.md. */
+/** Within this what they cost has to come back. */
 const AFTERWARDS = 60_000;
 const WAKE_LIMIT = 10_000;
 const DELIVERY_LIMIT = 60_000;

@@ -1,4 +1,4 @@
-/** A disk without room, under load (hostile.md L4): it is refused what has to be written, and nothing else. */
+/** A disk without room, under load (threats.md L4): it is refused what has to be written, and nothing else. */
 import { pause, within } from "../../helpers/child_server.ts";
 import type { Stage } from "./stage.ts";
 

@@ -1,4 +1,4 @@
-/** A client that reads several channels, keeps its place in each, and recovers with `since` (protocol.md section 2). */
+/** A client that reads several channels, keeps its place in each, and recovers with `since` (protocol.md, "Recovery"). */
 import { pause } from "../../helpers/child_server.ts";
 import type { Random } from "../../helpers/random.ts";
 import { messageChecksum } from "./ledger.ts";

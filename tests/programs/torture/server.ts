@@ -15,7 +15,7 @@ import type { Ledger } from "./ledger.ts";
 const ACK_LIMIT = 30_000;
 const END_LIMIT = 10_000;
 const PORT_TRIES = 20;
-/** Within what an isolate that hangs has to end the process (hostile.md L7), in milliseconds. */
+/** Within what an isolate that hangs has to end the process (threats.md L7), in milliseconds. */
 const HANG_LIMIT = 7000;
 const EXIT_HUNG = 70;
 

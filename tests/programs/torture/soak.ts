@@ -1,4 +1,4 @@
-/** Half of the load for long, with connections that come and go: which way memory and descriptors go (hostile.md L12). */
+/** Half of the load for long, with connections that come and go: which way memory and descriptors go (threats.md L12). */
 import { pause } from "../../helpers/child_server.ts";
 import { slopeOf } from "./gauges.ts";
 import { FULL_RATE, type Stage } from "./stage.ts";

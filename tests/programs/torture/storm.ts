@@ -1,4 +1,4 @@
-/** Thousands that are cut at once and come back as the client library does (hostile.md L2). */
+/** Thousands that are cut at once and come back as the client library does (threats.md L2). */
 import type { Mended } from "./herd.ts";
 import type { Stage } from "./stage.ts";
 

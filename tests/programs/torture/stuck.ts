@@ -1,7 +1,7 @@
 /** Clients that a server can't get rid of: some stop reading, others have earned their close and never answer it. */
 import { RawWebSocket } from "../../helpers/raw_websocket.ts";
 
-/** So many wrong commands in a row are answered with 1008 (protocol.md section 2). */
+/** So many wrong commands in a row are answered with 1008 (protocol.md, "Errors"). */
 const WRONG = 100;
 
 /** Some of them. */

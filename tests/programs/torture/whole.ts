@@ -28,7 +28,7 @@ const SETTLE_LIMIT = 60_000;
 const LOOK = 500;
 /** Who is there to be told goodbye. */
 const LAST_CLIENTS = 500;
-/** Within what an orderly end has to be over (protocol.md section 5), in milliseconds. */
+/** Within what an orderly end has to be over (threats.md L8), in milliseconds. */
 const END_LIMIT = 10_000;
 const NOTHING: Seen = { messages: 0, p50: 0, p99: 0, max: 0, breaks: 0 };
 const EVENTS = /^(?:edge|log|settings|connection\.(?:banned|slow|outrun|failed)|bus)\b/;

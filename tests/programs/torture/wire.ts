@@ -1,6 +1,6 @@
 /** One connection of a native client: what it asks is answered, or the connection ends. Every wait has a limit. */
 
-/** A message as protocol.md section 1 has it. */
+/** A message as protocol.md, "Messages" has it. */
 export interface WireMessage {
   readonly channel: string;
   readonly seq: number;

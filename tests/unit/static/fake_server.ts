@@ -313,7 +313,7 @@ export class FakeServer {
     for (const message of missed.slice(PAGE)) socket.due.push(JSON.stringify({ message }));
   }
 
-  // After one refusal all of the connection, repeats aside, until it is over (protocol.md section 2).
+  // After one refusal all of the connection, repeats aside, until it is over (protocol.md, "Publications and keys").
   #limited(socket: FakeSocket, verb: string, body: Record<string, unknown>) {
     const repeat = this.#keys.has(`${socket.account} ${body.channel} ${body.key}`);
     if (verb !== "publish" || repeat) return undefined;

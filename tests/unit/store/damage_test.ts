@@ -1,4 +1,4 @@
-/** A log that isn't whole is refused, never opened as a shorter one; what SQLite alone lets through (hostile.md L5). */
+/** A log that isn't whole is refused, never opened as a shorter one; what SQLite alone lets through (threats.md L5). */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { backup } from "../../../lib/store/backup.ts";

@@ -1,4 +1,4 @@
-/** Very many clients that are cut at once, and come back as the client library does (hostile.md L2). */
+/** Very many clients that are cut at once, and come back as the client library does (threats.md L2). */
 import type { Buffer } from "node:buffer";
 import { pause, within } from "../../../helpers/child_server.ts";
 import { percentile } from "../figures.ts";
