@@ -10,7 +10,7 @@ import { Core } from "./core/core.ts";
 import { counted, localSequencer } from "./sequencer/sequencer.ts";
 import { defaultLimit, Guard, type Load } from "./isolates/memory_guard.ts";
 import { Credentials } from "./auth/secrets.ts";
-import { heldAtMost, Portions } from "./delivery/send_budget.ts";
+import { heldAtMost, SendBudget } from "./delivery/send_budget.ts";
 import { Supervisor } from "./isolates/supervisor.ts";
 import type { EdgeSettings } from "./isolates/messages.ts";
 import { named, naming } from "./config/system_errors.ts";
@@ -20,7 +20,7 @@ import { Log } from "./store/writer.ts";
 import { loggingLevel, startLogging } from "./observability/logger.ts";
 import { lagOf, Metrics } from "./observability/metrics.ts";
 import { opennessOf } from "./config/openness.ts";
-import { SingleEdge } from "./isolates/in_process.ts";
+import { InProcessEdge } from "./isolates/in_process.ts";
 import type { Withdrawal } from "./auth/tokens.ts";
 
 const WORKER = new URL("./isolates/worker.ts", import.meta.url);
@@ -239,9 +239,9 @@ async function openOne(
   const place = {
     ...{ bus: bus.edge, clock, reusePort: false, name: "core" },
     metrics: () => Promise.resolve(metrics.text()),
-    portions: new Portions(),
+    budget: new SendBudget(),
   };
-  const edge = await SingleEdge.start(settings, {
+  const edge = await InProcessEdge.start(settings, {
     place: () => ({ ...place, seq: log.seq }),
     metrics,
     giveUp: (code) => void lastly(core).then(() => exit(code)),

@@ -26,8 +26,8 @@ interface Waiting {
   heard: number;
 }
 
-/** The sockets of an edge that are about to be closed. */
-export class Closings {
+/** Sockets of an edge that are closed as soon as their clients are quiet. */
+export class ClosingSockets {
   readonly #sockets = new Map<WebSocket, Waiting>();
   #timer: ReturnType<typeof setInterval> | undefined;
 

@@ -8,8 +8,8 @@ import { Answers, type Due } from "./answers.ts";
 import type { Meter } from "./byte_rates.ts";
 import { ANSWERS_TIME, type Closing, FAILED_RETRY } from "./closing.ts";
 import type { Hub, Subscriber } from "./hub.ts";
-import { type Portion, UNSENT } from "./send_budget.ts";
-import { Outrun, Reading } from "./cursor.ts";
+import { type SendSizes, UNSENT } from "./send_budget.ts";
+import { Cursor, Outrun } from "./cursor.ts";
 
 /** How long a client may take nothing of what is unsent before it is closed, in milliseconds. */
 export const NO_PROGRESS = 40_000;
@@ -37,7 +37,7 @@ export class Connection implements Subscriber {
   readonly #socket: Socket;
   readonly #hub: Hub;
   /** Its feeds, and its place in them. */
-  readonly reading: Reading;
+  readonly cursor: Cursor;
   readonly #answers: Answers;
   /** Counts what is read for its client; undefined where that isn't counted. */
   meter: Meter | undefined;
@@ -71,7 +71,7 @@ export class Connection implements Subscriber {
   ) {
     this.#socket = socket;
     this.#hub = hub;
-    this.reading = new Reading(hub, this);
+    this.cursor = new Cursor(hub, this);
     this.#answers = new Answers(hub, this);
     this.#progress = hub.now();
   }
@@ -103,8 +103,8 @@ export class Connection implements Subscriber {
   }
 
   /** How much it may be sent at once now. */
-  get portion(): Portion {
-    return this.#hub.portions.of(this.#hub.now(), this);
+  get sizes(): SendSizes {
+    return this.#hub.budget.of(this.#hub.now(), this);
   }
 
   /** How many answers wait for room in the socket. */
@@ -115,7 +115,7 @@ export class Connection implements Subscriber {
   /** Up to which seq the network took everything of the feed that is tracked; undefined where none is. */
   get taken(): number | undefined {
     // A socket that was lost says that nothing is unsent.
-    return this.reading.taken(!this.#lost && this.#socket.bufferedAmount === 0);
+    return this.cursor.taken(!this.#lost && this.#socket.bufferedAmount === 0);
   }
 
   /**
@@ -136,7 +136,7 @@ export class Connection implements Subscriber {
    * @returns Whether it will be sent.
    */
   tell(word: string): boolean {
-    if (!this.#open || this.#wordsSize > Math.min(this.portion.frame, UNSENT) || !this.hasRoom()) {
+    if (!this.#open || this.#wordsSize > Math.min(this.sizes.frame, UNSENT) || !this.hasRoom()) {
       return false;
     }
     this.#words.push(word);
@@ -215,7 +215,7 @@ export class Connection implements Subscriber {
       // It reads nothing: more is only sent into the memory.
       this.#close(CLOSE.tooSlow, "Too slow; nothing is lost, come back");
     }
-    return this.#open && unsent < this.#hub.portions.of(now, this).room;
+    return this.#open && unsent < this.#hub.budget.of(now, this).room;
   }
 
   /**
@@ -246,22 +246,22 @@ export class Connection implements Subscriber {
   #serve(): void {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
-    if (this.#unsent === 0) this.reading.settle();
-    const parts = this.#answers.size === 0 ? [] : this.#answers.take(this.portion.frame);
+    if (this.#unsent === 0) this.cursor.settle();
+    const parts = this.#answers.size === 0 ? [] : this.#answers.take(this.sizes.frame);
     try {
       if (this.#answers.size > 0) {
         // What isn't kept never overtakes the answer that it belongs to.
         this.#hub.proceed(this);
       } else if (!this.closing) {
         this.#takeWords(parts);
-        this.reading.take(parts, this.portion);
+        this.cursor.take(parts, this.sizes);
       }
     } finally {
       // The answers go out also where the messages behind them can't be read.
       this.#send(parts);
     }
     this.#part();
-    if (this.#answers.size === 0 && this.reading.ended) this.#socket.finish?.();
+    if (this.#answers.size === 0 && this.cursor.ended) this.#socket.finish?.();
   }
 
   /**
@@ -336,7 +336,7 @@ export class Connection implements Subscriber {
     try {
       this.onEnd?.();
     } finally {
-      this.reading.end();
+      this.cursor.end();
       for (const channel of [...this.#watched?.keys() ?? []]) this.unwatch(channel);
       this.#answers.clear();
       this.#words = [];
@@ -378,7 +378,7 @@ export class Connection implements Subscriber {
     if (this.codec.joins) this.#put(parts.join("\n"));
     else for (const part of parts) this.#put(part);
     // Looked at although nothing more is due: whether it reads, and what it took.
-    if (this.#unsent >= UNSENT || this.reading.untaken) this.#hub.waitForRoom(this);
+    if (this.#unsent >= UNSENT || this.cursor.untaken) this.#hub.waitForRoom(this);
   }
 
   #put(frame: string): void {
@@ -386,7 +386,7 @@ export class Connection implements Subscriber {
     const before = this.#unsent;
     this.#unsent = this.#socket.bufferedAmount;
     const sent = this.#unsent - before;
-    this.#hub.portions.add(sent);
+    this.#hub.budget.add(sent);
     if (this.#socket.frees !== true) this.#largest = Math.max(this.#largest, sent);
   }
 }

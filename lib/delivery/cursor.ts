@@ -1,10 +1,10 @@
-/** What one client reads: its feeds, its place in them, and what is due to it from there. */
+/** The place of one client in its feeds, and what is due to it from there. */
 import type { Codec } from "../codecs/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
 import { logSource, merged, ringSource, type Source } from "./merge.ts";
-import type { Portion } from "./send_budget.ts";
+import type { SendSizes } from "./send_budget.ts";
 import type { Entry } from "./feed_ring.ts";
 
 interface Subscription {
@@ -27,12 +27,12 @@ interface Tracked {
 /** Retention was faster than a client's reading: it has to come back, to be told of the gap. */
 export class Outrun extends Error {}
 
-/** A cursor over feeds: nothing is kept for its client, what is due is read when there is room for it. */
-export class Reading {
+/** A cursor over feeds. Nothing is queued for its client: what is due is read when its socket has room. */
+export class Cursor {
   readonly #hub: Hub;
   readonly #client: Subscriber;
   readonly #subscriptions = new Map<string, Subscription>();
-  #cursor: number;
+  #position: number;
   // Of its codec and feeds; made when it is asked for, as a client may subscribe to many in one turn.
   #signature: string | undefined;
   #catching = 0;
@@ -46,7 +46,7 @@ export class Reading {
   constructor(hub: Hub, client: Subscriber) {
     this.#hub = hub;
     this.#client = client;
-    this.#cursor = hub.seq;
+    this.#position = hub.seq;
   }
 
   /**
@@ -59,11 +59,11 @@ export class Reading {
   place(feed: string): number {
     const subscription = this.#subscriptions.get(feed);
     if (subscription === undefined) {
-      this.#cursor = Math.max(this.#cursor, this.#firstOwed() - 1);
-      return this.#cursor;
+      this.#position = Math.max(this.#position, this.#firstOwed() - 1);
+      return this.#position;
     }
     return subscription.until === undefined
-      ? Math.max(this.#cursor, subscription.place)
+      ? Math.max(this.#position, subscription.place)
       : subscription.place;
   }
 
@@ -105,7 +105,7 @@ export class Reading {
    * @param seq The place.
    */
   rewind(seq: number): void {
-    this.#cursor = seq;
+    this.#position = seq;
   }
 
   /**
@@ -119,7 +119,7 @@ export class Reading {
 
   /** Whether all up to {@linkcode endAt} was sent. */
   get ended(): boolean {
-    return this.#cursor >= this.#end;
+    return this.#position >= this.#end;
   }
 
   /**
@@ -171,15 +171,15 @@ export class Reading {
    * Takes what is due now.
    *
    * @param parts Where lines are added.
-   * @param portion How much may be sent at once.
+   * @param sizes How much may be sent at once.
    * @throws {Outrun} If it is no longer kept.
    */
-  take(parts: string[], portion: Portion): void {
+  take(parts: string[], sizes: SendSizes): void {
     if (this.#subscriptions.size === 0 || this.#isSlowed()) return;
     const { reader } = this.#hub;
     const before = reader.bytesRead;
-    if (this.#catching > 0) this.#catchUp(parts, portion);
-    else this.#takeLive(parts, portion);
+    if (this.#catching > 0) this.#catchUp(parts, sizes);
+    else this.#takeLive(parts, sizes);
     const read = reader.bytesRead - before;
     if (read > 0) this.#client.meter?.spend(read);
   }
@@ -194,9 +194,9 @@ export class Reading {
   }
 
   #isBehind(): boolean {
-    if (this.#cursor === this.#hub.seq) return false;
+    if (this.#position === this.#hub.seq) return false;
     for (const { feed, place } of this.#subscriptions.values()) {
-      if (Math.max(this.#cursor, place) < feed.ring.floor) return true;
+      if (Math.max(this.#position, place) < feed.ring.floor) return true;
     }
     return false;
   }
@@ -217,7 +217,7 @@ export class Reading {
     const { seq, reader } = this.#hub;
     let first = seq + 1;
     for (const { feed, place, until } of this.#subscriptions.values()) {
-      const after = Math.max(this.#cursor, until ?? place);
+      const after = Math.max(this.#position, until ?? place);
       let next = after >= feed.ring.floor
         ? feed.ring.next(after)
         : reader.index.next(feed.name, after, seq);
@@ -229,9 +229,9 @@ export class Reading {
   }
 
   // Strictly before anything live: what the connection is owed stays in one order.
-  #catchUp(parts: string[], portion: Portion): void {
+  #catchUp(parts: string[], sizes: SendSizes): void {
     const { reader, counters } = this.#hub;
-    let room = portion.frame;
+    let room = sizes.frame;
     for (const subscription of this.#subscriptions.values()) {
       const { until, feed, place } = subscription;
       if (room <= 0) break;
@@ -254,32 +254,32 @@ export class Reading {
     this.#hub.proceed(this.#client);
   }
 
-  #takeLive(parts: string[], portion: Portion): void {
-    if (this.#cursor >= Math.min(this.#hub.seq, this.#end)) return;
+  #takeLive(parts: string[], sizes: SendSizes): void {
+    if (this.#position >= Math.min(this.#hub.seq, this.#end)) return;
     if (!this.#client.codec.joins || this.#end < Infinity || this.#isFresh()) {
-      const { entries, cursor } = this.#collect(portion);
+      const { entries, position } = this.#collect(sizes);
       for (const entry of entries) {
         parts.push(entry.line(this.#client.codec));
         this.#note(entry.message);
       }
       this.#hub.counters.delivered(entries.length, entries[0]?.message.time);
-      this.#advance(cursor);
+      this.#advance(position);
       return;
     }
     // What was joined for others may be more than there is room for now.
-    const made = this.#hub.shared(`${this.#signed()}@${this.#cursor}/${portion.frame}`, () => {
-      const { entries, cursor, whole } = this.#collect(portion);
+    const made = this.#hub.shared(`${this.#signed()}@${this.#position}/${sizes.frame}`, () => {
+      const { entries, position, whole } = this.#collect(sizes);
       const frame = entries.map((entry) => entry.line(this.#client.codec)).join("\n");
-      return { frame, cursor, whole, count: entries.length, time: entries[0]?.message.time };
+      return { frame, position, whole, count: entries.length, time: entries[0]?.message.time };
     });
     if (made.frame !== "") parts.push(made.frame);
     this.#hub.counters.delivered(made.count, made.time);
-    this.#advance(made.cursor);
+    this.#advance(made.position);
   }
 
   // Whether a subscription began after the cursor: then its place differs from that of all others with the same feeds.
   #isFresh(): boolean {
-    for (const { place } of this.#subscriptions.values()) if (place > this.#cursor) return true;
+    for (const { place } of this.#subscriptions.values()) if (place > this.#position) return true;
     return false;
   }
 
@@ -287,19 +287,19 @@ export class Reading {
     if (this.#tracked?.belongs(message)) this.#tracked.sent = message.seq;
   }
 
-  #advance(cursor: number): void {
-    this.#cursor = cursor;
-    if (cursor < Math.min(this.#hub.seq, this.#end)) this.#hub.proceed(this.#client);
+  #advance(position: number): void {
+    this.#position = position;
+    if (position < Math.min(this.#hub.seq, this.#end)) this.#hub.proceed(this.#client);
   }
 
   // What its feeds have from the cursor on, merged by seq: from the rings, or for a feed that it fell out of from the log.
-  #collect(portion: Portion): { entries: Entry[]; cursor: number; whole: boolean } {
+  #collect(sizes: SendSizes): { entries: Entry[]; position: number; whole: boolean } {
     return this.#isBehind()
-      ? this.#hub.reader.atOnce(() => this.#merge(portion))
-      : this.#merge(portion);
+      ? this.#hub.reader.atOnce(() => this.#merge(sizes))
+      : this.#merge(sizes);
   }
 
-  #merge({ frame }: Portion): { entries: Entry[]; cursor: number; whole: boolean } {
+  #merge({ frame }: SendSizes): { entries: Entry[]; position: number; whole: boolean } {
     const upTo = Math.min(this.#hub.seq, this.#end);
     const { codec } = this.#client;
     const entries: Entry[] = [];
@@ -312,16 +312,16 @@ export class Reading {
       entries.push(entry);
       size += entry.line(codec).length + 1;
     }
-    if (!more) return { entries, cursor: upTo, whole: false };
+    if (!more) return { entries, position: upTo, whole: false };
     const due = entries.slice(0, cutOf(entries, codec, frame));
-    return { entries: due, cursor: due.at(-1)?.message.seq ?? upTo, whole: true };
+    return { entries: due, position: due.at(-1)?.message.seq ?? upTo, whole: true };
   }
 
   *#sources(upTo: number): Iterable<Source> {
     const { reader } = this.#hub;
     const behind = new Map<string, number>();
     for (const { feed, place } of this.#subscriptions.values()) {
-      const after = Math.max(this.#cursor, place);
+      const after = Math.max(this.#position, place);
       if (after >= upTo) continue;
       if (after < feed.ring.floor) {
         behind.set(feed.name, after);

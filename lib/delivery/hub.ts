@@ -14,7 +14,7 @@ import type { PresenceDelta, Signal } from "../protocol/presence.ts";
 import { ByteRates, type Meter } from "./byte_rates.ts";
 import { LoopTurns } from "./loop_turns.ts";
 import { Entry, Ring } from "./feed_ring.ts";
-import { Portions } from "./send_budget.ts";
+import { SendBudget } from "./send_budget.ts";
 import { Slices } from "./slices.ts";
 
 /** What all rings hold together, in bytes. */
@@ -94,7 +94,7 @@ export interface Missed extends Page {
 export interface Frame {
   readonly frame: string;
   /** The place after it. */
-  readonly cursor: number;
+  readonly position: number;
   /** Whether it stays what it is when more is published. */
   readonly whole: boolean;
   /** How many messages are in it. */
@@ -149,7 +149,7 @@ export class Hub implements Receiver {
    * @param seq The log's last record.
    * @param now Milliseconds that never go back.
    * @param counters Of this isolate.
-   * @param portions How much is sent to one at once.
+   * @param budget How much is sent to one at once.
    * @param rates Counts what is read for clients; nothing is counted where it isn't given.
    */
   constructor(
@@ -158,7 +158,7 @@ export class Hub implements Receiver {
     seq: number,
     readonly now: () => number = () => performance.now(),
     readonly counters: Counters = new Counters(),
-    readonly portions: Portions = new Portions(),
+    readonly budget: SendBudget = new SendBudget(),
     readonly rates: ByteRates = new ByteRates(UNCOUNTED, now),
   ) {
     this.#seq = seq;

@@ -1,22 +1,22 @@
-/** The connections of an edge, looked at again and again: one to which nothing more is due would never be found silent. */
+/** Finds stalled readers among connections to which nothing is due. */
 import type { Connection } from "./connection.ts";
 
 // With the time that a client may take nothing this makes 45 s (threats.md L10).
 const LOOK = 5000;
 
-/** A set of connections that are looked at as long as they are in it. */
-export class Attended extends Set<Connection> {
+/** The open connections of an edge; polls them every 5 s for stalled readers. */
+export class IdleSweep extends Set<Connection> {
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param connection One that was opened. */
+  /** @param connection An open one. */
   override add(connection: Connection): this {
     this.#timer ??= setInterval(() => this.#look(), LOOK);
     return super.add(connection);
   }
 
   /**
-   * @param connection One that is gone.
-   * @returns Whether it was there.
+   * @param connection A closed one.
+   * @returns Whether it was in the set.
    */
   override delete(connection: Connection): boolean {
     const was = super.delete(connection);
@@ -28,7 +28,7 @@ export class Attended extends Set<Connection> {
   }
 
   #look(): void {
-    // It closes those that are gone; whoever was closed before is only counted.
+    // `hasRoom` closes a stalled one.
     for (const connection of this) if (connection.open) connection.hasRoom();
   }
 }

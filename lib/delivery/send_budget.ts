@@ -14,7 +14,7 @@ export const UNSENT = 65_536;
 /** Where a frame is cut, in characters. */
 export const FRAME_CUT = 131_072;
 
-/** What takes the place of these where sockets hold too much; a message that is larger is sent whole all the same. */
+/** Frame size in bytes while the isolate is over its budget; a larger message is still sent whole. */
 export const LITTLE = 8192;
 
 /** What the sockets of one isolate may hold where the memory has no limit, in bytes. */
@@ -35,8 +35,8 @@ const CALM = 0.75;
 // Asking all sockets takes some milliseconds where they are many: so often at most, in milliseconds.
 const PAUSE = 100;
 
-/** How much is sent at once. */
-export interface Portion {
+/** How much is sent to one connection at once. */
+export interface SendSizes {
   /** What may be unsent in a socket that is to be sent more. */
   readonly room: number;
   /** Where a frame is cut, in characters. */
@@ -45,9 +45,9 @@ export interface Portion {
   readonly page: number;
 }
 
-const USUAL: Portion = { room: UNSENT, frame: FRAME_CUT, page: PAGE_BYTES };
+const USUAL: SendSizes = { room: UNSENT, frame: FRAME_CUT, page: PAGE_BYTES };
 // A page of 1 MiB is there up to four times while it is sent, and its room stays: many of them at once are cut.
-const CUT_PAGES: Portion = { ...USUAL, page: FRAME_CUT };
+const CUT_PAGES: SendSizes = { ...USUAL, page: FRAME_CUT };
 
 /** Something with a socket. */
 export interface Holder {
@@ -68,8 +68,8 @@ export function heldAtMost(memory: number, isolates: number): number {
   return memory === 0 ? FREELY : Math.floor(memory * PART / Math.max(1, isolates));
 }
 
-/** Measures what is given to each. */
-export class Portions {
+/** The bytes that all sockets of an isolate may hold unsent; limits frames and pages while they hold more. */
+export class SendBudget {
   #most: number;
   #holders: Iterable<Holder>[] = [];
   #short = false;
@@ -90,7 +90,7 @@ export class Portions {
   }
 
   /**
-   * Counts what some hold, as long as there are any: those of an edge that was ended hold on.
+   * Counts what a set of sockets holds for as long as it isn't empty: sockets of an edge that ended still hold memory.
    *
    * @param holders All that have sockets in one edge; they may become others.
    */
@@ -106,13 +106,13 @@ export class Portions {
   }
 
   /**
-   * Tells how much one may be sent now.
+   * Returns how much may be sent to one connection now.
    *
    * @param now Milliseconds that never go back.
-   * @param holder Who.
-   * @returns Its portion.
+   * @param holder The connection.
+   * @returns Its sizes.
    */
-  of(now: number, { largest }: Pick<Holder, "largest">): Portion {
+  of(now: number, { largest }: Pick<Holder, "largest">): SendSizes {
     if (this.#isDue(now)) this.#count(now);
     if (!this.#short) return this.#crowded ? CUT_PAGES : USUAL;
     const size = leftTo(largest);
@@ -140,7 +140,7 @@ export class Portions {
   }
 }
 
-// The room for as much as before is there in any case. A frame may have five portions, of answers, words and pages: by a quarter of
+// The room for as much as before is there in any case. A frame may have five budget, of answers, words and pages: by a quarter of
 // the largest, in powers of two, nobody who reads on pumps up what is kept for it, and those who are at the same place share frames.
 function leftTo(largest: number): number {
   return LITTLE * 2 ** Math.floor(Math.log2(Math.max(1, largest / (4 * LITTLE))));

@@ -11,7 +11,7 @@ import { log } from "../observability/logger.ts";
 export type Server = Deno.HttpServer<Deno.NetAddr> | Deno.HttpServer<Deno.UnixAddr>;
 
 /** How a listener goes on. */
-export interface ListenerParts {
+export interface ListenerOptions {
   /** A folder that is there: descriptors of it are held. */
   readonly folder: string;
   /** Counts the pauses. */
@@ -69,10 +69,10 @@ export class Listener {
    * Begins to listen.
    *
    * @param open Begins to serve; with a port, on that one.
-   * @param parts What it goes on with.
+   * @param options What it goes on with.
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
-  constructor(open: (port?: number) => Server, { folder, counters, signal }: ListenerParts) {
+  constructor(open: (port?: number) => Server, { folder, counters, signal }: ListenerOptions) {
     this.#open = open;
     this.#counters = counters;
     this.#reserve = new Reserve(folder);

@@ -2,7 +2,7 @@
 import { countedAs, isLoopback } from "../config/address.ts";
 import { isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
+import type { EdgeContext } from "../sessions/edge_context.ts";
 
 // Refusals that have rates of their own, or aren't the client's fault, aren't counted.
 const TOO_MANY = 429;
@@ -10,11 +10,11 @@ const OURS = 500;
 
 /** The refused requests of an edge, by account and by address. */
 export class RefusedRequests {
-  readonly #edge: Pick<EdgeParts, "rates" | "hub">;
+  readonly #edge: Pick<EdgeContext, "rates" | "hub">;
   readonly #names = new WeakMap<Request, string>();
 
-  /** @param edge The edge's parts. */
-  constructor(edge: Pick<EdgeParts, "rates" | "hub">) {
+  /** @param edge The context of the edge. */
+  constructor(edge: Pick<EdgeContext, "rates" | "hub">) {
     this.#edge = edge;
   }
 

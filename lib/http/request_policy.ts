@@ -1,4 +1,4 @@
-/** Who stands at the door: where a request comes from, and whether it may come in at all (threats.md H1–H3, H6, H14). */
+/** Admits or refuses requests by their origin: host, client address, forwarding headers, foreign pages (threats.md H1–H3, H6, H14). */
 import type { Caller } from "../auth/caller.ts";
 import { isLoopback, plainAddress } from "../config/address.ts";
 import type { EdgeSettings } from "../isolates/messages.ts";
@@ -7,8 +7,8 @@ import { refuse } from "../protocol/refusals.ts";
 import { isHost, isProbe } from "./request_head.ts";
 import { problem } from "../web/responses.ts";
 
-/** What the door goes by. */
-export interface DoorSettings {
+/** The settings of the request policy. */
+export interface RequestPolicySettings {
   /** The address or name that is listened on. */
   readonly host: string;
   /** Origins besides its own from which browsers may come. */
@@ -44,31 +44,31 @@ const ALLOWED =
   "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Message, Title, Priority, Tags, Click, *";
 
 /** What differs from the program in a test. */
-export interface DoorParts {
+export interface RequestPolicyOptions {
   /** Milliseconds, never going down. */
   readonly now?: () => number;
   /** Told of requests whose address a proxy left out, at most once a minute, with how many there were. */
   readonly unaddressed?: (count: number) => void;
 }
 
-/** Decides about each request by where it comes from, before its path or its account are looked at. */
-export class Door {
-  readonly #settings: DoorSettings;
+/** Admits or refuses a request by where it comes from, before its path or its account are looked at. */
+export class RequestPolicy {
+  readonly #settings: RequestPolicySettings;
   readonly #names: ReadonlySet<string>;
-  readonly #parts: Required<DoorParts>;
+  readonly #options: Required<RequestPolicyOptions>;
   #unaddressed = 0;
   #tellAt = 0;
 
   /**
-   * @param settings What it goes by.
-   * @param parts What differs from the program.
+   * @param settings Its settings.
+   * @param options What differs from the program.
    */
-  constructor(settings: DoorSettings, parts: DoorParts = {}) {
+  constructor(settings: RequestPolicySettings, options: RequestPolicyOptions = {}) {
     this.#settings = settings;
-    this.#parts = {
+    this.#options = {
       now: () => performance.now(),
       unaddressed: (count) => log.warning("proxy.unnamed", { count }),
-      ...parts,
+      ...options,
     };
     const { host, origins } = settings;
     const named = origins.filter((origin) => /^https?:/.test(origin))
@@ -182,9 +182,9 @@ export class Door {
 
   #tellUnaddressed(): void {
     this.#unaddressed += 1;
-    const now = this.#parts.now();
+    const now = this.#options.now();
     if (now < this.#tellAt) return;
-    this.#parts.unaddressed(this.#unaddressed);
+    this.#options.unaddressed(this.#unaddressed);
     this.#unaddressed = 0;
     this.#tellAt = now + TELL_AGAIN;
   }

@@ -1,5 +1,5 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
-import { type Route, route } from "@std/http/unstable-route";
+import { type Route as MatchedRoute, route as match } from "@std/http/unstable-route";
 import type { AccessSettings, Who } from "../auth/access.ts";
 import { isLoopback } from "../config/address.ts";
 import type { Readers } from "../bus/bus.ts";
@@ -9,18 +9,18 @@ import { MOST_MUTES } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { METRICS_TYPE } from "../observability/metrics.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
-import { apiPoints } from "./routes/api.ts";
-import { sessionPoints } from "./routes/sessions.ts";
+import { apiRoutes } from "./routes/api.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
 import { ask, showToken, UNANSWERED } from "../bus/requests.ts";
 import { whoIn } from "../sessions/browser_sessions.ts";
 import type { Caller } from "../auth/caller.ts";
-import { Door, type DoorSettings } from "./request_policy.ts";
+import { RequestPolicy, type RequestPolicySettings } from "./request_policy.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { eventPoints } from "./routes/events.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { send, sendChat, takeToken } from "./routes/demo_forms.ts";
-import { Gate } from "../transports/handshake_queue.ts";
+import { HandshakeQueue } from "../transports/handshake_queue.ts";
 import { announcesBody, refuseHead, showsToken } from "./request_head.ts";
-import { socketPoints } from "./routes/websockets.ts";
+import { socketRoutes } from "./routes/websockets.ts";
 import {
   bearerIn,
   BodyBroken,
@@ -36,19 +36,19 @@ import {
 } from "../web/responses.ts";
 import { AWAY, LEAVING, untilLeaving } from "../bus/draining.ts";
 import { Listener, type Server } from "./listener.ts";
-import { moderationPoints } from "./routes/moderation.ts";
+import { moderationRoutes } from "./routes/moderation.ts";
 import type { Pages } from "../site/pages.ts";
-import type { Point } from "./routes/route.ts";
-import type { EdgeParts } from "../sessions/edge_context.ts";
+import type { Route } from "./routes/route.ts";
+import type { EdgeContext } from "../sessions/edge_context.ts";
 import { refusedAsNtfy } from "./routes/ntfy_account.ts";
-import { pushPoints } from "./routes/push.ts";
+import { pushRoutes } from "./routes/push.ts";
 import { RefusedRequests } from "./refusal_rates.ts";
-import { sitePoints } from "./routes/site.ts";
+import { siteRoutes } from "./routes/site.ts";
 import { CROWDED, Sockets } from "../transports/sockets.ts";
 import { dropRequestSpan } from "../bus/traced.ts";
 
 /** How an edge serves. */
-export interface ServeOptions extends DoorSettings {
+export interface ServeOptions extends RequestPolicySettings {
   readonly port: number;
   /** A socket in the file system, in the place of the port. */
   readonly unix: string | undefined;
@@ -87,14 +87,14 @@ const LONG_ADDRESS = 512;
 
 /** An edge that serves. */
 export class EdgeServer {
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   // The same for requests: what they begin is refused once this leaves.
-  readonly #requests: EdgeParts;
+  readonly #requests: EdgeContext;
   readonly #options: ServeOptions;
   readonly #server: Listener;
   readonly #sockets: Sockets;
-  readonly #door: Door;
-  readonly #gate: Gate;
+  readonly #policy: RequestPolicy;
+  readonly #handshakes: HandshakeQueue;
   readonly #abort = new AbortController();
   // Sends away who waits for an answer.
   readonly #asking = new Set<() => void>();
@@ -109,19 +109,19 @@ export class EdgeServer {
   /**
    * Begins to serve.
    *
-   * @param edge The edge's parts.
+   * @param edge The context of the edge.
    * @param options Where and how.
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
-  constructor(edge: EdgeParts, options: ServeOptions) {
+  constructor(edge: EdgeContext, options: ServeOptions) {
     this.#edge = edge;
     this.#refused = new RefusedRequests(edge);
     this.#requests = { ...edge, bus: untilLeaving(edge.bus, () => this.#leaving) };
     this.#options = options;
     this.#sockets = new Sockets(this.#requests);
-    this.#door = new Door(options);
-    this.#gate = new Gate(edge.limits.handshakes);
-    const routed = route(this.#routes(), notFound);
+    this.#policy = new RequestPolicy(options);
+    this.#handshakes = new HandshakeQueue(edge.limits.handshakes);
+    const routed = match(this.#routes(), notFound);
     const { unix, host: hostname, port, reusePort, tls } = options;
     // Programs that take a socket file for a proxy send `http`.
     this.#schemes = unix !== undefined
@@ -169,7 +169,7 @@ export class EdgeServer {
    */
   renew(settings: AccessSettings): void {
     this.#edge.access.renew(settings);
-    this.#edge.grants.review();
+    this.#edge.expiry.review();
   }
 
   /** Others are muted now: reads who. */
@@ -268,21 +268,21 @@ export class EdgeServer {
 
   async #guard(
     request: Request,
-    routed: ReturnType<typeof route>,
+    routed: ReturnType<typeof match>,
     from: Deno.Addr,
   ): Promise<Response> {
     const broken = refuseHead(request, this.#schemes);
-    const caller = this.#door.caller(request.headers, from);
+    const caller = this.#policy.caller(request.headers, from);
     this.#callers.set(request, caller);
     let response: Response;
     try {
       const refusal = this.#refused.refusal(request, caller.address) ?? broken ??
-        this.#door.refusal(request, caller);
+        this.#policy.refusal(request, caller);
       // Where a long address leads, and what its query says, takes milliseconds.
       const long = refusal === undefined && request.url.length > LONG_ADDRESS;
       if (long) await this.#edge.hub.slices.turn();
       const waits = refusal === undefined && request.headers.has("upgrade");
-      if (waits && !await this.#gate.enter()) response = problem(CROWDED);
+      if (waits && !await this.#handshakes.enter()) response = problem(CROWDED);
       else response = refusal ?? await routed(request);
     } catch (error) {
       if (!(error instanceof HttpRefused)) response = failed(error);
@@ -305,14 +305,14 @@ export class EdgeServer {
       log.refused("request.refused", { request: id, method, status, address });
       response.headers.set("x-request-id", id);
     }
-    return status === 101 ? response : this.#door.share(request, harden(response));
+    return status === 101 ? response : this.#policy.share(request, harden(response));
   }
 
-  #routes(): Route[] {
+  #routes(): MatchedRoute[] {
     const read = ["GET", "HEAD"];
-    const points: Point[] = [
-      ...sitePoints(this.#requests, this.#options.pages),
-      ...socketPoints(this.#edge, this.#sockets),
+    const routes: Route[] = [
+      ...siteRoutes(this.#requests, this.#options.pages),
+      ...socketRoutes(this.#edge, this.#sockets),
       {
         path: "/send{/}?",
         methods: ["POST"],
@@ -328,11 +328,11 @@ export class EdgeServer {
         methods: ["POST"],
         handle: (request, _, caller) => takeToken(request, caller, this.#edge),
       },
-      ...apiPoints(this.#requests, this.#sockets),
-      ...moderationPoints(this.#requests),
-      ...sessionPoints(this.#requests),
-      ...eventPoints(this.#requests, this.#sockets),
-      ...pushPoints(this.#requests, this.#sockets),
+      ...apiRoutes(this.#requests, this.#sockets),
+      ...moderationRoutes(this.#requests),
+      ...sessionRoutes(this.#requests),
+      ...eventRoutes(this.#requests, this.#sockets),
+      ...pushRoutes(this.#requests, this.#sockets),
       { path: "/healthz", methods: read, handle: () => json({ status: "alive" }) },
       { path: "/readyz", methods: read, handle: () => this.#ready() },
       {
@@ -341,16 +341,16 @@ export class EdgeServer {
         handle: (request, who, caller) => this.#metrics(request, who, caller),
       },
     ];
-    return points.map(({ path, methods, handle }) => ({
+    return routes.map(({ path, methods, handle }) => ({
       pattern: new URLPattern({ pathname: path }),
       handler: (request, { pathname }) =>
-        this.#point(request, { path, methods, handle }, pathname.groups),
+        this.#handle(request, { path, methods, handle }, pathname.groups),
     }));
   }
 
-  async #point(
+  async #handle(
     request: Request,
-    { path, methods, handle }: Point,
+    { path, methods, handle }: Route,
     groups: Readonly<Record<string, string | undefined>>,
   ): Promise<Response> {
     const allow = [...methods, "OPTIONS"].join(", ");

@@ -8,12 +8,12 @@ import { edgeRates, MOST_MUTES } from "../config/limits.ts";
 import { Reader } from "../store/reader.ts";
 import { lagOf } from "../observability/metrics.ts";
 import { ByteRates } from "../delivery/byte_rates.ts";
-import { Grants } from "../sessions/credential_expiry.ts";
+import { CredentialExpiry } from "../sessions/credential_expiry.ts";
 import { Hub } from "../delivery/hub.ts";
 import { Pages } from "../site/pages.ts";
 import { EdgeServer } from "../http/server.ts";
 import { IDLE_SECONDS } from "../transports/sockets.ts";
-import { Portions } from "../delivery/send_budget.ts";
+import { SendBudget } from "../delivery/send_budget.ts";
 import { isTraced, traced } from "../bus/traced.ts";
 
 /** How an edge takes part. */
@@ -30,7 +30,7 @@ export interface EdgePlace {
   /** Tells the numbers of the whole process, in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   /** What measures how much is sent to one at once, where the isolate had an edge before. */
-  readonly portions?: Portions;
+  readonly budget?: SendBudget;
 }
 
 /** An edge that serves. */
@@ -52,8 +52,8 @@ export interface Edge {
  */
 export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promise<Edge> {
   const { host, port, tls, unix, origins, trustProxy, localOnly, limits } = settings;
-  const { clock, reusePort, portions = new Portions() } = place;
-  portions.renew(settings.held);
+  const { clock, reusePort, budget = new SendBudget() } = place;
+  budget.renew(settings.held);
   const tracing = isTraced();
   const bus = tracing ? traced(place.bus) : place.bus;
   using stack = new DisposableStack();
@@ -66,18 +66,18 @@ export async function startEdge(settings: EdgeSettings, place: EdgePlace): Promi
   const now = () => performance.now();
   const fill = { rate: limits.read, burst: limits.readBurst };
   const rates = new ByteRates({ fill, loopback: trustProxy }, now);
-  const hub = new Hub(bus, reader, place.seq, now, counters, portions, rates);
+  const hub = new Hub(bus, reader, place.seq, now, counters, budget, rates);
   const lag = stack.adopt(new LoopLag(), (lag) => lag.close());
   const { sessions } = reader;
-  const grants = new Grants({ access, sessions, clock });
-  hub.rights = grants;
+  const expiry = new CredentialExpiry({ access, sessions, clock });
+  hub.rights = expiry;
   access.mute(reader.mutes(clock(), "", MOST_MUTES));
   const server = new EdgeServer(
     {
       hub,
       bus,
       access,
-      grants,
+      expiry,
       limits,
       rates: edgeRates(limits),
       counters,

@@ -12,8 +12,8 @@ import type { Metrics } from "../observability/metrics.ts";
 // Where it can't begin again, such as while its port isn't free yet, it tries again after this many milliseconds.
 const TRY_AGAIN = 100;
 
-/** What it works with. */
-export interface SingleParts {
+/** The parts of an in-process edge. */
+export interface InProcessEdgeOptions {
   /** Tells how it takes part, from now on. */
   readonly place: () => EdgePlace;
   /** Takes what it counts. */
@@ -23,8 +23,8 @@ export interface SingleParts {
 }
 
 /** An edge in the core's own isolate. */
-export class SingleEdge {
-  readonly #parts: SingleParts;
+export class InProcessEdge {
+  readonly #options: InProcessEdgeOptions;
   #settings: EdgeSettings;
   #edge: Edge;
   #number = 1;
@@ -36,26 +36,29 @@ export class SingleEdge {
   // One after the other: what is replaced must have begun.
   #last = Promise.resolve();
 
-  private constructor(settings: EdgeSettings, edge: Edge, parts: SingleParts) {
+  private constructor(settings: EdgeSettings, edge: Edge, options: InProcessEdgeOptions) {
     this.#settings = settings;
     this.#edge = edge;
-    this.#parts = parts;
-    parts.metrics.source(() => this.#edge.counts());
+    this.#options = options;
+    options.metrics.source(() => this.#edge.counts());
   }
 
   /**
    * Starts it.
    *
    * @param settings What it is told.
-   * @param parts What it works with.
+   * @param options Its parts.
    * @returns The edge, once it serves.
    * @throws {Error} If the log, the pages or the port can't be used.
    */
-  static async start(settings: EdgeSettings, parts: SingleParts): Promise<SingleEdge> {
-    const edge = await begin(settings, parts.place());
+  static async start(
+    settings: EdgeSettings,
+    options: InProcessEdgeOptions,
+  ): Promise<InProcessEdge> {
+    const edge = await begin(settings, options.place());
     const { address } = edge.server;
     const port = "port" in address ? address.port : settings.port;
-    return new SingleEdge({ ...settings, port }, edge, parts);
+    return new InProcessEdge({ ...settings, port }, edge, options);
   }
 
   /** Where it listens. */
@@ -86,7 +89,7 @@ export class SingleEdge {
   /**
    * Ends all connections at once, and begins again. That frees what they half sent. What is unsent to those who stopped reading
    * stays, with their descriptors, until they go (Deno 2.9.6): a write that waits can't be ended but with its isolate. It has a bound
-   * (edge/portions.ts); whoever has to stand many such clients gives edges isolates of their own.
+   * (edge/budget.ts); whoever has to stand many such clients gives edges isolates of their own.
    */
   replace(): Promise<void> {
     return this.#replacing ??= this.#again(
@@ -113,7 +116,7 @@ export class SingleEdge {
       async () => {
         try {
           const { access } = this.#settings;
-          this.#edge = await begin({ ...next, access }, this.#parts.place());
+          this.#edge = await begin({ ...next, access }, this.#options.place());
           this.#settings = { ...next, access: this.#settings.access };
         } catch (error) {
           this.#edge = await this.#begin(this.#settings);
@@ -169,8 +172,8 @@ export class SingleEdge {
         await begin();
       } finally {
         this.#number += 1;
-        this.#parts.metrics.take(0, old.counts());
-        this.#parts.metrics.drop(0);
+        this.#options.metrics.take(0, old.counts());
+        this.#options.metrics.drop(0);
         old.close();
         // What changed while there was nobody to tell.
         this.#edge.server.renew(this.#settings.access);
@@ -185,11 +188,11 @@ export class SingleEdge {
   async #begin(settings: EdgeSettings): Promise<Edge> {
     for (const end = performance.now() + NO_EDGE;;) {
       try {
-        return await begin(settings, this.#parts.place());
+        return await begin(settings, this.#options.place());
       } catch (error) {
         log.error("edge.none", { error: String(error) });
         if (performance.now() > end) {
-          this.#parts.giveUp(EXIT_HUNG);
+          this.#options.giveUp(EXIT_HUNG);
           throw error;
         }
         await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN));

@@ -2,7 +2,7 @@
  * Watches over the memory of the process and over sockets that don't go (architecture.md, "Traps of the runtime"):
  * what clients have half sent, and what those who stopped reading have unsent, is held by the runtime, out of our code's sight and reach. Near the limit newcomers are
  * refused; where that doesn't help, the worst edge is replaced, which frees all that its isolate holds. In the core's own isolate it
- * doesn't free all: see single.ts.
+ * doesn't free all: see in_process.ts.
  */
 import process from "node:process";
 import type { Series } from "../observability/counters.ts";
@@ -55,7 +55,7 @@ export interface Load {
 }
 
 /** What a guard watches and may do. */
-export interface GuardParts {
+export interface GuardOptions {
   /** The limit in bytes; 0 for none. */
   readonly limit: number;
   /** From how many stuck sockets on an edge is replaced; 0 for any number. */
@@ -121,7 +121,7 @@ export function defaultLimit(): number {
 
 /** A guard on duty. */
 export class Guard implements Disposable {
-  #parts: GuardParts;
+  #options: GuardOptions;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #tooMany = new Map<number, number>();
   #refusing = false;
@@ -139,15 +139,15 @@ export class Guard implements Disposable {
   #replaced = 0;
   #most = 0;
 
-  /** @param parts What it watches; it does so at once. */
-  constructor(parts: GuardParts) {
-    this.#parts = parts;
+  /** @param options What it watches; it does so at once. */
+  constructor(options: GuardOptions) {
+    this.#options = options;
     this.#timer = setInterval(() => this.look(), LOOK);
   }
 
   /** What is so now, for whoever watches. */
   get gauges(): Series {
-    return { memory_limit_bytes: this.#parts.limit, newcomers_refused: this.#refusing ? 1 : 0 };
+    return { memory_limit_bytes: this.#options.limit, newcomers_refused: this.#refusing ? 1 : 0 };
   }
 
   /** What it has done. */
@@ -160,20 +160,21 @@ export class Guard implements Disposable {
    *
    * @param bounds The limit, and how many sockets may be stuck.
    */
-  renew(bounds: Pick<GuardParts, "limit" | "stuck">): void {
-    this.#parts = { ...this.#parts, ...bounds };
+  renew(bounds: Pick<GuardOptions, "limit" | "stuck">): void {
+    this.#options = { ...this.#options, ...bounds };
   }
 
   /** Measures, and does what is due; by itself ten times a second. */
   look(): void {
-    const { limit, measure, now } = this.#parts;
+    const { limit, measure, now } = this.#options;
     const resident = measure();
     this.#judge(resident, now());
     const urgent = this.#refusing && resident >= limit;
     if (this.#acting > 0 && (this.#urgent || !urgent)) return;
     const [why, edge] = this.#due(resident, now()) ?? [];
     if (why === undefined || edge === undefined) return;
-    const { unsent = 0, stuck = 0 } = this.#parts.loads().find((load) => load.edge === edge) ?? {};
+    const { unsent = 0, stuck = 0 } = this.#options.loads().find((load) => load.edge === edge) ??
+      {};
     const facts = { edge, resident, limit, unsent, stuck };
     // Each by its name: the list of events is held against the code.
     if (why === "sockets.stuck") log.warning("sockets.stuck", facts);
@@ -187,7 +188,7 @@ export class Guard implements Disposable {
   }
 
   #judge(resident: number, now: number): void {
-    const { limit, refuse } = this.#parts;
+    const { limit, refuse } = this.#options;
     if (!this.#refusing && limit > 0 && resident >= HIGH * limit) {
       [this.#refusing, this.#since, this.#most, this.#rounds] = [true, now, 0, 0];
       this.#round = undefined;
@@ -209,7 +210,7 @@ export class Guard implements Disposable {
     resident: number,
     now: number,
   ): readonly [why: "sockets.stuck" | "memory.replacing", edge: number | undefined] | undefined {
-    const { limit } = this.#parts;
+    const { limit } = this.#options;
     const stuck = this.#stuck(now);
     if (stuck !== undefined) return ["sockets.stuck", stuck];
     if (!this.#refusing || resident < HIGH * limit || now < this.#nextRound) return undefined;
@@ -220,8 +221,8 @@ export class Guard implements Disposable {
   }
 
   #worst(resident: number, now: number): number | undefined {
-    const { limit } = this.#parts;
-    const loads = this.#parts.loads();
+    const { limit } = this.#options;
+    const loads = this.#options.loads();
     this.#round ??= Math.max(...loads.map(({ edge }) => edge));
     const worst = worstOf(
       loads.filter(({ edge }) => edge <= (this.#round ?? 0)),
@@ -239,8 +240,8 @@ export class Guard implements Disposable {
   }
 
   #stuck(now: number): number | undefined {
-    const most = this.#parts.stuck;
-    const many = this.#parts.loads().filter(({ stuck }) => most > 0 && stuck >= most);
+    const most = this.#options.stuck;
+    const many = this.#options.loads().filter(({ stuck }) => most > 0 && stuck >= most);
     for (const edge of this.#tooMany.keys()) {
       if (!many.some((load) => load.edge === edge)) this.#tooMany.delete(edge);
     }
@@ -255,7 +256,7 @@ export class Guard implements Disposable {
   }
 
   async #act(edge: number, urgent: boolean): Promise<void> {
-    const { replace, now } = this.#parts;
+    const { replace, now } = this.#options;
     this.#acting += 1;
     this.#urgent ||= urgent;
     this.#replaced += 1;

@@ -46,7 +46,7 @@ const READERS_TIME = 1000;
 const HEAP_MIB = 1024;
 
 /** What a supervisor works with. */
-export interface SupervisorParts {
+export interface SupervisorOptions {
   readonly bus: Broadcast;
   /** The name of the bus's BroadcastChannel. */
   readonly channel: string;
@@ -87,7 +87,7 @@ interface Isolate {
 
 /** Watches over the isolates that serve. */
 export class Supervisor {
-  #parts: SupervisorParts;
+  #options: SupervisorOptions;
   readonly #isolates = new Map<number, Isolate>();
   readonly #pauses = new Set<ReturnType<typeof setTimeout>>();
   // Edges for which another is being started, and the end of that.
@@ -103,28 +103,28 @@ export class Supervisor {
   #looked = performance.now();
   readonly #watch: ReturnType<typeof setInterval>;
 
-  private constructor(parts: SupervisorParts) {
-    this.#parts = parts;
-    this.#port = parts.settings.port;
+  private constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#port = options.settings.port;
     this.#watch = setInterval(() => this.#look(), BEAT / 2);
   }
 
   /**
    * Starts the edges.
    *
-   * @param parts What it works with.
+   * @param options What it works with.
    * @returns The supervisor, once all of them serve.
    * @throws {Error} If the port is taken, or an edge can't be started.
    */
-  static async start(parts: SupervisorParts): Promise<Supervisor> {
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
     // Edges share their port, and would share it with another server too: ask for it alone first.
-    const { host, port } = parts.settings;
+    const { host, port } = options.settings;
     const alone = Deno.listen({ hostname: host, port });
-    const supervisor = new Supervisor(parts);
+    const supervisor = new Supervisor(options);
     supervisor.#port = alone.addr.port;
     alone.close();
     try {
-      const first = Array.from({ length: parts.count }, () => supervisor.#open({ failures: 0 }));
+      const first = Array.from({ length: options.count }, () => supervisor.#open({ failures: 0 }));
       await Promise.all(first.map(({ served }) => served.promise));
     } catch (error) {
       await supervisor.#terminateAll();
@@ -135,7 +135,7 @@ export class Supervisor {
 
   /** Where the edges listen. */
   get address(): Deno.NetAddr {
-    return { transport: "tcp", hostname: this.#parts.settings.host, port: this.#port };
+    return { transport: "tcp", hostname: this.#options.settings.host, port: this.#port };
   }
 
   /** How many edges were started in the place of another. */
@@ -234,7 +234,7 @@ export class Supervisor {
    */
   async renew(settings: EdgeSettings | undefined, logLevel: Level | undefined): Promise<void> {
     if (settings !== undefined) this.#age += 1;
-    this.#parts = { ...this.#parts, settings: settings ?? this.#parts.settings, logLevel };
+    this.#options = { ...this.#options, settings: settings ?? this.#options.settings, logLevel };
     if (logLevel === undefined) return;
     for (const isolate of this.#isolates.values()) {
       this.#tell(isolate, { kind: "level", level: logLevel });
@@ -249,7 +249,7 @@ export class Supervisor {
    * @param access What access goes by.
    */
   renewAccess(access: AccessSettings): void {
-    this.#parts = { ...this.#parts, settings: { ...this.#parts.settings, access } };
+    this.#options = { ...this.#options, settings: { ...this.#options.settings, access } };
     for (const isolate of this.#isolates.values()) this.#tell(isolate, { kind: "access", access });
   }
 
@@ -311,7 +311,7 @@ export class Supervisor {
 
   #open(slot: Slot): Isolate {
     const edge = ++this.#edges;
-    const { bus, channel, settings, entry, logLevel } = this.#parts;
+    const { bus, channel, settings, entry, logLevel } = this.#options;
     const port = {
       postMessage: (message: Extract<ToWorker, { kind: "bus" }>["message"]) =>
         this.#tell(isolate, { kind: "bus", message }),
@@ -355,7 +355,7 @@ export class Supervisor {
     isolate.alive = performance.now();
     switch (message.kind) {
       case "bus":
-        return this.#parts.bus.receive(isolate.edge, message.message);
+        return this.#options.bus.receive(isolate.edge, message.message);
       case "serving":
         isolate.serving = true;
         isolate.served.resolve(message.port);
@@ -367,11 +367,11 @@ export class Supervisor {
       case "beat":
         isolate.gauges = message.counts.gauges;
         if (this.#isolates.has(isolate.edge)) {
-          this.#parts.metrics.take(isolate.edge, message.counts);
+          this.#options.metrics.take(isolate.edge, message.counts);
         }
         return;
       case "metrics": {
-        const text = this.#parts.metrics.text();
+        const text = this.#options.metrics.text();
         return this.#tell(isolate, { kind: "metrics", id: message.id, text });
       }
       case "readers":
@@ -409,8 +409,8 @@ export class Supervisor {
   #forget(isolate: Isolate): boolean {
     isolate.ended.resolve();
     if (!this.#isolates.delete(isolate.edge)) return false;
-    this.#parts.bus.detach(isolate.edge);
-    this.#parts.metrics.drop(isolate.edge);
+    this.#options.bus.detach(isolate.edge);
+    this.#options.metrics.drop(isolate.edge);
     return true;
   }
 
@@ -424,12 +424,12 @@ export class Supervisor {
       if (isolate.serving && !isolate.leaving) this.#served = now;
       if (!isolate.serving || isolate.leaving || now - isolate.alive < HANG) continue;
       log.error("edge.hung", { edge: isolate.edge, silent: Math.round(now - isolate.alive) });
-      return this.#parts.giveUp(EXIT_HUNG);
+      return this.#options.giveUp(EXIT_HUNG);
     }
     if (stood || this.#stopping) this.#served = now;
     if (now - this.#served < NO_EDGE) return;
     log.error("edge.none", { since: Math.round(now - this.#served) });
-    this.#parts.giveUp(EXIT_HUNG);
+    this.#options.giveUp(EXIT_HUNG);
   }
 
   async #terminateAll(): Promise<void> {

@@ -5,7 +5,7 @@ import { newToken, tokenHash } from "../auth/cookies.ts";
 import type { Refusal } from "../protocol/refusals.ts";
 import { UNANSWERED } from "../bus/requests.ts";
 import type { Caller } from "../auth/caller.ts";
-import { type EdgeParts, meeting, nameIn } from "./edge_context.ts";
+import { type EdgeContext, meeting, nameIn } from "./edge_context.ts";
 
 // How long after the exchange of a cookie of 0.1 it still stands for the session that took its place, in milliseconds: a page and
 // its socket bring it at the same time.
@@ -15,13 +15,13 @@ const EXCHANGE_GRACE = 60_000;
  * Finds out who a browser is by its cookies. The first whose session is recorded counts, else the first that may become one; one
  * whose session has ended counts as none.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param headers A request's.
  * @param caller Where it comes from.
  * @returns Who it is.
  * @throws {Error} If the log can't be read.
  */
-export async function whoIn(edge: EdgeParts, headers: Headers, caller: Caller): Promise<Who> {
+export async function whoIn(edge: EdgeContext, headers: Headers, caller: Caller): Promise<Who> {
   if (!headers.has("cookie")) return { account: null, admin: false };
   const proof = await edge.access.proof(headers, caller.secure);
   const shown = proof === undefined ? { admin: false } : { admin: true, proof };
@@ -29,7 +29,7 @@ export async function whoIn(edge: EdgeParts, headers: Headers, caller: Caller): 
 }
 
 async function find(
-  edge: EdgeParts,
+  edge: EdgeContext,
   headers: Headers,
   { secure, address }: Caller,
   base: Who,
@@ -66,14 +66,14 @@ async function find(
 /**
  * Makes sure that a browser has a session when a page or a handshake is answered. A new one costs nothing until it is recorded.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Who it is by its cookies.
  * @param caller Where it comes from.
  * @param headers Of the answer; a cookie is added where it needs one.
  * @returns Who it is from now on, or the refusal where the log can't be written.
  */
 export async function withSession(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   { address, secure }: Caller,
   headers: Headers,
@@ -102,12 +102,16 @@ export async function withSession(
  * Records who acts, at the first act: a browser's session is given its account, and a token's account exists from then on, by the
  * name in the token.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Who acts.
  * @param origin Where it comes from.
  * @returns Who it is, or why it may not act.
  */
-export async function recorded(edge: EdgeParts, who: Who, origin: Origin): Promise<Who | Refusal> {
+export async function recorded(
+  edge: EdgeContext,
+  who: Who,
+  origin: Origin,
+): Promise<Who | Refusal> {
   const { account, session, grant } = who;
   if (session !== undefined) {
     const known = edge.hub.reader.sessions.find(session);
@@ -128,12 +132,12 @@ export async function recorded(edge: EdgeParts, who: Who, origin: Origin): Promi
 /**
  * Has a session recorded.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param session Which, and where it comes from.
  * @returns Its account, or why it has none.
  */
 export function record(
-  { bus }: EdgeParts,
+  { bus }: EdgeContext,
   session: { readonly hash: string; readonly exchange?: string; readonly origin: Origin },
 ): Promise<string | Refusal> {
   return new Promise((resolve) =>

@@ -11,11 +11,11 @@ import { UNANSWERED } from "../bus/requests.ts";
 import { tooMuchRead } from "../delivery/byte_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { answerLine, answerPage, answerRoster, listOf } from "../codecs/native.ts";
-import { type EdgeParts, recovers } from "./edge_context.ts";
-import { Turns } from "./keyed_queue.ts";
+import { type EdgeContext, recovers } from "./edge_context.ts";
+import { KeyedQueue } from "./keyed_queue.ts";
 
-/** What is asked about one channel, and answered in its order. */
-export type Question = Extract<
+/** A command about one channel; those of the same channel are answered in order. */
+export type ChannelCommand = Extract<
   Command,
   { verb: "subscribe" | "unsubscribe" | "history" | "presence" }
 >;
@@ -42,21 +42,21 @@ interface Recovery {
   readonly since: { readonly epoch: string; readonly seq: number };
 }
 
-/** The questions of one client. */
-export class Questions {
+/** The commands of one client about channels. */
+export class ChannelCommands {
   readonly #connection: Connection;
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   readonly #asker: Asker;
   readonly #wanted = new Set<string>();
-  readonly #turns = new Turns();
+  readonly #queue = new KeyedQueue();
   #directFrom = 0;
 
   /**
    * @param connection The client's.
-   * @param edge The edge's parts.
+   * @param edge The context of the edge.
    * @param asker Who asks.
    */
-  constructor(connection: Connection, edge: EdgeParts, asker: Asker) {
+  constructor(connection: Connection, edge: EdgeContext, asker: Asker) {
     this.#connection = connection;
     this.#edge = edge;
     this.#asker = asker;
@@ -75,12 +75,12 @@ export class Questions {
   /**
    * Answers one, behind what was asked about its channel before.
    *
-   * @param question It.
+   * @param command It.
    */
-  take(question: Question): void {
-    this.#turns.take(
-      question.body.channel,
-      () => this.#connection.closing ? this.#asker.skip() : this.#answer(question),
+  take(command: ChannelCommand): void {
+    this.#queue.take(
+      command.body.channel,
+      () => this.#connection.closing ? this.#asker.skip() : this.#answer(command),
     );
   }
 
@@ -88,19 +88,19 @@ export class Questions {
   end(): void {
     for (const channel of this.#wanted) this.#leave(channel);
     this.#wanted.clear();
-    this.#turns.end();
+    this.#queue.end();
   }
 
-  #answer(question: Question): void {
-    switch (question.verb) {
+  #answer(command: ChannelCommand): void {
+    switch (command.verb) {
       case "subscribe":
-        return this.#subscribe(question.id, question.body);
+        return this.#subscribe(command.id, command.body);
       case "unsubscribe":
-        return this.#unsubscribe(question.id, question.body.channel);
+        return this.#unsubscribe(command.id, command.body.channel);
       case "history":
-        return this.#history(question.id, question.body);
+        return this.#history(command.id, command.body);
       case "presence":
-        return this.#presence(question.id, question.body.channel);
+        return this.#presence(command.id, command.body.channel);
     }
   }
 
@@ -126,7 +126,7 @@ export class Questions {
       this.#asker.done(id, () => this.#subscribed(id, body, roster));
     const { account } = this.#asker.who;
     const connection = this.#connection.id;
-    const release = watch ? this.#turns.hold(channel) : undefined;
+    const release = watch ? this.#queue.hold(channel) : undefined;
     const told = (answer: Answer) => {
       const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
       // From the list on: what changes before the answer goes out is told behind it.
@@ -151,14 +151,14 @@ export class Questions {
     const { hub, counters } = this.#edge;
     hub.catchUp();
     const feed = this.#feed(channel);
-    const at = this.#connection.reading.place(feed);
+    const at = this.#connection.cursor.place(feed);
     if (since !== undefined) {
       const line = yield* this.#recovered(id, { channel, feed, at, since }, roster);
       if (line !== undefined) return line;
       counters.add("gaps_total");
     }
     const limit = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
-    const bytes = this.#connection.portion.page;
+    const bytes = this.#connection.sizes.page;
     const { messages, more } = limit === 0
       ? { messages: [], more: true }
       : yield* newestPage(hub.reader, feed, at, { limit, bytes });
@@ -181,7 +181,7 @@ export class Questions {
     const { reader } = hub;
     if (!recovers(this.#edge, feed, since, at)) return undefined;
     const upTo = Math.max(at, since.seq);
-    const bytes = this.#connection.portion.page;
+    const bytes = this.#connection.sizes.page;
     const { messages, more, list } = yield* hub.missed(feed, since.seq, upTo, bytes);
     if (since.seq < reader.trimmed(feed)) return undefined;
     this.#edge.counters.delivered(messages.length);
@@ -199,14 +199,14 @@ export class Questions {
   ): void {
     // It may have been left meanwhile.
     if (!this.#wanted.has(channel)) return;
-    this.#connection.reading.subscribe(feed, place, until);
+    this.#connection.cursor.subscribe(feed, place, until);
     if (
       feed !== directFeed(this.#asker.who.account ?? "") || this.#connection.taken !== undefined
     ) {
       return;
     }
     this.#directFrom = from;
-    this.#connection.reading.track(feed, () => false);
+    this.#connection.cursor.track(feed, () => false);
   }
 
   #unsubscribe(id: number, channel: string): void {
@@ -216,7 +216,7 @@ export class Questions {
     }
     this.#asker.done(id, () => {
       // Also where a later command wants it again: that one begins anew.
-      this.#connection.reading.unsubscribe(this.#feed(channel));
+      this.#connection.cursor.unsubscribe(this.#feed(channel));
       return answerLine(id, "unsubscribe", { channel });
     });
   }
@@ -244,7 +244,7 @@ export class Questions {
     const { hub } = this.#edge;
     hub.catchUp();
     const feed = this.#feed(channel);
-    const size = { limit, bytes: this.#connection.portion.page };
+    const size = { limit, bytes: this.#connection.sizes.page };
     const { messages, more } = after === undefined
       ? yield* newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), size)
       : yield* pageAfter(hub.reader, feed, { after, upTo: hub.seq }, size);
@@ -254,7 +254,7 @@ export class Questions {
 
   #presence(id: number, channel: string): void {
     if (!this.#asker.may(id, "read", channel)) return;
-    const release = this.#turns.hold(channel);
+    const release = this.#queue.hold(channel);
     this.#edge.bus.send({ op: "roster", channel }, (answer) => {
       const roster = answer !== null && "roster" in answer ? answer.roster : undefined;
       if (roster === undefined) this.#asker.fail(id, UNANSWERED);

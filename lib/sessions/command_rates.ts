@@ -1,10 +1,10 @@
-/** The rates of a client's signals and refused commands, and when it is closed for going on over them (threats.md M1, M9, M13). */
+/** Rates of signals and refused commands, and when a client that ignores them is closed (threats.md M1, M9, M13). */
 import type { EdgeRates } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, type RefusalCode } from "../protocol/refusals.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { Flood } from "./flood_guard.ts";
-import type { EdgeParts } from "./edge_context.ts";
+import { FloodGuard } from "./flood_guard.ts";
+import type { EdgeContext } from "./edge_context.ts";
 
 /** How many `bad_request`s in a row close a connection. */
 const BAD_IN_A_ROW = 100;
@@ -12,29 +12,29 @@ const BAD_IN_A_ROW = 100;
 // Refusals that aren't the client's fault, or have rates of their own.
 const UNCOUNTED: ReadonlySet<RefusalCode> = new Set(["rate_limited", "unavailable", "internal"]);
 
-/** Counts what one connection is refused, and closes it with 1008 when it goes on. */
-export class Conduct {
+/** Counts the refusals of one connection, and closes it with 1008 when they go on. */
+export class CommandRates {
   readonly #connection: Connection;
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   #bad = 0;
   // Made at the first refusal, as most connections see none.
-  #flood: Flood | undefined;
-  #excess: Flood | undefined;
+  #flood: FloodGuard | undefined;
+  #excess: FloodGuard | undefined;
 
   /**
    * @param connection The client's.
-   * @param edge The edge's parts.
+   * @param edge The context of the edge.
    */
-  constructor(connection: Connection, edge: EdgeParts) {
+  constructor(connection: Connection, edge: EdgeContext) {
     this.#connection = connection;
     this.#edge = edge;
   }
 
   /**
-   * Counts something that has a rate of its own: for the account on all its connections of this isolate, without an account for
+   * Takes one from a rate: for the account on all its connections of this isolate, without an account for
    * the connection.
    *
-   * @param what Which rate.
+   * @param what The rate.
    * @param account Whose connection it is now.
    * @returns The refusal; undefined below the rate.
    */
@@ -44,7 +44,7 @@ export class Conduct {
     return rates[what].take(account ?? id, address, hub.now());
   }
 
-  /** A command was done: bad ones aren't in a row any more. */
+  /** A command succeeded: the row of bad requests ends. */
   done(): void {
     this.#bad = 0;
   }
@@ -54,7 +54,7 @@ export class Conduct {
    *
    * @param refused Why.
    * @param account Whose connection it is now.
-   * @returns What the client is told: over the rate of refusals `rate_limited`.
+   * @returns The refusal to send: over the rate of refusals `rate_limited`.
    */
   count(refused: Refusal, account: string | null): Refusal {
     if (refused.code === "bad_request") this.#bad += 1;
@@ -66,7 +66,7 @@ export class Conduct {
   }
 
   /**
-   * Closes the connection if it has gone on for too long, once the answer is queued.
+   * Closes the connection if its refusals have gone on for too long. Call it after the answer is queued.
    *
    * @param told What {@linkcode count} returned.
    */
@@ -74,8 +74,8 @@ export class Conduct {
     if (this.#bad >= BAD_IN_A_ROW) this.ban("Too many bad requests in a row");
     if (told.code !== "rate_limited") return;
     const now = this.#edge.hub.now();
-    this.#flood ??= new Flood(this.#edge.limits.rate);
-    this.#excess ??= new Flood(1, 0);
+    this.#flood ??= new FloodGuard(this.#edge.limits.rate);
+    this.#excess ??= new FloodGuard(1, 0);
     const goesOn = told.excess === true && this.#excess.add(now);
     if (this.#flood.add(now) || goesOn) this.ban("Too much came in spite of all refusals");
   }

@@ -1,4 +1,4 @@
-/** Who each connection is by what it showed: it ends when that ends, is withdrawn, or is no longer the admin's. */
+/** Closes connections when the token or session that they showed expires, is withdrawn, or loses the admin right. */
 import { setImmediate } from "node:timers";
 import { type Access, SESSION_ENDED, type Who } from "../auth/access.ts";
 import { log } from "../observability/logger.ts";
@@ -21,19 +21,19 @@ interface Held {
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** What it works with. */
-export interface GrantsParts {
-  /** Who knows what still holds. */
+/** The parts of a credential expiry. */
+export interface CredentialExpiryOptions {
+  /** Knows which tokens are still valid. */
   readonly access: Access;
-  /** The sessions that the log has. */
+  /** The recorded sessions. */
   readonly sessions: Pick<SessionReader, "find" | "rights">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
 }
 
-/** Ends connections whose tokens or sessions end. Those that showed neither aren't held. */
-export class Grants implements Rights {
-  readonly #parts: GrantsParts;
+/** The connections that showed a token or came with a session. Others aren't held. */
+export class CredentialExpiry implements Rights {
+  readonly #options: CredentialExpiryOptions;
   readonly #held = new Map<Connection, Held>();
   readonly #bySession = new Map<string, Set<Connection>>();
   // Connections whose tokens or sessions may have ended, by their names: nothing is sent to one before it was looked up.
@@ -42,10 +42,10 @@ export class Grants implements Rights {
   // All ends of sessions up to this record were taken in.
   #upTo: number;
 
-  /** @param parts What it works with. */
-  constructor(parts: GrantsParts) {
-    this.#parts = parts;
-    this.#upTo = parts.sessions.rights();
+  /** @param options Its parts. */
+  constructor(options: CredentialExpiryOptions) {
+    this.#options = options;
+    this.#upTo = options.sessions.rights();
   }
 
   /** How many connections showed a token or came with a session. */
@@ -54,7 +54,7 @@ export class Grants implements Rights {
   }
 
   /**
-   * Has a connection end with what it showed; what it showed before doesn't count any more.
+   * Closes a connection when its credential expires. Replaces what it showed before.
    *
    * @param connection The connection.
    * @param who Who it is.
@@ -63,7 +63,7 @@ export class Grants implements Rights {
     this.forget(connection);
     const { admin, grant, session } = who;
     if (!admin && grant === undefined && session === undefined) return;
-    const left = (grant?.ends ?? Infinity) - this.#parts.clock();
+    const left = (grant?.ends ?? Infinity) - this.#options.clock();
     const wait = Math.min(Math.max(0, left), LONGEST);
     const timer = left === Infinity ? undefined : setTimeout(() => this.#due(connection), wait);
     this.#held.set(connection, { who, timer });
@@ -78,7 +78,7 @@ export class Grants implements Rights {
   }
 
   /**
-   * A connection is gone.
+   * Forgets a closed connection.
    *
    * @param connection Which.
    */
@@ -93,17 +93,17 @@ export class Grants implements Rights {
     if (same?.delete(connection) && same.size === 0) this.#bySession.delete(session);
   }
 
-  /** What holds may have changed: ends those for whom it doesn't. */
+  /** Checks all tokens again after a change of the secrets, and closes connections whose token isn't valid any more. */
   review(): void {
     for (const [connection, { who }] of this.#held) {
-      if (this.#parts.access.ended(who)) this.end(connection, "token");
+      if (this.#options.access.ended(who)) this.end(connection, "token");
     }
   }
 
   /**
-   * Sessions ended: closes what is open under them.
+   * Closes the connections of sessions that ended.
    *
-   * @param hashes Which.
+   * @param hashes The hashes of the sessions.
    * @param seq The last record of their commit.
    */
   ended(hashes: readonly string[], seq: number): void {
@@ -113,9 +113,9 @@ export class Grants implements Rights {
     }
   }
 
-  /** Records were missed: where sessions ended in them looks all up, a turn at a time, each before anything more is sent to it. */
+  /** Records were missed on the bus. If sessions ended in them, looks up each session before anything more is sent under it. */
   missed(): void {
-    const upTo = this.#parts.sessions.rights();
+    const upTo = this.#options.sessions.rights();
     if (upTo <= this.#upTo) return;
     this.#upTo = upTo;
     for (const connections of this.#bySession.values()) {
@@ -125,7 +125,7 @@ export class Grants implements Rights {
   }
 
   /**
-   * Looks a connection up whose token or session may have ended, and ends it with that.
+   * Looks up a connection whose token or session may have expired, and closes it if so.
    *
    * @param connection Which.
    * @returns Whether it may go on.
@@ -141,10 +141,10 @@ export class Grants implements Rights {
   }
 
   /**
-   * Ends a connection because what it showed ended.
+   * Closes a connection whose credential expired.
    *
    * @param connection Which.
-   * @param shown What ended.
+   * @param shown What expired.
    */
   end(connection: Connection, shown: "token" | "session"): void {
     this.forget(connection);
@@ -162,9 +162,9 @@ export class Grants implements Rights {
 
   #endedOf(who: Who): "token" | "session" | undefined {
     const { account, session } = who;
-    if (this.#parts.access.ended(who)) return "token";
+    if (this.#options.access.ended(who)) return "token";
     if (session === undefined) return undefined;
-    const known = this.#parts.sessions.find(session);
+    const known = this.#options.sessions.find(session);
     const stands = known === undefined ? account === null : known.account !== null;
     return stands ? undefined : "session";
   }
@@ -195,7 +195,7 @@ export class Grants implements Rights {
   #due(connection: Connection): void {
     const held = this.#held.get(connection);
     if (held === undefined) return;
-    if (this.#parts.access.ended(held.who)) this.end(connection, "token");
+    if (this.#options.access.ended(held.who)) this.end(connection, "token");
     else this.hold(connection, held.who);
   }
 }

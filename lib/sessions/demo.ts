@@ -4,10 +4,10 @@ import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { recorded } from "./browser_sessions.ts";
-import { Conduct } from "./command_rates.ts";
+import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
-import type { EdgeParts, Session } from "./edge_context.ts";
+import type { EdgeContext, Session } from "./edge_context.ts";
 
 /** The newest list is told at most this often, in milliseconds: four times a second. */
 export const LIST_PAUSE = 250;
@@ -16,25 +16,25 @@ export const LIST_PAUSE = 250;
  * Lets a client of `/link/` receive every push from now on.
  *
  * @param connection The client's.
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @returns Its session: whatever it says means nothing.
  */
-export function firstPushSession(connection: Connection, edge: EdgeParts): Session {
-  connection.reading.subscribe(DEMO_PUSH, edge.hub.seq);
+export function firstPushSession(connection: Connection, edge: EdgeContext): Session {
+  connection.cursor.subscribe(DEMO_PUSH, edge.hub.seq);
   return { receive: () => {} };
 }
 
 /** Who is online in the demo's room, as this edge knows it; shared by all its `/chat/` clients. */
 export class OnlineList {
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   readonly #behind = new Set<FirstChatSession>();
   #accounts = new Set<string>();
   #version = -1;
   #stale = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param edge The edge's parts. */
-  constructor(edge: EdgeParts) {
+  /** @param edge The context of the edge. */
+  constructor(edge: EdgeContext) {
     this.#edge = edge;
   }
 
@@ -113,22 +113,22 @@ export class OnlineList {
 
 /** A client of `/chat/`. */
 export class FirstChatSession implements Session {
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   readonly #list: OnlineList;
   #state: "silent" | "joining" | "joined" = "silent";
   #who: Who;
-  #conduct: Conduct | undefined;
+  #rates: CommandRates | undefined;
 
   /**
    * @param connection The client's.
    * @param who Whoever it is.
-   * @param edge The edge's parts.
+   * @param edge The context of the edge.
    * @param list Who is online.
    */
   constructor(
     readonly connection: Connection,
     who: Who,
-    edge: EdgeParts,
+    edge: EdgeContext,
     list: OnlineList,
   ) {
     this.#edge = edge;
@@ -156,10 +156,10 @@ export class FirstChatSession implements Session {
 
   // Its protocol has no refusals: over the rate of refused commands it gets no list.
   #greetAgain(): void {
-    this.#conduct ??= new Conduct(this.connection, this.#edge);
-    const over = this.#conduct.take("refusals", this.#who.account);
+    this.#rates ??= new CommandRates(this.connection, this.#edge);
+    const over = this.#rates.take("refusals", this.#who.account);
     if (over !== undefined) {
-      return this.#conduct.punish(this.#conduct.count(over, this.#who.account));
+      return this.#rates.punish(this.#rates.count(over, this.#who.account));
     }
     // At most one greeting waits: asking again and again gains nothing.
     if (this.connection.waiting === 0) this.#greet();
@@ -167,7 +167,7 @@ export class FirstChatSession implements Session {
 
   #join(who: Who): void {
     this.#who = who;
-    this.#edge.grants.hold(this.connection, who);
+    this.#edge.expiry.hold(this.connection, who);
     const { bus } = this.#edge;
     const { account, connection } = this;
     bus.send(
@@ -198,11 +198,11 @@ export class FirstChatSession implements Session {
     const feed = directFeed(account);
     const seen = hub.reader.account(account)?.seen ?? hub.seq;
     const from = Math.min(Math.max(seen, hub.reader.trimmed(feed)), hub.seq);
-    connection.reading.subscribe(DEMO_ROOM, hub.seq);
-    connection.reading.subscribe(feed, from, hub.seq);
+    connection.cursor.subscribe(DEMO_ROOM, hub.seq);
+    connection.cursor.subscribe(feed, from, hub.seq);
     // Its client can't say what it has: it has what the network took.
     const isDirect = ({ channel }: Message) => channel.startsWith("dm:");
-    connection.reading.track(feed, isDirect, (upTo) => this.#seen(upTo));
+    connection.cursor.track(feed, isDirect, (upTo) => this.#seen(upTo));
   }
 
   #seen(upTo: number): void {

@@ -7,15 +7,15 @@ import { type EdgeRates, type Limits, toldLimits } from "../config/limits.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Proposal } from "../protocol/message.ts";
 import { faultInPush } from "../protocol/push.ts";
-import type { Grants } from "./credential_expiry.ts";
+import type { CredentialExpiry } from "./credential_expiry.ts";
 import type { Hub } from "../delivery/hub.ts";
 
 /** What the parts of an edge work with. */
-export interface EdgeParts {
+export interface EdgeContext {
   readonly hub: Hub;
   readonly bus: EdgeEnd;
   readonly access: Access;
-  readonly grants: Grants;
+  readonly expiry: CredentialExpiry;
   readonly limits: Limits;
   readonly rates: EdgeRates;
   readonly counters: Counters;
@@ -71,11 +71,11 @@ export function dataJson(
 /**
  * Finds the name that a token gives its account.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Whoever showed it.
  * @returns The name; undefined where there is none, or it is longer than names may be here.
  */
-export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefined {
+export function nameIn({ limits }: EdgeContext, { grant }: Who): string | undefined {
   const name = grant?.name;
   return name === undefined || [...name].length > limits.name ? undefined : name;
 }
@@ -83,14 +83,14 @@ export function nameIn({ limits }: EdgeParts, { grant }: Who): string | undefine
 /**
  * Lists what the answer to `hello` tells.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param account The client's; null for the admin.
  * @param name Its display name; null where it has none.
  * @param connection The connection's id.
  * @returns The answer's fields (protocol.md, "WebSocket").
  */
 export function greeting(
-  { hub, limits, ping, clock }: EdgeParts,
+  { hub, limits, ping, clock }: EdgeContext,
   account: string | null,
   name: string | null,
   connection: string,
@@ -110,12 +110,12 @@ export function greeting(
 /**
  * Makes the record that brings an account into being, with the name that its token says.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param account The account.
  * @param name What the token says, if it says one.
  * @returns The proposal; nothing is written where it says nothing new.
  */
-export function meeting({ hub }: EdgeParts, account: string, name?: string): Proposal {
+export function meeting({ hub }: EdgeContext, account: string, name?: string): Proposal {
   if (name === undefined || hub.reader.account(account)?.name === name) {
     return { kind: "account", account };
   }
@@ -125,7 +125,7 @@ export function meeting({ hub }: EdgeParts, account: string, name?: string): Pro
 /**
  * Decides whether a client can be given all that it missed in a feed.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param feed The feed.
  * @param since Its place: the epoch and seq that it had last.
  * @param upTo Up to which seq it is given.
@@ -133,7 +133,7 @@ export function meeting({ hub }: EdgeParts, account: string, name?: string): Pro
  * @throws {Error} If the log can't be read.
  */
 export function recovers(
-  { hub: { reader, seq }, limits: { recovery } }: EdgeParts,
+  { hub: { reader, seq }, limits: { recovery } }: EdgeContext,
   feed: string,
   since: { readonly epoch: string; readonly seq: number },
   upTo: number,

@@ -1,11 +1,11 @@
-/** Who goes on at many times the rate, whatever it is told (threats.md M9). */
+/** Detects clients that go on at many times the rate although they are refused (threats.md M9). */
 
 // So many times the rate refused in each of so many seconds.
 const FACTOR = 10;
 const SECONDS = 10;
 
-/** Counts what one connection was refused. Time is a parameter, in milliseconds, never going down. */
-export class Flood {
+/** Counts the refusals of one connection. Time is a parameter, in milliseconds, never going down. */
+export class FloodGuard {
   readonly #most: number;
   #second = 0;
   #refused = 0;
@@ -20,10 +20,10 @@ export class Flood {
   }
 
   /**
-   * One more was refused.
+   * Counts a refusal.
    *
    * @param now The time.
-   * @returns Whether that is the end of it.
+   * @returns Whether the connection has to be closed.
    */
   add(now: number): boolean {
     const second = Math.floor(now / 1000);

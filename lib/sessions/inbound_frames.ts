@@ -1,4 +1,4 @@
-/** The frames of one client that came and aren't done: their commands are taken one by one, and large frames in turns. */
+/** Frames received from one client and not handled yet: commands are taken one by one, large frames in slices. */
 import { CLOSE } from "../protocol/refusals.ts";
 import type { BadCommand, Command } from "../protocol/command.ts";
 import { FAILED_RETRY } from "../delivery/closing.ts";
@@ -18,7 +18,7 @@ export const HELD_IN_ALL = 67_108_864;
 
 const HELD_SHARE = 262_144;
 
-// How long the commands of one client are taken before others have their turn, in milliseconds.
+// The longest slice for the commands of one client, in milliseconds.
 const TURN = 2;
 
 interface Frame {
@@ -27,32 +27,32 @@ interface Frame {
   readonly size: number;
 }
 
-/** What they belong to. */
-export interface FramesParts {
+/** The parts of a queue of frames. */
+export interface InboundFramesOptions {
   readonly connection: Connection;
-  /** Runs what takes milliseconds. */
+  /** Runs large frames in slices. */
   readonly slices: Slices;
   /** Milliseconds that never go back. */
   readonly now: () => number;
   /** The most bytes of a frame. */
   readonly most: number;
-  /** Tells whether the next command may be taken. */
+  /** Whether the next command may be passed on now. */
   readonly ready: () => boolean;
-  /** Takes a command. */
+  /** Handles one command. */
   readonly take: (command: Command | BadCommand) => void;
 }
 
-/** Hands the commands of one client on, in order. */
-export class Frames {
-  readonly #parts: FramesParts;
+/** Queues the frames of one client and passes on their commands, in order. */
+export class InboundFrames {
+  readonly #options: InboundFramesOptions;
   #waiting: Frame[] = [];
   #held = 0;
-  // Whether the first of them waits for its turn, or has it.
+  // Whether the first frame waits for its slice, or has it.
   #turn: "none" | "awaited" | "come" = "none";
 
-  /** @param parts What they belong to. */
-  constructor(parts: FramesParts) {
-    this.#parts = parts;
+  /** @param options Its parts. */
+  constructor(options: InboundFramesOptions) {
+    this.#options = options;
   }
 
   /** How many characters wait. */
@@ -61,12 +61,12 @@ export class Frames {
   }
 
   /**
-   * Takes a frame, or closes a connection that sends faster than its frames have their turns.
+   * Queues a frame, or closes a connection that sends faster than its frames are handled.
    *
    * @param text Commands, one a line.
    */
   add(text: string): void {
-    const { connection, slices, most } = this.#parts;
+    const { connection, slices, most } = this.#options;
     const crowded = slices.held > HELD_IN_ALL && this.#held > HELD_SHARE;
     if (crowded || this.#held > HELD_FRAMES * most) {
       return connection.close(CLOSE.later, "Too much came at once, come back", FAILED_RETRY);
@@ -77,9 +77,9 @@ export class Frames {
     this.proceed();
   }
 
-  /** Takes commands for as long as they may be. */
+  /** Passes on commands until one has to wait or the slice is over. */
   proceed(): void {
-    const { connection, now, ready, take } = this.#parts;
+    const { connection, now, ready, take } = this.#options;
     const end = now() + TURN;
     while (connection.open && !connection.closing && ready()) {
       const [frame] = this.#waiting;
@@ -99,7 +99,7 @@ export class Frames {
     }
   }
 
-  /** Forgets what wasn't taken. */
+  /** Drops what wasn't handled. */
   clear(): void {
     this.#waiting = [];
     this.#hold(-this.#held);
@@ -113,12 +113,12 @@ export class Frames {
 
   #await(): void {
     this.#turn = "awaited";
-    this.#parts.slices.add({ serve: () => this.#serve() });
+    this.#options.slices.add({ serve: () => this.#serve() });
   }
 
   #hold(size: number): void {
     this.#held += size;
-    this.#parts.slices.held += size;
+    this.#options.slices.held += size;
   }
 
   #serve(): void {
@@ -126,7 +126,7 @@ export class Frames {
     try {
       this.proceed();
     } catch (error) {
-      this.#parts.connection.fail(error);
+      this.#options.connection.fail(error);
     }
   }
 }

@@ -1,16 +1,16 @@
-/** Keeps what one connection asks about a channel in its order: what must wait for the core isn't overtaken by what needn't. */
+/** Work of one connection in the order of its commands, channel by channel. */
 
-/** What of a connection waits behind what, channel by channel. */
-export class Turns {
+/** A FIFO queue for each key: work on a channel waits while an earlier command holds the channel. */
+export class KeyedQueue {
   // Made when something waits: an empty map for each idle connection is memory too.
   #held: Map<string, (() => void)[]> | undefined;
   #over = false;
 
   /**
-   * Does something about a channel: at once, or once what was asked before is answered.
+   * Runs work on a channel: at once, or when all earlier work on it is done.
    *
    * @param channel The channel.
-   * @param work What; it may hold the channel in its turn.
+   * @param work Runs once; it may hold the channel itself.
    */
   take(channel: string, work: () => void): void {
     if (this.#over) return;
@@ -20,10 +20,10 @@ export class Turns {
   }
 
   /**
-   * Lets what is asked about a channel from now on wait.
+   * Holds a channel: later work on it waits.
    *
-   * @param channel The channel, which nothing holds.
-   * @returns Ends that, and does what waited in its order.
+   * @param channel A channel that isn't held.
+   * @returns Releases the channel and runs what waited, in order.
    */
   hold(channel: string): () => void {
     const behind: (() => void)[] = [];
@@ -31,12 +31,12 @@ export class Turns {
     held.set(channel, behind);
     return () => {
       held.delete(channel);
-      // One of them may hold it anew: then the rest goes on waiting.
+      // One of them may hold the channel again: the rest goes on waiting.
       for (const work of behind) this.take(channel, work);
     };
   }
 
-  /** Does nothing from now on, not even what waits: whoever asked is gone, maybe by what was just done for it. */
+  /** Drops all that waits and all later work: the connection has closed, maybe in the middle of this queue. */
   end(): void {
     this.#over = true;
     for (const behind of this.#held?.values() ?? []) behind.length = 0;

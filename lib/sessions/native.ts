@@ -8,19 +8,19 @@ import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "../delivery/answers.ts";
 import { ask, propose, showToken } from "../bus/requests.ts";
 import { record } from "./browser_sessions.ts";
-import { Conduct } from "./command_rates.ts";
+import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
-import { Frames } from "./inbound_frames.ts";
+import { InboundFrames } from "./inbound_frames.ts";
 import { answerLine, errorLine } from "../codecs/native.ts";
 import {
   dataJson,
-  type EdgeParts,
+  type EdgeContext,
   greeting,
   meeting,
   nameIn,
   type Session,
 } from "./edge_context.ts";
-import { type Asker, Questions } from "./channel_commands.ts";
+import { type Asker, ChannelCommands } from "./channel_commands.ts";
 
 // What can't be done without an account.
 const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"]);
@@ -28,32 +28,32 @@ const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"])
 /** The session of a native client. */
 export class NativeSession implements Session, Asker {
   readonly #connection: Connection;
-  readonly #edge: EdgeParts;
+  readonly #edge: EdgeContext;
   #who: Who;
   #recorded = false;
   #commands = 0;
   #pending = 0;
   readonly #commandsLeft: Bucket;
-  readonly #conduct: Conduct;
+  readonly #rates: CommandRates;
   // What came and isn't done, since it is being found out who speaks or others have their turn.
-  readonly #frames: Frames;
+  readonly #frames: InboundFrames;
   #greeting = false;
-  readonly #questions: Questions;
+  readonly #channels: ChannelCommands;
 
   /**
    * @param connection The client's.
    * @param who Who it was at the handshake.
-   * @param edge The edge's parts.
+   * @param edge The context of the edge.
    */
-  constructor(connection: Connection, who: Who, edge: EdgeParts) {
+  constructor(connection: Connection, who: Who, edge: EdgeContext) {
     this.#connection = connection;
     this.#who = who;
     this.#edge = edge;
     const { commands: rate } = edge.limits;
     this.#commandsLeft = new Bucket({ rate, burst: BURST_FACTOR * rate }, edge.hub.now());
-    this.#questions = new Questions(connection, edge, this);
-    this.#conduct = new Conduct(connection, edge);
-    this.#frames = new Frames({
+    this.#channels = new ChannelCommands(connection, edge, this);
+    this.#rates = new CommandRates(connection, edge);
+    this.#frames = new InboundFrames({
       ...{ connection, slices: edge.hub.slices, now: edge.hub.now, most: edge.limits.frame },
       ready: () => !this.#greeting,
       take: (command) => this.#takeUp(command),
@@ -70,7 +70,7 @@ export class NativeSession implements Session, Asker {
   /** @param frame Commands, one a line. */
   receive(frame: string): void {
     if (this.#greeting && this.#frames.held > this.#edge.limits.frame) {
-      return this.#conduct.ban("Too much came before the greeting");
+      return this.#rates.ban("Too much came before the greeting");
     }
     this.#frames.add(frame);
   }
@@ -80,7 +80,7 @@ export class NativeSession implements Session, Asker {
     if (this.#pending > 2 * this.#edge.limits.pending) {
       // This one isn't answered.
       this.#pending -= 1;
-      return this.#conduct.ban("Too many commands are unanswered");
+      return this.#rates.ban("Too many commands are unanswered");
     }
     if ("refusal" in command) return this.fail(command.id, command.refusal);
     this.#commands += 1;
@@ -101,7 +101,7 @@ export class NativeSession implements Session, Asker {
     this.fail(id, refusal);
     const shown = refusal === TOKEN_ENDED ? "token" : "session";
     this.#connection.answer(() => {
-      this.#edge.grants.end(this.#connection, shown);
+      this.#edge.expiry.end(this.#connection, shown);
       return undefined;
     });
   }
@@ -115,7 +115,7 @@ export class NativeSession implements Session, Asker {
       case "unsubscribe":
       case "history":
       case "presence":
-        return this.#questions.take(command);
+        return this.#channels.take(command);
       case "publish":
         return this.#publish(id, command.body);
       case "signal":
@@ -168,7 +168,7 @@ export class NativeSession implements Session, Asker {
       if (who.account !== this.#who.account || who.admin !== this.#who.admin) {
         return this.fail(id, refuse("forbidden", "A token is renewed by one of the same account"));
       }
-      const lost = [...this.#questions.wanted].find((channel) => !access.may(who, "read", channel));
+      const lost = [...this.#channels.wanted].find((channel) => !access.may(who, "read", channel));
       if (lost !== undefined) {
         const sentence = `The new token doesn't let you read ${lost}: unsubscribe first`;
         return this.fail(id, refuse("forbidden", sentence));
@@ -182,7 +182,7 @@ export class NativeSession implements Session, Asker {
 
   #become(who: Who): void {
     this.#who = who;
-    this.#edge.grants.hold(this.#connection, who);
+    this.#edge.expiry.hold(this.#connection, who);
     this.#connection.meter = this.#edge.hub.rates.of(this.#connection.address, who.account);
   }
 
@@ -228,7 +228,7 @@ export class NativeSession implements Session, Asker {
   }
 
   #signal(id: number, { channel, data }: Body<"signal">): void {
-    const over = this.#conduct.take("signals", this.#who.account);
+    const over = this.#rates.take("signals", this.#who.account);
     if (over !== undefined) return this.fail(id, over);
     if (!this.may(id, "publish", channel)) return;
     const json = this.#fit(id, channel, data);
@@ -300,7 +300,7 @@ export class NativeSession implements Session, Asker {
    * @param line Makes the answer when it can be sent.
    */
   done(id: number, line: () => string | Making): void {
-    this.#conduct.done();
+    this.#rates.done();
     this.#connection.answer(() => {
       this.#pending -= 1;
       try {
@@ -340,12 +340,12 @@ export class NativeSession implements Session, Asker {
    * @param refusal Why.
    */
   fail(id: number | undefined, refusal: Refusal): void {
-    const told = this.#conduct.count(refusal, this.#who.account);
+    const told = this.#rates.count(refusal, this.#who.account);
     this.#connection.answer(() => {
       this.#pending -= 1;
       return errorLine(id, told);
     });
-    this.#conduct.punish(told);
+    this.#rates.punish(told);
   }
 
   /**
@@ -356,8 +356,8 @@ export class NativeSession implements Session, Asker {
    * @returns The line.
    */
   refused(id: number, refusal: Refusal): string {
-    const told = this.#conduct.count(refusal, this.#who.account);
-    this.#conduct.punish(told);
+    const told = this.#rates.count(refusal, this.#who.account);
+    this.#rates.punish(told);
     return errorLine(id, told);
   }
 
@@ -389,13 +389,13 @@ export class NativeSession implements Session, Asker {
     const { account } = this.#who;
     const { taken } = this.#connection;
     if (account !== null && taken !== undefined) {
-      const from = this.#questions.directFrom;
+      const from = this.#channels.directFrom;
       this.#edge.bus.send({
         op: "propose",
         proposal: { kind: "seen", account, from, upTo: taken },
       });
     }
-    this.#questions.end();
+    this.#channels.end();
     this.#frames.clear();
   }
 }

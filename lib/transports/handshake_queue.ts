@@ -1,24 +1,24 @@
-/** Lets newcomers in a few at a time: when thousands come at once, those who are here go on between them. */
+/** Admits a few handshakes a turn: when thousands come at once, open connections are served between them. */
 import { setImmediate } from "node:timers";
 
 // A handshake costs about 0.4 ms, mostly spread over several turns: so a turn stays under 10 ms.
 const EACH_TURN = 8;
 
-/** A queue at the door; it has an end. */
-export class Gate {
+/** A bounded queue of handshakes. */
+export class HandshakeQueue {
   readonly #most: number;
   #waiting: (() => void)[] = [];
   #letIn = 0;
 
-  /** @param most How many may wait; 0 for any number. */
+  /** @param most The most that may wait; 0 for no limit. */
   constructor(most: number) {
     this.#most = most;
   }
 
   /**
-   * Waits for one's turn.
+   * Waits for the turn of a handshake.
    *
-   * @returns Whether one may come in: not where too many wait already.
+   * @returns Whether it is admitted; false when too many wait already.
    */
   async enter(): Promise<boolean> {
     if (this.#letIn < EACH_TURN && this.#waiting.length === 0) {

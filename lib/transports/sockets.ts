@@ -6,16 +6,16 @@ import type { Series } from "../observability/counters.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE, type Refusal, refuse } from "../protocol/refusals.ts";
 import type { Codec } from "../codecs/codec.ts";
-import { Accepted, type Host, type Opened } from "./websocket.ts";
+import { AcceptedWebSocket, type Host, type Opened } from "./websocket.ts";
 import { admit } from "../bus/requests.ts";
-import { Attended } from "../delivery/idle_sweep.ts";
-import { Closings } from "../delivery/closing.ts";
+import { IdleSweep } from "../delivery/idle_sweep.ts";
+import { ClosingSockets } from "../delivery/closing.ts";
 import { Connection, type Socket } from "../delivery/connection.ts";
 import type { Caller } from "../auth/caller.ts";
 import { problem } from "../web/responses.ts";
 import { AWAY } from "../bus/draining.ts";
 import { native } from "../codecs/native.ts";
-import type { EdgeParts, Session } from "../sessions/edge_context.ts";
+import type { EdgeContext, Session } from "../sessions/edge_context.ts";
 import { LITTLE } from "../delivery/send_budget.ts";
 import { StreamSocket } from "./event_stream.ts";
 
@@ -60,17 +60,17 @@ export const STREAMING = { "cache-control": "no-store, no-transform", "x-accel-b
 
 /** Upgrades requests and follows their sockets. Each is counted until it is gone, closed or not. */
 export class Sockets {
-  readonly #edge: EdgeParts;
-  readonly #connections = new Attended();
-  readonly #closings = new Closings();
+  readonly #edge: EdgeContext;
+  readonly #connections = new IdleSweep();
+  readonly #closings = new ClosingSockets();
   readonly #host: Host<Welcome>;
   #handshakes = 0;
   #ended = false;
 
-  /** @param edge The edge's parts. */
-  constructor(edge: EdgeParts) {
+  /** @param edge The context of the edge. */
+  constructor(edge: EdgeContext) {
     this.#edge = edge;
-    edge.hub.portions.watch(this.#connections);
+    edge.hub.budget.watch(this.#connections);
     this.#host = {
       frame: edge.limits.frame,
       closings: this.#closings,
@@ -162,7 +162,7 @@ export class Sockets {
         idleTimeout: IDLE_SECONDS,
         ...(protocol === undefined ? {} : { protocol }),
       });
-      new Accepted(socket, origin, welcome, this.#host);
+      new AcceptedWebSocket(socket, origin, welcome, this.#host);
       for (const cookie of headers.getSetCookie()) response.headers.append("set-cookie", cookie);
       return response;
     } catch (error) {
@@ -192,7 +192,7 @@ export class Sockets {
       const beat = setInterval(() => connection.tell(keepalive()), SILENCE);
       connection.onEnd = () => clearInterval(beat);
     }
-    this.#edge.grants.hold(connection, who);
+    this.#edge.expiry.hold(connection, who);
     try {
       await begin(connection);
     } catch (error) {
@@ -230,7 +230,7 @@ export class Sockets {
       if (bytes.length <= LITTLE) return new Response(bytes, { status, headers });
       body = bytes;
       const { socket } = this.#open(origin, who, native, true);
-      this.#edge.hub.portions.add(bytes.length);
+      this.#edge.hub.budget.add(bytes.length);
       socket.write(bytes);
       socket.finish();
       return new Response(socket.body, { status, headers });
@@ -284,22 +284,22 @@ export class Sockets {
     welcome: Welcome,
   ): Opened {
     const { codec, who, begin, passes } = welcome;
-    const sink = passes === undefined ? socket : new Sieve(socket, passes);
+    const sink = passes === undefined ? socket : new FilteredSocket(socket, passes);
     const connection = this.#hold(new Connection(id, sink, codec, this.#edge.hub, address), who);
-    this.#edge.grants.hold(connection, who);
+    this.#edge.expiry.hold(connection, who);
     return { connection, session: begin(connection) };
   }
 
   #forget({ connection: id }: Required<Origin>, connection: Connection | undefined): void {
     this.#edge.bus.send({ op: "dismiss", connection: id });
     if (connection === undefined) return;
-    this.#edge.grants.forget(connection);
+    this.#edge.expiry.forget(connection);
     this.#connections.delete(connection);
   }
 }
 
 /** A socket that sends only some frames: lines are shared by all readers of a channel, a filter is one reader's. */
-class Sieve implements Socket {
+class FilteredSocket implements Socket {
   readonly #socket: Socket;
   readonly #passes: (frame: string) => boolean;
 

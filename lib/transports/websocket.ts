@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Origin } from "../bus/bus.ts";
 import { log } from "../observability/logger.ts";
 import { CLOSE } from "../protocol/refusals.ts";
-import type { Closings } from "../delivery/closing.ts";
+import type { ClosingSockets } from "../delivery/closing.ts";
 import type { Connection, Socket } from "../delivery/connection.ts";
 import type { Session } from "../sessions/edge_context.ts";
 
@@ -15,7 +15,7 @@ export interface Host<Welcome> {
   /** The most bytes of a frame, whatever protocol is spoken. */
   readonly frame: number;
   /** The sockets that are about to be closed. */
-  readonly closings: Closings;
+  readonly closings: ClosingSockets;
   /** The handshake is over, whichever way: called once for each socket. */
   shaken(): void;
   /**
@@ -57,7 +57,7 @@ export interface Opened {
  * Hears a socket's events, and is what its connection sends to. It is the listener itself: handlers and what they close over cost
  * each idle connection a kilobyte.
  */
-export class Accepted<Welcome> implements Socket {
+export class AcceptedWebSocket<Welcome> implements Socket {
   readonly #socket: WebSocket;
   readonly #origin: Required<Origin>;
   readonly #host: Host<Welcome>;

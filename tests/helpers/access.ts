@@ -1,6 +1,6 @@
 /** Who may do what, for tests that need nobody's secrets. */
 import { Access } from "../../lib/auth/access.ts";
-import { Grants } from "../../lib/sessions/credential_expiry.ts";
+import { CredentialExpiry } from "../../lib/sessions/credential_expiry.ts";
 
 /**
  * Makes the access of an open server without tokens of programs.
@@ -8,7 +8,9 @@ import { Grants } from "../../lib/sessions/credential_expiry.ts";
  * @param clock Milliseconds since 1970.
  * @returns It, with what ends connections.
  */
-export async function openAccess(clock: () => number): Promise<{ access: Access; grants: Grants }> {
+export async function openAccess(
+  clock: () => number,
+): Promise<{ access: Access; expiry: CredentialExpiry }> {
   const access = await Access.create({
     key: new Uint8Array(32),
     adminToken: "none of them",
@@ -16,5 +18,5 @@ export async function openAccess(clock: () => number): Promise<{ access: Access;
     tokens: { accountClaim: "sub", withdrawn: [] },
   }, clock);
   const sessions = { find: () => undefined, rights: () => 0 };
-  return { access, grants: new Grants({ access, sessions, clock }) };
+  return { access, expiry: new CredentialExpiry({ access, sessions, clock }) };
 }

@@ -9,7 +9,7 @@ import { Connection, type Socket } from "../../lib/delivery/connection.ts";
 import { UNSENT } from "../../lib/delivery/send_budget.ts";
 import { Hub } from "../../lib/delivery/hub.ts";
 import { native } from "../../lib/codecs/native.ts";
-import type { EdgeParts } from "../../lib/sessions/edge_context.ts";
+import type { EdgeContext } from "../../lib/sessions/edge_context.ts";
 import { NativeSession } from "../../lib/sessions/native.ts";
 import { Counters } from "../../lib/observability/counters.ts";
 import { edgeRates, type Limits } from "../../lib/config/limits.ts";
@@ -134,15 +134,15 @@ export class World {
   readonly reader: Reader;
   readonly core: Core;
   /** The first edge, mostly the only one. */
-  readonly edge: EdgeParts;
-  readonly edges: readonly EdgeParts[];
+  readonly edge: EdgeContext;
+  readonly edges: readonly EdgeContext[];
   readonly #isolated: ReturnType<typeof isolated> | undefined;
   now = 0;
   #opened = 0;
 
   private constructor(
     readonly folder: string,
-    { access, grants }: Awaited<ReturnType<typeof openAccess>>,
+    { access, expiry }: Awaited<ReturnType<typeof openAccess>>,
     limits: Limits,
     options?: WorldOptions,
   ) {
@@ -161,7 +161,7 @@ export class World {
         hub,
         bus,
         access,
-        grants,
+        expiry,
         limits,
         rates,
         counters: new Counters(),

@@ -1,7 +1,7 @@
 /** Heads that are too large or name a wrong host, proxies that name no client, pages of other origins (threats.md H15–H20). */
 import { assertEquals, assertLess } from "@std/assert";
 import { connect as connectHttp2 } from "node:http2";
-import { Door, UNKNOWN_ADDRESS } from "../../lib/http/request_policy.ts";
+import { RequestPolicy, UNKNOWN_ADDRESS } from "../../lib/http/request_policy.ts";
 import {
   ADDRESS_BYTES,
   CREDENTIAL_BYTES,
@@ -302,7 +302,7 @@ Deno.test("H17: the log tells of a proxy that names no client once a minute, wit
   let now = 0;
   const told: number[] = [];
   const settings = { host: "127.0.0.1", origins: [], trustProxy: true, localOnly: false };
-  const door = new Door({ ...settings, tls: undefined }, {
+  const door = new RequestPolicy({ ...settings, tls: undefined }, {
     now: () => now,
     unaddressed: (count) => told.push(count),
   });

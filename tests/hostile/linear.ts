@@ -9,7 +9,7 @@ import { patternsIn } from "../helpers/patterns.ts";
 import { countedAs, plainAddress } from "../../lib/config/address.ts";
 import { readSettings } from "../../lib/config/config.ts";
 import { Cookies } from "../../lib/auth/cookies.ts";
-import { Door } from "../../lib/http/request_policy.ts";
+import { RequestPolicy } from "../../lib/http/request_policy.ts";
 import { filterIn } from "../../lib/http/routes/push_filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/http/request_head.ts";
 import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
@@ -139,7 +139,7 @@ const queryOf = (text: string) => new URLSearchParams(`a=${text}`);
 const sayingsOf = (text: string) => ({ headers: headersOf("title", text), query: queryOf(text) });
 const jsonOf = (text: string) => JSON.stringify(text);
 
-const DOOR = new Door({
+const DOOR = new RequestPolicy({
   ...{ host: "127.0.0.1", origins: ["https://chat.example"], trustProxy: true },
   ...{ localOnly: false, tls: undefined },
 });

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { ByteRates, MOST_BUCKETS } from "../../lib/delivery/byte_rates.ts";
 import { NO_PROGRESS } from "../../lib/delivery/connection.ts";
 import { Connection, type Socket } from "../../lib/delivery/connection.ts";
-import { Frames, HELD_IN_ALL } from "../../lib/sessions/inbound_frames.ts";
+import { HELD_IN_ALL, InboundFrames } from "../../lib/sessions/inbound_frames.ts";
 import { native } from "../../lib/codecs/native.ts";
 import { Slices, type Task } from "../../lib/delivery/slices.ts";
 import { StreamSocket } from "../../lib/transports/event_stream.ts";
@@ -144,7 +144,7 @@ Deno.test("H21: of large signals to many some are dropped, and in a second there
       close: () => {},
     };
     const connection = new Connection(`c${i}`, socket, native, hub, "192.0.2.1");
-    connection.reading.subscribe("room:a", 0);
+    connection.cursor.subscribe("room:a", 0);
     return connection;
   });
   const data = JSON.stringify("x".repeat(65_000));
@@ -362,7 +362,7 @@ Deno.test("H21: many commands in one small frame are taken a few at a time, in o
   const { connection } = world.connect("1f0c9a2b");
   let time = 0;
   const taken: number[] = [];
-  const frames = new Frames({
+  const frames = new InboundFrames({
     ...{ connection, slices: new Slices(() => time, () => 0), most: 1_048_576 },
     ready: () => true,
     // Each command takes a millisecond.

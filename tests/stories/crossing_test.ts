@@ -5,7 +5,7 @@ import { Core } from "../../lib/core/core.ts";
 import { localSequencer } from "../../lib/sequencer/sequencer.ts";
 import { Log } from "../../lib/store/writer.ts";
 import { Metrics } from "../../lib/observability/metrics.ts";
-import { SingleEdge } from "../../lib/isolates/in_process.ts";
+import { InProcessEdge } from "../../lib/isolates/in_process.ts";
 import { edgeSettings } from "../helpers/edge.ts";
 import { pause, within } from "../helpers/child_server.ts";
 import { UNBOUNDED } from "../helpers/limits.ts";
@@ -87,7 +87,7 @@ Deno.test("a token that changes while the only edge is renewed holds for the one
   };
   const settings = edgeSettings(`${folder.path}/log.db`, { access });
   const place = { bus: bus.edge, clock: Date.now, reusePort: false, name: "core" };
-  const edge = await SingleEdge.start(settings, {
+  const edge = await InProcessEdge.start(settings, {
     place: () => ({ ...place, seq: log.seq, metrics: () => Promise.resolve("") }),
     metrics: new Metrics(),
     giveUp: () => {},

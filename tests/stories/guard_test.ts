@@ -3,7 +3,7 @@ import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@s
 import {
   CALM,
   Guard,
-  type GuardParts,
+  type GuardOptions,
   type Load,
   LOOK,
   PATIENCE,
@@ -328,7 +328,7 @@ class Story implements Disposable {
   readonly guard: Guard;
   #newest = 2;
 
-  constructor(changes: Partial<GuardParts> = {}) {
+  constructor(changes: Partial<GuardOptions> = {}) {
     this.guard = new Guard({
       limit: 1000,
       stuck: 10,

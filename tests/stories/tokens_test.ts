@@ -520,12 +520,12 @@ Deno.test("a connection that ended while its token was looked at isn't kept with
   const { connection, session } = world.connect("1f0c9a2b");
   session.receive(JSON.stringify({ id: 1, hello: { token: "none of them" } }));
   connection.close(1000, "Gone");
-  world.edge.grants.forget(connection);
+  world.edge.expiry.forget(connection);
   // One that came later and stays is.
   const other = world.connect("1f0c9a2c");
   other.session.receive(JSON.stringify({ id: 1, hello: { token: "none of them" } }));
   while (other.socket.read().length === 0) await turn();
-  assertEquals(world.edge.grants.size, 1);
+  assertEquals(world.edge.expiry.size, 1);
   other.connection.close(1000, "Gone");
   world.close();
   await Deno.remove(folder, { recursive: true });

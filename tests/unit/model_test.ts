@@ -110,13 +110,13 @@ async function play(sequence: Step[], one: boolean, path: string): Promise<void>
     now: () => now,
     limits: UNBOUNDED,
   });
-  const { access, grants } = await openAccess(() => now);
+  const { access, expiry } = await openAccess(() => now);
   const hub = new Hub(bus.edge, reader, log.seq, () => now);
   const edge = {
     hub,
     bus: bus.edge,
     access,
-    grants,
+    expiry,
     limits: UNBOUNDED,
     rates: edgeRates(UNBOUNDED),
     counters: new Counters(),

@@ -16,7 +16,7 @@ import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../../bu
 import { type Meter, tooMuchRead } from "../../delivery/byte_rates.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readJson, tagged, unauthorized, workOf } from "../../web/responses.ts";
-import type { Handle, Point } from "./route.ts";
+import type { Handle, Route } from "./route.ts";
 import {
   keyInHeader,
   mayNotAdmin,
@@ -28,17 +28,17 @@ import {
   valueOf,
   withRate,
 } from "./guards.ts";
-import { dataJson, type EdgeParts, nameIn } from "../../sessions/edge_context.ts";
+import { dataJson, type EdgeContext, nameIn } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 
 /**
- * Lists what the API offers.
+ * Lists the routes of the JSON API.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param sockets Its sockets: answers that may be large are counted with them.
- * @returns Its points.
+ * @returns Its routes.
  */
-export function apiPoints(edge: EdgeParts, sockets: Sockets): Point[] {
+export function apiRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
   const read = ["GET", "HEAD"];
   const messages = "/api/channels/:channel/messages";
   return [
@@ -74,7 +74,7 @@ interface Asked {
   readonly caller: Caller;
 }
 
-function messagesOf(edge: EdgeParts, sockets: Sockets): Handle {
+function messagesOf(edge: EdgeContext, sockets: Sockets): Handle {
   return (request, who, caller, { channel = "" }) =>
     request.method === "POST"
       ? publishOne(edge, request, who, caller, channel)
@@ -82,7 +82,7 @@ function messagesOf(edge: EdgeParts, sockets: Sockets): Handle {
 }
 
 async function publishOne(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   who: Who,
   caller: Caller,
@@ -107,7 +107,7 @@ async function publishOne(
 }
 
 async function publishMany(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   who: Who,
   caller: Caller,
@@ -139,7 +139,7 @@ interface Wanted {
 }
 
 async function publishWanted(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   caller: Caller,
   wanted: readonly Wanted[],
@@ -155,7 +155,7 @@ async function publishWanted(
 }
 
 async function page(
-  edge: EdgeParts,
+  edge: EdgeContext,
   sockets: Sockets,
   { request, who, caller }: Asked,
   channel: string,
@@ -177,7 +177,7 @@ async function page(
   return await sockets.answer(caller, who, async () => {
     hub.catchUp();
     const feed = channel === ALL_DIRECT ? directFeed(who.account ?? "") : channel;
-    const size = { limit, bytes: hub.portions.of(hub.now(), { largest: 0 }).page };
+    const size = { limit, bytes: hub.budget.of(hub.now(), { largest: 0 }).page };
     const read = after === undefined
       ? newestPage(hub.reader, feed, Math.min(hub.seq, (before ?? hub.seq + 1) - 1), size)
       : pageAfter(hub.reader, feed, { after, upTo: hub.seq }, size);
@@ -193,7 +193,7 @@ function* pageJson(read: Generator<void, Page>, meter: Meter | undefined): Gener
 }
 
 async function presence(
-  edge: EdgeParts,
+  edge: EdgeContext,
   sockets: Sockets,
   { request, who, caller }: Asked,
   channel: string,
@@ -209,7 +209,7 @@ async function presence(
 }
 
 async function channels(
-  edge: EdgeParts,
+  edge: EdgeContext,
   sockets: Sockets,
   { request, who, caller }: Asked,
 ): Promise<Response> {
@@ -223,7 +223,7 @@ async function channels(
 }
 
 async function listChannels(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   after: string,
   limit: number,
@@ -256,7 +256,7 @@ function inBytes(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
-async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+async function me(edge: EdgeContext, request: Request, who: Who): Promise<Response> {
   const { account, admin } = who;
   if (!isSomebody(who) && !admin) return unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
@@ -269,7 +269,7 @@ async function me(edge: EdgeParts, request: Request, who: Who): Promise<Response
 }
 
 async function withdraw(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   who: Who,
   caller: Caller,

@@ -9,7 +9,7 @@ import { propose, type Result, showToken } from "../../bus/requests.ts";
 import { recorded } from "../../sessions/browser_sessions.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readForm } from "../../web/responses.ts";
-import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
+import { byteLength, type EdgeContext } from "../../sessions/edge_context.ts";
 
 const NO_TOKEN = "This server is closed: pushing needs the admin token";
 
@@ -19,14 +19,14 @@ const NO_TOKEN = "This server is closed: pushing needs the admin token";
  * @param request The request.
  * @param who Who sends it.
  * @param caller Where it comes from.
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @returns `{"msg":"success"}` once it is durable, or a refusal.
  */
 export async function send(
   request: Request,
   who: Who,
   caller: Caller,
-  edge: EdgeParts,
+  edge: EdgeContext,
 ): Promise<Response> {
   const refusal = edge.access.refusal(who, "publish", DEMO_PUSH);
   const muted = edge.access.muted(who) !== undefined;
@@ -46,14 +46,14 @@ export async function send(
  * @param request The request.
  * @param who Who sends it.
  * @param caller Where it comes from.
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @returns `{"msg":"success"}` once it is durable, or a refusal.
  */
 export async function sendChat(
   request: Request,
   who: Who,
   caller: Caller,
-  edge: EdgeParts,
+  edge: EdgeContext,
 ): Promise<Response> {
   if (!isSomebody(who)) {
     return problem(refuse("forbidden", "Open the chat page first: it gives you an account"));
@@ -82,13 +82,13 @@ export async function sendChat(
  *
  * @param request The request, with the form's field `token`.
  * @param caller Where it comes from.
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @returns `{"msg":"success"}` with a cookie, or a refusal.
  */
 export async function takeToken(
   request: Request,
   caller: Caller,
-  { access, bus, limits }: EdgeParts,
+  { access, bus, limits }: EdgeContext,
 ): Promise<Response> {
   const token = (await readForm(request, bodyLimit(limits))).get("token");
   if (token === null) return problem(refuse("bad_request", 'The form has no field "token"'));
@@ -101,7 +101,7 @@ export async function takeToken(
 }
 
 async function say(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   caller: Caller,
   channel: string,
@@ -113,7 +113,7 @@ async function say(
 }
 
 async function publish(
-  edge: EdgeParts,
+  edge: EdgeContext,
   { address }: Caller,
   channel: string,
   who: Who,

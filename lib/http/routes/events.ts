@@ -6,8 +6,8 @@ import { PAGE_DEFAULT } from "../../protocol/command.ts";
 import { mayNotRead, needsAccount } from "./guards.ts";
 import type { Connection } from "../../delivery/connection.ts";
 import { problem } from "../../web/responses.ts";
-import type { Handle, Point } from "./route.ts";
-import { type EdgeParts, recovers } from "../../sessions/edge_context.ts";
+import type { Handle, Route } from "./route.ts";
+import { type EdgeContext, recovers } from "../../sessions/edge_context.ts";
 import { type Sockets, STREAMING } from "../../transports/sockets.ts";
 import { COMMENT, opening, type Place, placeIn, sse } from "../../codecs/event_stream.ts";
 
@@ -15,13 +15,13 @@ const HEADERS = { "content-type": "text/event-stream; charset=utf-8" };
 const PARAMETERS = ["channel", "last_event_id"];
 
 /**
- * Lists what event streams offer.
+ * Lists the route of event streams.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param sockets Its sockets, of which streams are a kind.
- * @returns Its points.
+ * @returns Its routes.
  */
-export function eventPoints(edge: EdgeParts, sockets: Sockets): Point[] {
+export function eventRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
   const codec = sse(edge.hub.reader.epoch);
   const handle: Handle = async (request, who, caller) => {
     const query = new URL(request.url).searchParams;
@@ -78,7 +78,7 @@ interface Wish {
 
 // Everything comes from one cursor, that of the live messages: so what is recovered is in the order of seq over all channels.
 async function begin(
-  edge: EdgeParts,
+  edge: EdgeContext,
   connection: Connection,
   { channels, who, since }: Wish,
 ): Promise<void> {
@@ -96,15 +96,15 @@ async function begin(
   const first = gaps.length === 0 ? since?.seq ?? at : firstOwed(edge, places, at);
   // Its client may be gone by now.
   if (!connection.open) return;
-  connection.reading.rewind(first);
+  connection.cursor.rewind(first);
   const told = gaps.map((feed) => names.get(feed) ?? feed);
   connection.answer(opening({ epoch: hub.reader.epoch, seq: first }, told));
-  for (const [feed, place] of places) connection.reading.subscribe(feed, place);
+  for (const [feed, place] of places) connection.cursor.subscribe(feed, place);
 }
 
 // Learnt from the index. One feed is a slice: what is recovered of it may have ten thousand messages, which are counted.
 function* placesIn(
-  edge: EdgeParts,
+  edge: EdgeContext,
   feeds: readonly string[],
   at: number,
   since: Place | undefined,
@@ -123,7 +123,7 @@ function* placesIn(
   return { places, gaps };
 }
 
-function firstOwed({ hub }: EdgeParts, places: ReadonlyMap<string, number>, at: number): number {
+function firstOwed({ hub }: EdgeContext, places: ReadonlyMap<string, number>, at: number): number {
   const heads = hub.reader.index.heads(places, at);
   return heads.reduce((first, { seq = Infinity }) => Math.min(first, seq - 1), at);
 }

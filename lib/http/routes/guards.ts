@@ -1,4 +1,4 @@
-/** What the points of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
+/** What the routes of the HTTP interface have in common: who may, by which key, and what is left of the rate. */
 import { isSomebody, type Who } from "../../auth/access.ts";
 import type { Limits } from "../../config/limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";
@@ -11,7 +11,7 @@ import { publishAll, type Published } from "../../bus/requests.ts";
 import { recorded } from "../../sessions/browser_sessions.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { HttpRefused, problem, unauthorized } from "../../web/responses.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 
 /** What to say where an account is needed. */
 export const NEEDS_ACCOUNT =
@@ -25,14 +25,14 @@ const NEEDS_ADMIN = "This needs the admin token";
 /**
  * Publishes messages together, if all of them may be. A browser's session is recorded with its first.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Who publishes.
  * @param caller From where.
  * @param messages The messages.
  * @returns What became of them, or the answer that refuses.
  */
 export async function publishAs(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   { address }: Caller,
   messages: readonly Omit<Publication, "from">[],
@@ -56,14 +56,14 @@ export async function publishAs(
 /**
  * Refuses whoever has no account where one is needed: what a token or a page would give.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Who asks.
  * @param action What for.
  * @param channel Where.
  * @returns The answer; undefined for whoever has an account, and where none is needed.
  */
 export function needsAccount(
-  { access }: EdgeParts,
+  { access }: EdgeContext,
   who: Who,
   action: "read" | "publish",
   channel: string,
@@ -82,12 +82,16 @@ export function needsAccount(
 /**
  * Refuses whoever may not read.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param who Who asks.
  * @param channel Where.
  * @returns The answer; undefined for whoever may.
  */
-export function mayNotRead({ access }: EdgeParts, who: Who, channel: string): Response | undefined {
+export function mayNotRead(
+  { access }: EdgeContext,
+  who: Who,
+  channel: string,
+): Response | undefined {
   const refusal = access.refusal(who, "read", channel);
   return refusal === undefined ? undefined : problem(refusal);
 }

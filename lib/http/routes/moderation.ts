@@ -10,17 +10,17 @@ import { BODIES, MOST_LISTED, QUERIES, readBodyAs, readQueryAs } from "../../pro
 import { propose, type Result } from "../../bus/requests.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readBody, readJson, tagged } from "../../web/responses.ts";
-import type { Point } from "./route.ts";
+import type { Route } from "./route.ts";
 import { mayNotAdmin, needsAdmin, valueOf } from "./guards.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 
 /**
- * Lists what an admin moderates with.
+ * Lists the routes of moderation.
  *
- * @param edge The edge's parts.
- * @returns Its points.
+ * @param edge The context of the edge.
+ * @returns Its routes.
  */
-export function moderationPoints(edge: EdgeParts): Point[] {
+export function moderationRoutes(edge: EdgeContext): Route[] {
   return [
     {
       path: "/api/accounts/:account/mute",
@@ -38,7 +38,7 @@ export function moderationPoints(edge: EdgeParts): Point[] {
 }
 
 async function mute(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   who: Who,
   caller: Caller,
@@ -59,7 +59,7 @@ async function mute(
 }
 
 async function unmute(
-  edge: EdgeParts,
+  edge: EdgeContext,
   _: Request,
   who: Who,
   caller: Caller,
@@ -74,7 +74,7 @@ async function unmute(
   return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
 }
 
-async function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+async function list(edge: EdgeContext, request: Request, who: Who): Promise<Response> {
   const refused = needsAdmin(who);
   if (refused !== undefined) return refused;
   const query = new URL(request.url).searchParams;
@@ -86,7 +86,7 @@ async function list(edge: EdgeParts, request: Request, who: Who): Promise<Respon
   return await tagged(request, toJson(told));
 }
 
-function decide(edge: EdgeParts, proposal: Proposal, { address }: Caller): Promise<Result> {
+function decide(edge: EdgeContext, proposal: Proposal, { address }: Caller): Promise<Result> {
   return new Promise((resolve) => propose(edge.bus, proposal, { address }, resolve));
 }
 

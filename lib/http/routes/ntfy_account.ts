@@ -3,8 +3,8 @@ import type { Who } from "../../auth/access.ts";
 import { parseChannel } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";
 import { bearerIn, json, problem, unauthorized, userIn } from "../../web/responses.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
-import type { Handle, Point } from "./route.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
+import type { Handle, Route } from "./route.ts";
 import { NO_NAME } from "./push_subscribe.ts";
 import { mayNotRead, needsAccount } from "./guards.ts";
 
@@ -21,12 +21,12 @@ const STATS = Object.fromEntries(
 const OF_NTFY = /^\/push(?:\/?|\/v1\/.*|\/[^/]+\/auth)$/;
 
 /**
- * Lists what there is for clients of ntfy besides pushes.
+ * Lists the routes that are for clients of ntfy alone.
  *
- * @param edge The edge's parts.
- * @returns Its points.
+ * @param edge The context of the edge.
+ * @returns Its routes.
  */
-export function ntfyPoints(edge: EdgeParts): Point[] {
+export function ntfyRoutes(edge: EdgeContext): Route[] {
   const read = ["GET", "HEAD"];
   return [
     {
@@ -87,7 +87,7 @@ function token(headers: Headers): Response {
   return shown === undefined ? unauthorized("Show a token to keep") : json({ token: shown });
 }
 
-function mayRead(edge: EdgeParts): Handle {
+function mayRead(edge: EdgeContext): Handle {
   return (_, who, __, { name = "" }) => {
     const channels = [...new Set(name.split(","))].map((topic) => `push:${topic}`);
     const most = edge.limits.channels;

@@ -11,21 +11,21 @@ import { UNANSWERED } from "../../bus/requests.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readText } from "../../web/responses.ts";
 import { formatsOf, toldOf, toldPlace } from "../../codecs/ntfy.ts";
-import { ntfyPoints } from "./ntfy_account.ts";
-import type { Handle, Point } from "./route.ts";
-import { NO_NAME, readingPoint } from "./push_subscribe.ts";
+import { ntfyRoutes } from "./ntfy_account.ts";
+import type { Handle, Route } from "./route.ts";
+import { NO_NAME, readingRoute } from "./push_subscribe.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./guards.ts";
-import { byteLength, type EdgeParts } from "../../sessions/edge_context.ts";
+import { byteLength, type EdgeContext } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 
 /**
- * Lists what there is under `/push/`.
+ * Lists the routes under `/push/`.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param sockets Its sockets.
- * @returns Its points.
+ * @returns Its routes.
  */
-export function pushPoints(edge: EdgeParts, sockets: Sockets): Point[] {
+export function pushRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
   const methods = ["POST", "PUT"];
   const { epoch } = edge.hub.reader;
   const formats = formatsOf(epoch);
@@ -45,7 +45,7 @@ export function pushPoints(edge: EdgeParts, sockets: Sockets): Point[] {
       handle: (request, who, caller) => publishJson({ edge, request, who, caller, answer: asNtfy }),
     },
     ...Object.entries(formats).map(([ending, format]) =>
-      readingPoint({
+      readingRoute({
         edge,
         sockets,
         format,
@@ -53,12 +53,12 @@ export function pushPoints(edge: EdgeParts, sockets: Sockets): Point[] {
         frames: ending === "ws",
       }, ending)
     ),
-    ...ntfyPoints(edge),
+    ...ntfyRoutes(edge),
   ];
 }
 
 interface Asked {
-  readonly edge: EdgeParts;
+  readonly edge: EdgeContext;
   readonly request: Request;
   readonly who: Who;
   readonly caller: Caller;
@@ -127,7 +127,7 @@ async function publish(
   return withRate(answer(channel, outcome, kept), edge.limits, published.left);
 }
 
-function tooLarge({ limits }: EdgeParts, data: string): Refusal | undefined {
+function tooLarge({ limits }: EdgeContext, data: string): Refusal | undefined {
   const { message: most } = limits;
   if (byteLength(data) <= most) return undefined;
   return refuse("too_large", `A push has at most ${most} bytes as JSON`);

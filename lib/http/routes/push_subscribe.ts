@@ -1,4 +1,4 @@
-/** Reading pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
+/** PushFormat pushes with the habits of ntfy: `/push/NAME,NAME/json`, `/sse`, `/raw` and `/ws`, followed or polled, since when, which. */
 import type { Who } from "../../auth/access.ts";
 import { parseChannel } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";
@@ -9,9 +9,9 @@ import type { Caller } from "../../auth/caller.ts";
 import { type Filter, filtered, filterIn, passes } from "./push_filter.ts";
 import { packing, problem } from "../../web/responses.ts";
 import { type Format, seqInId, toldEvent } from "../../codecs/ntfy.ts";
-import type { Point } from "./route.ts";
+import type { Route } from "./route.ts";
 import { mayNotRead, needsAccount } from "./guards.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 import { type Sockets, STREAMING } from "../../transports/sockets.ts";
 
 // Nobody on the way keeps what may be another answer a moment later.
@@ -26,8 +26,8 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /** How pushes are read at one address. */
-export interface Reading {
-  readonly edge: EdgeParts;
+export interface PushFormat {
+  readonly edge: EdgeContext;
   readonly sockets: Sockets;
   readonly format: Format;
   /** That of JSON lines, which are filtered and written anew. */
@@ -43,7 +43,7 @@ export interface Reading {
  * @param ending The last part of its address.
  * @returns The point.
  */
-export function readingPoint(reading: Reading, ending: string): Point {
+export function readingRoute(reading: PushFormat, ending: string): Route {
   return {
     path: `/push/:name/${ending}`,
     methods: reading.frames ? ["GET"] : ["GET", "HEAD"],
@@ -61,7 +61,7 @@ interface Wish {
 }
 
 async function follow(
-  reading: Reading,
+  reading: PushFormat,
   request: Request,
   who: Who,
   caller: Caller,
@@ -105,7 +105,7 @@ async function follow(
 // All that is there: a stream that ends.
 async function polled(
   request: Request,
-  reading: Reading,
+  reading: PushFormat,
   who: Who,
   caller: Caller,
   wish: Wish,
@@ -126,7 +126,7 @@ function sinceIn(sayings: Sayings): string | undefined {
 }
 
 async function stream(
-  { edge, sockets, format, lines }: Reading,
+  { edge, sockets, format, lines }: PushFormat,
   who: Who,
   caller: Caller,
   wish: Wish,
@@ -149,7 +149,7 @@ async function stream(
 }
 
 async function upgrade(
-  { edge, sockets, format }: Reading,
+  { edge, sockets, format }: PushFormat,
   request: Request,
   who: Who,
   caller: Caller,
@@ -170,23 +170,23 @@ async function upgrade(
 
 // Without a word to open it, it ends with what is there now.
 function begin(
-  { hub }: EdgeParts,
+  { hub }: EdgeContext,
   connection: Connection,
   { places }: Wish,
   open: string | undefined,
 ): void {
-  const { reading } = connection;
-  reading.rewind(Math.min(hub.seq, ...places.values()));
+  const { cursor } = connection;
+  cursor.rewind(Math.min(hub.seq, ...places.values()));
   if (open === undefined) {
-    reading.endAt(hub.seq);
-    connection.owes = () => !reading.ended;
+    cursor.endAt(hub.seq);
+    connection.owes = () => !cursor.ended;
   } else connection.answer(open);
-  for (const [channel, place] of places) reading.subscribe(channel, place);
+  for (const [channel, place] of places) cursor.subscribe(channel, place);
 }
 
 // What `since` may be: durations, a time in seconds (ten digits or more, as since 2001), an id, `all`, `latest` or `none`.
 function placesOf(
-  { hub, clock }: EdgeParts,
+  { hub, clock }: EdgeContext,
   channels: readonly string[],
   since: string,
 ): ReadonlyMap<string, number> | undefined {

@@ -1,4 +1,4 @@
-/** A point of the HTTP interface: where it is, how it may be asked, and what answers. */
+/** One route of the HTTP interface: its path, its methods and its handler. */
 import type { Who } from "../../auth/access.ts";
 import type { Caller } from "../../auth/caller.ts";
 
@@ -12,7 +12,7 @@ export type Handle = (
 ) => Response | Promise<Response>;
 
 /** One line of the route table. */
-export interface Point {
+export interface Route {
   /** As in URLPattern. */
   readonly path: string;
   readonly methods: readonly string[];

@@ -9,8 +9,8 @@ import { QUERIES, readQueryAs } from "../../protocol/request.ts";
 import { propose } from "../../bus/requests.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { problem, tagged, unauthorized } from "../../web/responses.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
-import type { Handle, Point } from "./route.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
+import type { Handle, Route } from "./route.ts";
 import { mayNotAdmin, NEEDS_ACCOUNT, needsAdmin, valueOf } from "./guards.ts";
 
 /** The most sessions that one answer lists. */
@@ -22,10 +22,10 @@ const ID = 16;
 /**
  * Lists the routes of sessions.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @returns The routes, each with its methods and its handler.
  */
-export function sessionPoints(edge: EdgeParts): Point[] {
+export function sessionRoutes(edge: EdgeContext): Route[] {
   const own = (handle: Handle): Handle => (request, who, caller, places) =>
     isSomebody(who) ? handle(request, who, caller, places) : unauthorized(NEEDS_ACCOUNT);
   return [
@@ -60,13 +60,13 @@ export function sessionPoints(edge: EdgeParts): Point[] {
 /**
  * Ends sessions of an account; what is open under them closes.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param which All of the account's, or one, or all but one, by their hashes.
  * @param caller Who ends them, for the log of the server.
  * @returns The refusal; undefined where they have ended.
  */
 export function endSessions(
-  edge: EdgeParts,
+  edge: EdgeContext,
   { account, only, except }: { account: string; only?: string; except?: string },
   { address }: Caller,
 ): Promise<Refusal | undefined> {
@@ -85,7 +85,7 @@ export function endSessions(
   );
 }
 
-async function signOut(edge: EdgeParts, who: Who, caller: Caller): Promise<Response> {
+async function signOut(edge: EdgeContext, who: Who, caller: Caller): Promise<Response> {
   const { account, session } = who;
   if (session === undefined) return problem(NO_SESSION);
   // One that isn't recorded has nothing that could end.
@@ -93,7 +93,7 @@ async function signOut(edge: EdgeParts, who: Who, caller: Caller): Promise<Respo
   return done(await endSessions(edge, { account, only: session }, caller));
 }
 
-function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
+function list(edge: EdgeContext, request: Request, who: Who): Promise<Response> {
   const sessions = sessionsOf(edge, who).map(({ hash, made, used }) => ({
     id: hash.slice(0, ID),
     made,
@@ -103,14 +103,14 @@ function list(edge: EdgeParts, request: Request, who: Who): Promise<Response> {
   return tagged(request, JSON.stringify({ sessions }));
 }
 
-async function endOne(edge: EdgeParts, who: Who, caller: Caller, id: string): Promise<Response> {
+async function endOne(edge: EdgeContext, who: Who, caller: Caller, id: string): Promise<Response> {
   const found = sessionsOf(edge, who).find(({ hash }) => hash.slice(0, ID) === id);
   if (found === undefined || who.account === null) return problem(NO_SUCH_SESSION);
   return done(await endSessions(edge, { account: who.account, only: found.hash }, caller));
 }
 
 async function endOthers(
-  edge: EdgeParts,
+  edge: EdgeContext,
   request: Request,
   { account, session }: Who,
   caller: Caller,
@@ -122,7 +122,7 @@ async function endOthers(
 }
 
 async function endAll(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   caller: Caller,
   account: string,
@@ -134,7 +134,7 @@ async function endAll(
   return done(await endSessions(edge, { account }, caller));
 }
 
-function sessionsOf({ hub }: EdgeParts, { account }: Who): ListedSession[] {
+function sessionsOf({ hub }: EdgeContext, { account }: Who): ListedSession[] {
   return account === null ? [] : hub.reader.sessions.of(account, MOST_SESSIONS);
 }
 

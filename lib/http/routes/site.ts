@@ -4,33 +4,33 @@ import { withSession } from "../../sessions/browser_sessions.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { notFound } from "../../web/responses.ts";
 import { PAGES, type Pages } from "../../site/pages.ts";
-import type { Handle, Point } from "./route.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { Handle, Route } from "./route.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 
 const READ = ["GET", "HEAD"];
 
 /**
- * Tells where the pages are.
+ * Lists the routes of pages and of what they load.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param pages What is served.
- * @returns The points.
+ * @returns The routes.
  */
-export function sitePoints(edge: EdgeParts, pages: Pages): Point[] {
+export function siteRoutes(edge: EdgeContext, pages: Pages): Route[] {
   const asset: Handle = async (request) =>
     await pages.asset(request, new URL(request.url).pathname) ?? notFound();
   const assets = [
     ...["/static/*", "/lib/*", "/fanfare.js", "/fanfare/*"],
     ...["/docs/:guide", "/openapi.yaml", "/asyncapi.yaml"],
   ];
-  const shells = Object.entries(PAGES).map(([path, shell]): Point => ({
+  const shells = Object.entries(PAGES).map(([path, shell]): Route => ({
     path: path === "" ? "/" : `${path}{/}?`,
     methods: READ,
     handle: (request, who, caller) => page(edge, who, caller, () => pages.page(request, shell)),
   }));
   return [
     ...shells,
-    ...assets.map((path): Point => ({ path, methods: READ, handle: asset })),
+    ...assets.map((path): Route => ({ path, methods: READ, handle: asset })),
     { path: "/sw.js", methods: READ, handle: () => pages.worker() },
     {
       path: "/pages/*",
@@ -45,7 +45,7 @@ export function sitePoints(edge: EdgeParts, pages: Pages): Point[] {
 
 // A page gives its browser a session, so that its sockets and forms have one.
 async function page(
-  edge: EdgeParts,
+  edge: EdgeContext,
   who: Who,
   caller: Caller,
   serve: () => Promise<Response>,

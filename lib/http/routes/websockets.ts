@@ -9,8 +9,8 @@ import { firstPush } from "../../codecs/demo_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "../../sessions/demo.ts";
 import { bearerIn, problem } from "../../web/responses.ts";
 import { native } from "../../codecs/native.ts";
-import type { Point } from "./route.ts";
-import type { EdgeParts } from "../../sessions/edge_context.ts";
+import type { Route } from "./route.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 import { NativeSession } from "../../sessions/native.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 
@@ -18,13 +18,13 @@ import type { Sockets } from "../../transports/sockets.ts";
 export const SUBPROTOCOL = "fanfare.v1";
 
 /**
- * Tells where sockets are.
+ * Lists the routes that are WebSockets.
  *
- * @param edge The edge's parts.
+ * @param edge The context of the edge.
  * @param sockets What upgrades.
- * @returns The points.
+ * @returns The routes.
  */
-export function socketPoints(edge: EdgeParts, sockets: Sockets): Point[] {
+export function socketRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
   const online = new OnlineList(edge);
   const methods = ["GET"];
   return [
@@ -66,7 +66,7 @@ export function socketPoints(edge: EdgeParts, sockets: Sockets): Point[] {
 }
 
 async function upgradeNative(
-  edge: EdgeParts,
+  edge: EdgeContext,
   sockets: Sockets,
   request: Request,
   who: Who,

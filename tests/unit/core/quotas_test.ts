@@ -2,7 +2,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { countedAs, plainAddress } from "../../../lib/config/address.ts";
 import { MOST_BUCKETS, Quotas } from "../../../lib/core/quotas.ts";
-import { Flood } from "../../../lib/sessions/flood_guard.ts";
+import { FloodGuard } from "../../../lib/sessions/flood_guard.ts";
 import { Bucket, Buckets, GUESSES } from "../../../lib/config/limits.ts";
 import type { Limits } from "../../../lib/config/limits.ts";
 import { UNBOUNDED } from "../../helpers/limits.ts";
@@ -169,7 +169,7 @@ Deno.test("addresses: IPv6 counts by its /64, IPv4 in its clothes as IPv4, what 
 
 Deno.test("a flood is more than ten times the rate refused in each of ten seconds, not less, and not with a pause", () => {
   const play = (perSecond: (second: number) => number, rate = 20) => {
-    const flood = new Flood(rate);
+    const flood = new FloodGuard(rate);
     for (let second = 5; second < 40; second++) {
       for (let i = 0; i < perSecond(second); i++) if (flood.add(second * 1000 + i)) return second;
     }

@@ -8,7 +8,7 @@ import { localSequencer } from "../../../lib/sequencer/sequencer.ts";
 import { SessionRecords } from "../../../lib/core/sessions.ts";
 import { admit } from "../../../lib/bus/requests.ts";
 import { Connection } from "../../../lib/delivery/connection.ts";
-import { Grants } from "../../../lib/sessions/credential_expiry.ts";
+import { CredentialExpiry } from "../../../lib/sessions/credential_expiry.ts";
 import { Hub } from "../../../lib/delivery/hub.ts";
 import { native } from "../../../lib/codecs/native.ts";
 import { dayOf } from "../../../lib/store/accounts.ts";
@@ -224,17 +224,17 @@ Deno.test("ends of sessions that the bus lost are found before anything further 
     const { access } = await openAccess(() => NOON);
     const hub = new Hub(directBus().edge, reader, log.seq);
     const { sessions } = reader;
-    const grants = new Grants({
+    const expiry = new CredentialExpiry({
       access,
       sessions,
       clock: () => NOON,
     });
-    hub.rights = grants;
+    hub.rights = expiry;
     const open = (id: string, n: number, account: string | null) => {
       const socket = new FakeSocket();
       const connection = new Connection(id, socket, native, hub, "127.0.0.1");
-      grants.hold(connection, { account, admin: false, session: hash(n) });
-      connection.reading.subscribe("room:a", hub.seq);
+      expiry.hold(connection, { account, admin: false, session: hash(n) });
+      connection.cursor.subscribe("room:a", hub.seq);
       return { socket, connection };
     };
     const ended = [open("a", 1, "11111111"), open("b", 1, null)];
@@ -270,11 +270,11 @@ Deno.test("a connection whose session or token ended on the way to its socket is
     const reader = new Reader(path);
     const { access } = await openAccess(() => NOON);
     const hub = new Hub(directBus().edge, reader, log.seq);
-    const grants = new Grants({ access, sessions: reader.sessions, clock: () => NOON });
-    hub.rights = grants;
+    const expiry = new CredentialExpiry({ access, sessions: reader.sessions, clock: () => NOON });
+    hub.rights = expiry;
     // Told to the edge before it knows the connection.
     append(log, [{ kind: "end_sessions", account: "11111111" }]);
-    grants.ended([hash(1)], log.seq);
+    expiry.ended([hash(1)], log.seq);
     const grant = (ends: number) => ({ account: "ada", ends });
     const shown: Who[] = [
       { account: "11111111", admin: false, session: hash(1) },
@@ -288,7 +288,7 @@ Deno.test("a connection whose session or token ended on the way to its socket is
     const opened = shown.map((who, i) => {
       const socket = new FakeSocket();
       const connection = new Connection(`c${i}`, socket, native, hub, "127.0.0.1");
-      grants.hold(connection, who);
+      expiry.hold(connection, who);
       return { socket, connection };
     });
     // One is served first, the others aren't due anything.
@@ -304,7 +304,7 @@ Deno.test("a connection whose session or token ended on the way to its socket is
     ]);
     for (const { connection } of opened) {
       connection.end();
-      grants.forget(connection);
+      expiry.forget(connection);
     }
   }));
 
@@ -316,10 +316,14 @@ Deno.test("a log that can't be read closes who has to be looked up, and nobody e
     const find = () => {
       throw new Error("disk I/O error");
     };
-    const grants = new Grants({ access, sessions: { find, rights: () => 0 }, clock: () => NOON });
+    const expiry = new CredentialExpiry({
+      access,
+      sessions: { find, rights: () => 0 },
+      clock: () => NOON,
+    });
     const socket = new FakeSocket();
     const connection = new Connection("c", socket, native, hub, "127.0.0.1");
-    grants.hold(connection, { account: "11111111", admin: false, session: hash(1) });
+    expiry.hold(connection, { account: "11111111", admin: false, session: hash(1) });
     await new Promise((resolve) => setTimeout(resolve, 50));
     assertEquals(socket.closed, 1013);
   }));

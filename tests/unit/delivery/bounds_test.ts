@@ -284,8 +284,8 @@ Deno.test("the demo's private messages that waited are brought again where the c
     await world.settle();
     const sent = world.log.seq;
     const taken: number[] = [];
-    away.connection.reading.subscribe("dm:*bob", 0, world.edge.hub.seq);
-    away.connection.reading.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"), (seq) => {
+    away.connection.cursor.subscribe("dm:*bob", 0, world.edge.hub.seq);
+    away.connection.cursor.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"), (seq) => {
       taken.push(seq);
     });
     await Promise.resolve();
@@ -307,8 +307,8 @@ Deno.test("what a socket that was lost had unsent isn't taken", async () => {
     const away = world.connect("bob");
     send(world.connect("ada"), { id: 1, publish: { channel: "dm:ada.bob", data: "waits" } });
     await world.settle();
-    away.connection.reading.subscribe("dm:*bob", 0, world.edge.hub.seq);
-    away.connection.reading.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"));
+    away.connection.cursor.subscribe("dm:*bob", 0, world.edge.hub.seq);
+    away.connection.cursor.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"));
     await Promise.resolve();
     const seen: unknown[] = [];
     away.connection.onEnd = () => seen.push(away.connection.taken);

@@ -9,7 +9,7 @@ import {
   heldAtMost,
   LITTLE,
   PAGED,
-  Portions,
+  SendBudget,
   UNSENT,
 } from "../../../lib/delivery/send_budget.ts";
 import { firstPush } from "../../../lib/codecs/demo_push.ts";
@@ -47,7 +47,7 @@ async function withHub(
     settle: () => Promise<void>;
     open: (codec: Codec) => { socket: FakeSocket; connection: Connection };
   }) => Promise<void>,
-  portions?: Portions,
+  budget?: SendBudget,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
   const log = new Log(`${folder}/log.db`, () => "epoch");
@@ -60,7 +60,7 @@ async function withHub(
     now: () => 0,
     limits: UNBOUNDED,
   });
-  const hub = new Hub(bus.edge, reader, log.seq, undefined, undefined, portions);
+  const hub = new Hub(bus.edge, reader, log.seq, undefined, undefined, budget);
   let opened = 0;
   await run({
     hub,
@@ -106,8 +106,8 @@ Deno.test("one whose socket is full is sent nothing, and then all of it, from ri
     const slow = open(native);
     const quick = open(native);
     for (const { connection } of [slow, quick]) {
-      connection.reading.subscribe("push:a", hub.seq);
-      connection.reading.subscribe("push:b", hub.seq);
+      connection.cursor.subscribe("push:a", hub.seq);
+      connection.cursor.subscribe("push:b", hub.seq);
     }
     slow.socket.bufferedAmount = UNSENT;
     const filler = "x".repeat(2000);
@@ -133,7 +133,7 @@ Deno.test("one whose socket is full is sent nothing, and then all of it, from ri
 Deno.test("connections at the same place are handed the same frame", async () => {
   await withHub(async ({ hub, publish, settle, open }) => {
     const clients = [open(native), open(native)];
-    for (const { connection } of clients) connection.reading.subscribe("push:a", hub.seq);
+    for (const { connection } of clients) connection.cursor.subscribe("push:a", hub.seq);
     publish("push:a", [1]);
     await settle();
     publish("push:a", [2]);
@@ -149,7 +149,7 @@ Deno.test("connections at the same place are handed the same frame", async () =>
 Deno.test("clients of the first protocol get one frame for each message by the same cursor", async () => {
   await withHub(async ({ hub, publish, settle, open }) => {
     const { socket, connection } = open(firstPush);
-    connection.reading.subscribe("push:a", hub.seq);
+    connection.cursor.subscribe("push:a", hub.seq);
     for (let i = 0; i < 3; i++) publish("push:a", { text: `m${i}` });
     await settle();
     assertEquals(socket.frames, ["m0", "m1", "m2"]);
@@ -180,17 +180,17 @@ Deno.test("words that aren't kept are dropped for a full socket, answers wait", 
 
 Deno.test("where sockets hold too much each is sent little, nothing before it took that, and all of it in order", async () => {
   const most = 1_000_000;
-  const portions = new Portions(most);
+  const budget = new SendBudget(most);
   const others = { held: most, largest: 0 };
   const filler = "x".repeat(1000);
-  portions.watch([others]);
+  budget.watch([others]);
   await withHub(async ({ publish, settle, open }) => {
     const { socket, connection } = open(native);
-    connection.reading.subscribe("push:all", 0);
+    connection.cursor.subscribe("push:all", 0);
     let sent = 0;
     const longest = async () => {
       // Enough of it that all are counted anew.
-      portions.add(most);
+      budget.add(most);
       const before = socket.frames.length;
       for (let i = 0; i < 400; i++) publish("push:all", [++sent, filler]);
       await settle();
@@ -213,18 +213,18 @@ Deno.test("where sockets hold too much each is sent little, nothing before it to
     others.held = 0.7 * most;
     assertGreater(await longest(), FRAME_CUT / 2);
     assertEquals(dataOf(socket), Array.from({ length: sent }, (_, i) => i + 1));
-  }, portions);
+  }, budget);
 });
 
 Deno.test("those who are sent little from different places are at the same places soon, and share what follows", async () => {
-  const portions = new Portions(100);
-  portions.watch([{ held: 101, largest: 0 }]);
-  portions.add(100);
+  const budget = new SendBudget(100);
+  budget.watch([{ held: 101, largest: 0 }]);
+  budget.add(100);
   await withHub(async ({ publish, settle, open }) => {
     const clients = [open(native), open(native)];
     for (const [i, { socket, connection }] of clients.entries()) {
       socket.bufferedAmount = 1;
-      connection.reading.subscribe("push:a", 5 * i);
+      connection.cursor.subscribe("push:a", 5 * i);
     }
     for (let i = 1; i <= 500; i++) publish("push:a", ["x".repeat(i % 100)]);
     await settle();
@@ -234,14 +234,14 @@ Deno.test("those who are sent little from different places are at the same place
     assertGreater(other.length, 5);
     const ends = (frames: string[]) => frames.map((frame) => frame.length).slice(-5);
     assertEquals(ends(one), ends(other));
-  }, portions);
+  }, budget);
 });
 
 Deno.test("whoever was sent much keeps the room for it, and may be sent as much again, in few sizes that others share", () => {
-  const portions = new Portions(100);
-  portions.watch([{ held: 101, largest: 0 }]);
-  portions.add(100);
-  const of = (largest: number) => portions.of(0, { largest });
+  const budget = new SendBudget(100);
+  budget.watch([{ held: 101, largest: 0 }]);
+  budget.add(100);
+  const of = (largest: number) => budget.of(0, { largest });
   const frames = [0, LITTLE + 1, 9 * LITTLE, 5 * FRAME_CUT].map((largest) => of(largest).frame);
   assertEquals(frames, [LITTLE, LITTLE, 2 * LITTLE, FRAME_CUT]);
   // Answers, words and pages may come in one frame: that the largest grew by it shan't make the next one larger.
@@ -254,36 +254,36 @@ Deno.test("whoever was sent much keeps the room for it, and may be sent as much 
 });
 
 Deno.test("what the sockets of an edge hold that was ended counts for the one in its place, until they are gone", () => {
-  const portions = new Portions(100);
+  const budget = new SendBudget(100);
   const stuck = new Set([{ held: 60, largest: 0 }]);
   const frame = (now: number) => {
-    portions.add(100);
-    return portions.of(now, { largest: 0 }).frame;
+    budget.add(100);
+    return budget.of(now, { largest: 0 }).frame;
   };
-  portions.watch(stuck);
-  portions.watch([{ held: 60, largest: 0 }]);
+  budget.watch(stuck);
+  budget.watch([{ held: 60, largest: 0 }]);
   assertEquals(frame(0), LITTLE);
   stuck.clear();
   assertEquals(frame(1), FRAME_CUT);
-  portions.renew(50);
+  budget.renew(50);
   assertEquals(frame(2), LITTLE);
 });
 
 Deno.test("many large pages at once are cut to the size of frames until sockets hold less again; what is live is sent as before", () => {
   const mib = 1_048_576;
-  const portions = new Portions(1024 * mib);
+  const budget = new SendBudget(1024 * mib);
   const held: { held: number; largest: number }[] = [];
-  portions.watch(held);
-  const page = (now: number) => portions.of(now, { largest: 0 }).page;
+  budget.watch(held);
+  const page = (now: number) => budget.of(now, { largest: 0 }).page;
   const usual = page(0);
   assertEquals(usual, mib);
   let now = 0;
   while (page(now += 100) === usual) {
     assertLess(held.length, 3 * PAGED / mib);
     held.push({ held: 2 * mib, largest: mib });
-    portions.add(mib);
+    budget.add(mib);
   }
-  assertEquals(portions.of(now, { largest: 0 }), {
+  assertEquals(budget.of(now, { largest: 0 }), {
     room: UNSENT,
     frame: FRAME_CUT,
     page: FRAME_CUT,
@@ -292,7 +292,7 @@ Deno.test("many large pages at once are cut to the size of frames until sockets 
   assertEquals(page(now += 100), usual);
   // However many are sent frames of messages, pages stay as they are.
   for (let i = 0; i < 2000; i++) held.push({ held: 2 * FRAME_CUT, largest: FRAME_CUT });
-  for (let i = 0; i < 2000; i++) portions.add(FRAME_CUT);
+  for (let i = 0; i < 2000; i++) budget.add(FRAME_CUT);
   assertEquals(page(now += 100), usual);
 });
 

@@ -1,6 +1,6 @@
 /** The life of one socket, event by event. */
 import { assertEquals } from "@std/assert";
-import { Accepted } from "../../../lib/transports/websocket.ts";
+import { AcceptedWebSocket } from "../../../lib/transports/websocket.ts";
 
 class FakeSocket extends EventTarget {
   readyState: number = WebSocket.CONNECTING;
@@ -23,7 +23,7 @@ Deno.test("a socket that opens after it was given up is closed: nobody counts it
     closings: { delete: () => {} },
   };
   const origin = { connection: "c", address: "127.0.0.1" };
-  Reflect.construct(Accepted, [socket, origin, "welcome", host]);
+  Reflect.construct(AcceptedWebSocket, [socket, origin, "welcome", host]);
   socket.dispatchEvent(new CloseEvent("close", { code: 1006 }));
   assertEquals(heard, ["shaken", "gone"]);
   assertEquals(socket.closed, 0);
