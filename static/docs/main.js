@@ -18,10 +18,14 @@ const SECTIONS = /** @type {const} */ ([
 /** What is told of the rest, in Markdown and in both languages, each with what it is about. */
 const GUIDES = /** @type {const} */ ([
   ["recipes.md", "guideRecipes"],
-  ["protocols.md", "guideProtocols"],
+  ["protocol.md", "guideProtocol"],
+  ["client.md", "guideClient"],
   ["operations.md", "guideOperations"],
   ["events.md", "guideEvents"],
   ["security.md", "guideSecurity"],
+  ["threats.md", "guideThreats"],
+  ["architecture.md", "guideArchitecture"],
+  ["demo-protocol.md", "guideDemoProtocol"],
 ]);
 
 /** @param {string} file A guide. @returns {string} The same in the language of the page. */

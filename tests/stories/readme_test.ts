@@ -75,7 +75,7 @@ const TABLE = new Map<string, Check>([
 const readme = await Deno.readTextFile(`${ROOT}README.md`);
 const chinese = await Deno.readTextFile(`${DOCS}README.zh-CN.md`);
 const operations = await Deno.readTextFile(`${DOCS}operations.md`);
-const protocols = await Deno.readTextFile(`${DOCS}protocols.md`);
+const protocol = await Deno.readTextFile(`${DOCS}protocol.md`);
 
 function blocks(text: string, language: string): string[] {
   return [...text.matchAll(/```(\w+)\n([^]*?)```/g)].filter(([, name]) => name === language)
@@ -110,7 +110,7 @@ async function perform(copy: Copy, command: string, check: Check): Promise<void>
 
 Deno.test("every command of the README is run, in a fresh copy and in its order", async (t) => {
   tool("curl");
-  const commands = [...commandsOf(readme), ...commandsOf(protocols), ...commandsOf(operations)];
+  const commands = [...commandsOf(readme), ...commandsOf(protocol), ...commandsOf(operations)];
   assertGreater(commands.length, 20);
   await using copy = await Copy.make();
   for (const command of new Set(commands)) {
@@ -130,7 +130,7 @@ Deno.test("every command of the README is run, in a fresh copy and in its order"
 });
 
 Deno.test("the table has no command that isn't there any more", () => {
-  const there = new Set([readme, protocols, operations].flatMap(commandsOf));
+  const there = new Set([readme, protocol, operations].flatMap(commandsOf));
   assertEquals([...TABLE.keys()].filter((command) => !there.has(command)), []);
 });
 
