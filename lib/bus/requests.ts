@@ -3,7 +3,7 @@ import type { Access, Who } from "../auth/access.ts";
 import type { Answer, EdgeEnd, Origin, Readers, Up } from "./bus.ts";
 import { log } from "../observability/logger.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
-import type { Outcome, Proposal, Publication } from "../protocol/message.ts";
+import type { Outcome, Proposal } from "../protocol/message.ts";
 import type { Roster } from "../protocol/presence.ts";
 
 /** What became of something: the outcome, or why there is none. */
@@ -30,32 +30,6 @@ export function propose(
     const fits = answer !== null && ("outcome" in answer || "refusal" in answer);
     told(fits ? answer : { refusal: UNANSWERED });
   });
-}
-
-/** What became of messages that are published together. */
-export type Published =
-  | { readonly outcomes: readonly Outcome[]; readonly left: number | undefined }
-  | { readonly refusal: Refusal };
-
-/**
- * Publishes messages together: all or none.
- *
- * @param bus The edge's end.
- * @param proposals The messages, of one account.
- * @param origin Where they come from.
- * @returns An outcome for each, or why there is none.
- */
-export function publishAll(
-  bus: EdgeEnd,
-  proposals: readonly Publication[],
-  origin: Origin,
-): Promise<Published> {
-  return new Promise((resolve) =>
-    bus.send({ op: "publish", proposals, origin }, (answer) => {
-      const fits = answer !== null && ("outcomes" in answer || "refusal" in answer);
-      resolve(fits ? answer : { refusal: UNANSWERED });
-    })
-  );
 }
 
 /**

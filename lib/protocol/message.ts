@@ -1,5 +1,5 @@
 /** Messages and the records of the log. */
-import { onOneLine } from "./json.ts";
+import { faultInText, onOneLine } from "./json.ts";
 
 /**
  * A message as it lies in the log and goes between isolates. `data` stays the JSON text that it was published as, so that
@@ -138,13 +138,13 @@ export function textIn(value: unknown, data: string): string {
 }
 
 /**
- * Makes the data of a message that is only a text, from a client that knows only texts: CRLF becomes LF, and other control
- * characters but tab and line feed are dropped (threats.md M5).
+ * Reads a text from a client that knows only texts: CRLF becomes LF, and control characters but tab and line feed are dropped.
  *
- * @param text What was typed.
- * @returns `{"text": …}` as JSON.
+ * @param text The text as it came.
+ * @returns The text as it is published, or the sentence that says what is wrong with it.
  */
-export function textData(text: string): string {
-  const clean = text.replaceAll("\r\n", "\n").replace(/(?![\t\n])\p{Cc}/gu, "");
-  return JSON.stringify({ text: clean });
+export function plainText(text: string): { readonly text: string } | { readonly fault: string } {
+  const fault = faultInText(text);
+  if (fault !== undefined) return { fault: `The text ${fault}` };
+  return { text: text.replaceAll("\r\n", "\n").replace(/(?![\t\n])\p{Cc}/gu, "") };
 }

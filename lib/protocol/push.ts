@@ -1,5 +1,6 @@
 /** What a push says besides its text, as ntfy's headers, query parameters and JSON bring it. */
 import { faultInText } from "./json.ts";
+import { plainText } from "./message.ts";
 import { said, type Sayings } from "./params.ts";
 
 /** What a push holds (protocol.md, "Messages"). */
@@ -168,15 +169,16 @@ interface Parts {
 }
 
 function readParts({ title, click, priority: level, ...said }: Parts): PushRead {
-  const text = plainText(said.text);
   for (
     const [name, line] of [["Title", title], ["Click", click], ["Tags", said.tags]] as const
   ) {
     const fault = line === undefined ? undefined : faultInLine(line);
     if (fault !== undefined) return { fault: `${name} ${fault}` };
   }
-  const fault = faultInText(text);
-  if (fault !== undefined) return { fault: `The text ${fault}` };
+  // Line feeds at the end are the shell's.
+  const read = plainText(said.text.trimEnd());
+  if ("fault" in read) return read;
+  const { text } = read;
   const priority = level === undefined || level === "" ? undefined : priorityIn(level);
   if (level && priority === undefined) {
     return { fault: "Priority is 1 to 5, or min, low, default, high, max, urgent" };
@@ -193,12 +195,6 @@ function readParts({ title, click, priority: level, ...said }: Parts): PushRead 
       ...(click ? { click } : {}),
     },
   };
-}
-
-// CRLF becomes LF, other control characters but tab and line feed are dropped; line feeds at the end are the shell's.
-function plainText(text: string): string {
-  const lines = text.replaceAll("\r\n", "\n").trimEnd();
-  return lines.replace(/(?![\t\n\0])\p{Cc}/gu, "");
 }
 
 /**

@@ -1,11 +1,10 @@
-/** The sessions of browsers: finds that of a cookie, gives a new one, and has it recorded. */
-import { SESSION_ENDED, type Who } from "../auth/access.ts";
-import type { Origin } from "../bus/bus.ts";
+/** The sessions of browsers: finds that of a cookie, and gives a new one. */
+import type { Who } from "../auth/access.ts";
 import { newToken, tokenHash } from "../auth/cookies.ts";
 import type { Refusal } from "../protocol/refusals.ts";
-import { UNANSWERED } from "../bus/requests.ts";
+import { recordSession } from "../channels/accounts.ts";
 import type { Caller } from "../auth/caller.ts";
-import { type EdgeContext, meeting, nameIn } from "./edge_context.ts";
+import type { EdgeContext } from "./edge_context.ts";
 
 // How long after the exchange of a cookie of 0.1 it still stands for the session that took its place, in milliseconds: a page and
 // its socket bring it at the same time.
@@ -85,7 +84,7 @@ export async function withSession(
   if (exchange !== undefined) {
     const token = cookies.exchanged(exchange);
     const session = tokenHash(token);
-    const found = await record(edge, { hash: session, exchange, origin: { address } });
+    const found = await recordSession(edge, { hash: session, exchange, origin: { address } });
     if (typeof found === "string") {
       cookies.give(headers, token, secure);
       return { ...who, account: found, session };
@@ -96,55 +95,4 @@ export async function withSession(
   const token = newToken();
   cookies.give(headers, token, secure);
   return { ...who, session: tokenHash(token) };
-}
-
-/**
- * Records who acts, at the first act: a browser's session is given its account, and a token's account exists from then on, by the
- * name in the token.
- *
- * @param edge The context of the edge.
- * @param who Who acts.
- * @param origin Where it comes from.
- * @returns Who it is, or why it may not act.
- */
-export async function recorded(
-  edge: EdgeContext,
-  who: Who,
-  origin: Origin,
-): Promise<Who | Refusal> {
-  const { account, session, grant } = who;
-  if (session !== undefined) {
-    const known = edge.hub.reader.sessions.find(session);
-    if (known?.account === null) return SESSION_ENDED;
-    if (known !== undefined) return { ...who, account: known.account };
-    const found = await record(edge, { hash: session, origin });
-    return typeof found === "string" ? { ...who, account: found } : found;
-  }
-  if (account === null || grant === undefined) return who;
-  const known = edge.hub.reader.account(account);
-  const name = nameIn(edge, who);
-  if (known !== undefined && (name === undefined || known.name === name)) return who;
-  // The core takes what follows behind it.
-  edge.bus.send({ op: "propose", proposal: meeting(edge, account, name), origin });
-  return who;
-}
-
-/**
- * Has a session recorded.
- *
- * @param edge The context of the edge.
- * @param session Which, and where it comes from.
- * @returns Its account, or why it has none.
- */
-export function record(
-  { bus }: EdgeContext,
-  session: { readonly hash: string; readonly exchange?: string; readonly origin: Origin },
-): Promise<string | Refusal> {
-  return new Promise((resolve) =>
-    bus.send({ op: "session", ...session }, (answer) => {
-      if (answer !== null && "refusal" in answer) return resolve(answer.refusal);
-      const outcome = answer !== null && "outcome" in answer ? answer.outcome.session : undefined;
-      resolve(typeof outcome === "object" ? outcome.account : UNANSWERED);
-    })
-  );
 }

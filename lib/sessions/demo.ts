@@ -3,7 +3,7 @@ import type { Who } from "../auth/access.ts";
 import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
-import { recorded } from "./browser_sessions.ts";
+import { recordAuthor } from "../channels/accounts.ts";
 import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
@@ -148,7 +148,7 @@ export class FirstChatSession implements Session {
     if (frame !== GREETING || this.#state === "joining") return;
     if (this.#state === "joined") return this.#greetAgain();
     this.#state = "joining";
-    void recorded(this.#edge, this.#who, this.connection.origin).then((who) => {
+    void recordAuthor(this.#edge, this.#who, this.connection.origin).then((who) => {
       if ("code" in who || who.account === null) this.#state = "silent";
       else if (this.connection.open) this.#join(who);
     }).catch((error) => this.connection.fail(error));

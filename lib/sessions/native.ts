@@ -1,25 +1,18 @@
 /** The session of a native client: who speaks, at which rate, and what of it goes up to the core. */
-import { isSomebody, TOKEN_ENDED, type Who } from "../auth/access.ts";
+import { TOKEN_ENDED, type Who } from "../auth/access.ts";
 import { Bucket, BURST_FACTOR } from "../config/limits.ts";
 import { log } from "../observability/logger.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
 import type { BadCommand, Body, Command, Verb } from "../protocol/command.ts";
-import type { Proposal } from "../protocol/message.ts";
 import type { Making } from "../delivery/answers.ts";
-import { ask, propose, showToken } from "../bus/requests.ts";
-import { record } from "./browser_sessions.ts";
+import { ask, showToken } from "../bus/requests.ts";
+import { accountRecord, nameRefusal, recordSession, rename } from "../channels/accounts.ts";
+import { contentOf, publish } from "../channels/publish.ts";
 import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { InboundFrames } from "./inbound_frames.ts";
 import { answerLine, errorLine } from "../codecs/native.ts";
-import {
-  dataJson,
-  type EdgeContext,
-  greeting,
-  meeting,
-  nameIn,
-  type Session,
-} from "./edge_context.ts";
+import { type EdgeContext, greeting, type Session } from "./edge_context.ts";
 import { type Asker, ChannelCommands } from "./channel_commands.ts";
 
 // What can't be done without an account.
@@ -123,7 +116,7 @@ export class NativeSession implements Session, Asker {
       case "refresh":
         return this.#refresh(id, command.body.token);
       case "rename":
-        return this.#rename(id, command.body.name);
+        return this.#rename(id, command.body.name, (renamed) => answerLine(id, "rename", renamed));
       case "ping":
         return this.done(id, () => answerLine(id, "ping", { time: this.#edge.clock() }));
     }
@@ -187,10 +180,8 @@ export class NativeSession implements Session, Asker {
   }
 
   #greet(id: number, who: Who, name: string | null | undefined): void {
-    if (name !== undefined && !isSomebody(who)) {
-      return this.fail(id, refuse("forbidden", "The admin has no name"));
-    }
-    if (name !== undefined && !this.#fits(id, name)) return;
+    const refusal = name === undefined ? undefined : nameRefusal(this.#edge, who, name);
+    if (refusal !== undefined) return this.fail(id, refusal);
     this.#become(who);
     // Whoever was greeted exists, so that others may write to it.
     this.#record(id, "hello", () => {
@@ -198,8 +189,7 @@ export class NativeSession implements Session, Asker {
       // Whoever is muted comes in to read, by the name that it has.
       const muted = this.#edge.access.muted(this.#who) !== undefined;
       if (name !== undefined && account !== null && !muted) {
-        const proposal = { kind: "rename" as const, account, name };
-        return this.#propose(id, proposal, () => this.#welcome(id, name));
+        return this.#rename(id, name, () => this.#welcome(id, name));
       }
       this.done(id, () => {
         const known = account === null ? undefined : this.#edge.hub.reader.account(account);
@@ -213,26 +203,20 @@ export class NativeSession implements Session, Asker {
     return answerLine(id, "hello", greeting(this.#edge, account, name, this.#connection.id));
   }
 
-  #publish(id: number, { channel, data, key }: Body<"publish">): void {
-    if (!this.may(id, "publish", channel)) return;
-    const json = this.#fit(id, channel, data);
-    if (json === undefined) return;
-    const proposal = {
-      kind: "message" as const,
-      channel,
-      from: this.#who.account,
-      ...(key === undefined ? {} : { key }),
-      data: json,
-    };
-    this.#propose(id, proposal, (outcome) => answerLine(id, "publish", { channel, ...outcome }));
+  #publish(id: number, body: Body<"publish">): void {
+    publish(this.#edge, this.#who, this.#connection.origin, body, (result) => {
+      if ("refusal" in result) return this.fail(id, result.refusal);
+      const { channel } = body;
+      this.done(id, () => answerLine(id, "publish", { channel, ...result.outcome }));
+    });
   }
 
   #signal(id: number, { channel, data }: Body<"signal">): void {
     const over = this.#rates.take("signals", this.#who.account);
     if (over !== undefined) return this.fail(id, over);
     if (!this.may(id, "publish", channel)) return;
-    const json = this.#fit(id, channel, data);
-    if (json === undefined) return;
+    const json = contentOf(this.#edge.limits, { channel, data });
+    if (typeof json !== "string") return this.fail(id, json);
     const signal = { channel, from: this.#who.account, data: json };
     this.#edge.bus.send({ op: "signal", signal, connection: this.#connection.id }, (answer) => {
       if (answer !== null && "refusal" in answer) this.fail(id, answer.refusal);
@@ -240,43 +224,16 @@ export class NativeSession implements Session, Asker {
     });
   }
 
-  #rename(id: number, name: string | null): void {
-    const { account } = this.#who;
-    if (account === null) return this.fail(id, refuse("forbidden", "The admin has no name"));
-    if (!this.#fits(id, name)) return;
-    // A name is said to everyone.
-    const muted = this.#edge.access.muted(this.#who);
-    if (muted !== undefined) return this.fail(id, muted);
-    this.#propose(
-      id,
-      { kind: "rename", account, name },
-      () => answerLine(id, "rename", { account, name }),
-    );
-  }
-
-  #propose(
+  #rename(
     id: number,
-    proposal: Proposal,
-    line: (outcome: { seq: number; time: number }) => string,
+    name: string | null,
+    line: (renamed: { account: string | null; name: string | null }) => string,
   ): void {
-    propose(this.#edge.bus, proposal, this.#connection.origin, (result) => {
+    const { account } = this.#who;
+    rename(this.#edge, this.#who, this.#connection.origin, name, (result) => {
       if ("refusal" in result) this.fail(id, result.refusal);
-      else this.done(id, () => line(result.outcome));
+      else this.done(id, () => line({ account, name }));
     });
-  }
-
-  #fits(id: number, name: string | null): boolean {
-    const { name: most } = this.#edge.limits;
-    if (name === null || [...name].length <= most) return true;
-    this.fail(id, refuse("bad_request", `A name has at most ${most} characters`));
-    return false;
-  }
-
-  #fit(id: number, channel: string, data: unknown): string | undefined {
-    const fit = dataJson(this.#edge.limits, channel, data);
-    if ("json" in fit) return fit.json;
-    this.fail(id, fit.refusal);
-    return undefined;
   }
 
   /**
@@ -367,7 +324,7 @@ export class NativeSession implements Session, Asker {
     const { account, session } = this.#who;
     const { origin } = this.#connection;
     if (account === null && session !== undefined) {
-      return this.#hold(record(this.#edge, { hash: session, origin }), (found) => {
+      return this.#hold(recordSession(this.#edge, { hash: session, origin }), (found) => {
         if (typeof found === "string") this.#become({ ...this.#who, account: found });
         else if (found.code === "unauthorized") return this.#refuseEnded(id, found);
         // On a full disk whoever only reads goes on without an account; the next command tries again.
@@ -377,7 +334,7 @@ export class NativeSession implements Session, Asker {
     }
     if (this.#recorded || account === null || session !== undefined) return then();
     this.#recorded = true;
-    const proposal = meeting(this.#edge, account, nameIn(this.#edge, this.#who));
+    const proposal = accountRecord(this.#edge, account, this.#who);
     this.#edge.bus.send({ op: "propose", proposal, origin }, (answer) => {
       if (answer !== null && "refusal" in answer) this.#recorded = false;
       if (verb === "hello") then();

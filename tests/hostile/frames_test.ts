@@ -1,7 +1,7 @@
 /** Hostile frames and commands, row by row (threats.md F1–F4, M1–M12). What others show is named in table.ts. */
 import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { closeCodeIn, RawWebSocket } from "../helpers/raw_websocket.ts";
-import { textData } from "../../lib/protocol/message.ts";
+import { plainText } from "../../lib/protocol/message.ts";
 import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
 import {
   cookieOf,
@@ -335,7 +335,7 @@ Deno.test("M5: control characters: none in a key's place or a name; forms make C
     }
   }
   const typed = "a\r\nb\x07\x1b[31m\tc\x7f\x85d";
-  assertEquals(JSON.parse(textData(typed)), { text: "a\nb[31m\tcd" });
+  assertEquals(plainText(typed), { text: "a\nb[31m\tcd" });
   const post = (msg: string) =>
     fetch(`${server.url}/send/`, { method: "POST", body: new URLSearchParams({ msg }) }).then(
       async (response) => {

@@ -21,7 +21,7 @@ import { readOrigin } from "../../lib/config/origin.ts";
 import { parseChannel } from "../../lib/protocol/channel.ts";
 import { faultInKey, faultInName } from "../../lib/protocol/command.ts";
 import { onOneLine } from "../../lib/protocol/json.ts";
-import { textData } from "../../lib/protocol/message.ts";
+import { plainText } from "../../lib/protocol/message.ts";
 import { readPush, readPushJson } from "../../lib/protocol/push.ts";
 import { BODIES, QUERIES, readBodyAs, readQueryAs } from "../../lib/protocol/request.ts";
 import { fromBytes, said } from "../../lib/protocol/params.ts";
@@ -188,7 +188,7 @@ const QUERIES_AND_BODIES: Readonly<Record<string, Parser>> = {
   "push, its title": (text) => readPush("x", sayingsOf(text)),
   "push as JSON": (text) =>
     readPushJson({ message: text, title: text, click: text, tags: [text] }, sayingsOf("")),
-  "text": textData,
+  "text": plainText,
   "one line": onOneLine,
   "settings": (text) => readSettings(`FANFARE_RATE=${text}`, "a file"),
 };

@@ -6,13 +6,14 @@ import { toJson } from "../../protocol/json.ts";
 import { newestPage, pageAfter } from "../../store/pages.ts";
 import type { Page } from "../../store/reader.ts";
 import { ALL_DIRECT, DEMO_PUSH, directFeed, parseChannel } from "../../protocol/channel.ts";
-import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import { refuse } from "../../protocol/refusals.ts";
 import { PAGE_DEFAULT } from "../../protocol/command.ts";
-import { messageJson, type Publication } from "../../protocol/message.ts";
+import { messageJson } from "../../protocol/message.ts";
 import { rosterJson } from "../../protocol/presence.ts";
 import { BODIES, MOST_CHANNELS, QUERIES, readBodyAs, readQueryAs } from "../../protocol/request.ts";
 import { endSessions } from "./sessions.ts";
-import { ask, askReaders, askRoster, type Published, UNANSWERED } from "../../bus/requests.ts";
+import { nameInToken } from "../../channels/accounts.ts";
+import { ask, askReaders, askRoster, UNANSWERED } from "../../bus/requests.ts";
 import { type Meter, tooMuchRead } from "../../delivery/byte_rates.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readJson, tagged, unauthorized, workOf } from "../../web/responses.ts";
@@ -28,7 +29,7 @@ import {
   valueOf,
   withRate,
 } from "./guards.ts";
-import { dataJson, type EdgeContext, nameIn } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 
 /**
@@ -97,8 +98,8 @@ async function publishOne(
   if (key !== undefined && header !== undefined && key !== header) {
     return problem(refuse("bad_request", '"key" and Idempotency-Key are two different keys'));
   }
-  const wanted = [{ channel, data, key: key ?? header }];
-  const published = await publishWanted(edge, who, caller, wanted);
+  const message = { channel, data, key: key ?? header };
+  const published = await publishAs(edge, who, caller, [message]);
   if (published instanceof Response) return published;
   const [outcome] = published.outcomes;
   if (outcome === undefined) return problem(UNANSWERED);
@@ -124,34 +125,15 @@ async function publishMany(
     const stranger = needsAccount(edge, who, "publish", channel);
     if (stranger !== undefined) return stranger;
   }
-  const published = await publishWanted(edge, who, caller, wanted);
+  const requests = wanted.length === 1
+    ? wanted
+    : wanted.map((message, i) => ({ ...message, field: `${i}.data` }));
+  const published = await publishAs(edge, who, caller, requests);
   if (published instanceof Response) return published;
   const { outcomes, left } = published;
   const told = outcomes.map((outcome, i) => ({ channel: wanted[i]?.channel, ...outcome }));
   const status = outcomes.every(({ duplicate }) => duplicate) ? 200 : 201;
   return withRate(json(told, status), edge.limits, left);
-}
-
-interface Wanted {
-  readonly channel: string;
-  readonly data: unknown;
-  readonly key?: string | undefined;
-}
-
-async function publishWanted(
-  edge: EdgeContext,
-  who: Who,
-  caller: Caller,
-  wanted: readonly Wanted[],
-): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
-  const messages: Omit<Publication, "from">[] = [];
-  for (const [i, { channel, data, key }] of wanted.entries()) {
-    const fit = dataJson(edge.limits, channel, data, wanted.length > 1 ? `${i}.data` : "data");
-    if ("refusal" in fit) return problem(fit.refusal);
-    const named = key === undefined ? {} : { key };
-    messages.push({ kind: "message", channel, ...named, data: fit.json });
-  }
-  return await publishAs(edge, who, caller, messages);
 }
 
 async function page(
@@ -261,7 +243,7 @@ async function me(edge: EdgeContext, request: Request, who: Who): Promise<Respon
   if (!isSomebody(who) && !admin) return unauthorized(NEEDS_ACCOUNT);
   edge.hub.catchUp();
   const known = account === null ? undefined : edge.hub.reader.account(account)?.name;
-  const name = known ?? nameIn(edge, who);
+  const name = known ?? nameInToken(edge, who);
   return await tagged(
     request,
     toJson({ account, ...(name === undefined ? {} : { name }) }),

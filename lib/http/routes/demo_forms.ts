@@ -3,13 +3,12 @@ import { isSomebody, type Who } from "../../auth/access.ts";
 import { bodyLimit } from "../../config/limits.ts";
 import { DEMO_PUSH, DEMO_ROOM, directChannel, isAccount } from "../../protocol/channel.ts";
 import { refuse } from "../../protocol/refusals.ts";
-import { faultInText } from "../../protocol/json.ts";
-import { textData } from "../../protocol/message.ts";
-import { propose, type Result, showToken } from "../../bus/requests.ts";
-import { recorded } from "../../sessions/browser_sessions.ts";
+import { plainText } from "../../protocol/message.ts";
+import { showToken } from "../../bus/requests.ts";
+import { publishAll } from "../../channels/publish.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { json, problem, readForm } from "../../web/responses.ts";
-import { byteLength, type EdgeContext } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 
 const NO_TOKEN = "This server is closed: pushing needs the admin token";
 
@@ -28,16 +27,15 @@ export async function send(
   caller: Caller,
   edge: EdgeContext,
 ): Promise<Response> {
-  const refusal = edge.access.refusal(who, "publish", DEMO_PUSH);
-  const muted = edge.access.muted(who) !== undefined;
-  if (refusal !== undefined && !muted) {
+  const { access } = edge;
+  // A muted account is refused once its form is right.
+  if (!access.may(who, "publish", DEMO_PUSH) && access.muted(who) === undefined) {
     return problem(refuse("unauthorized", NO_TOKEN), 401, { "www-authenticate": "Bearer" });
   }
   const form = await readForm(request, bodyLimit(edge.limits));
   const text = form.get("msg");
   if (text === null) return problem(refuse("bad_request", 'The form has no field "msg"'));
-  if (refusal !== undefined) return problem(refusal);
-  return await publish(edge, caller, DEMO_PUSH, who, text);
+  return await publish(edge, caller, who, DEMO_PUSH, ["msg", text]);
 }
 
 /**
@@ -69,12 +67,12 @@ export async function sendChat(
   if (text === null || text === undefined) {
     return problem(refuse("bad_request", 'The form has no field "txt"'));
   }
-  if (type === "1") return await say(edge, who, caller, DEMO_ROOM, text);
+  if (type === "1") return await publish(edge, caller, who, DEMO_ROOM, ["txt", text]);
   if (to === null || to === undefined || to === "") {
     return problem(refuse("bad_request", 'The form has no field "userto"'));
   }
   if (!isAccount(to)) return problem(refuse("not_found", "There is no such account"));
-  return await say(edge, who, caller, directChannel(who.account, to), text);
+  return await publish(edge, caller, who, directChannel(who.account, to), ["txt", text]);
 }
 
 /**
@@ -100,36 +98,15 @@ export async function takeToken(
   return response;
 }
 
-async function say(
-  edge: EdgeContext,
-  who: Who,
-  caller: Caller,
-  channel: string,
-  text: string,
-): Promise<Response> {
-  const refusal = edge.access.refusal(who, "publish", channel);
-  if (refusal !== undefined) return problem(refusal);
-  return await publish(edge, caller, channel, who, text);
-}
-
 async function publish(
   edge: EdgeContext,
   { address }: Caller,
-  channel: string,
   who: Who,
-  text: string,
+  channel: string,
+  [field, text]: readonly [field: string, text: string],
 ): Promise<Response> {
-  const fault = faultInText(text);
-  if (fault !== undefined) return problem(refuse("bad_request", `The text ${fault}`));
-  const data = textData(text);
-  if (byteLength(data) > edge.limits.message) {
-    return problem(refuse("too_large", `A message has at most ${edge.limits.message} bytes`));
-  }
-  const author = await recorded(edge, who, { address });
-  if ("code" in author) return problem(author);
-  const proposal = { kind: "message" as const, channel, from: author.account, data };
-  const result = await new Promise<Result>((resolve) =>
-    propose(edge.bus, proposal, { address }, resolve)
-  );
-  return "refusal" in result ? problem(result.refusal) : json({ msg: "success" });
+  const data = plainText(text);
+  if ("fault" in data) return problem(refuse("bad_request", data.fault));
+  const published = await publishAll(edge, who, { address }, [{ channel, data, field }]);
+  return "refusal" in published ? problem(published.refusal) : json({ msg: "success" });
 }

@@ -4,11 +4,9 @@ import type { Limits } from "../../config/limits.ts";
 import { ALL_DIRECT, DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";
 import { type Refusal, refuse } from "../../protocol/refusals.ts";
 import { faultInKey } from "../../protocol/command.ts";
-import type { Publication } from "../../protocol/message.ts";
 import type { Read } from "../../protocol/request.ts";
 import { fromBytes } from "../../protocol/params.ts";
-import { publishAll, type Published } from "../../bus/requests.ts";
-import { recorded } from "../../sessions/browser_sessions.ts";
+import { publishAll, type Published, type PublishRequest } from "../../channels/publish.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { HttpRefused, problem, unauthorized } from "../../web/responses.ts";
 import type { EdgeContext } from "../../sessions/edge_context.ts";
@@ -23,28 +21,21 @@ const NEEDS_TOKEN =
 const NEEDS_ADMIN = "This needs the admin token";
 
 /**
- * Publishes messages together, if all of them may be. A browser's session is recorded with its first.
+ * Publishes messages together, all or none. Records the sender's account first.
  *
  * @param edge The context of the edge.
- * @param who Who publishes.
- * @param caller From where.
- * @param messages The messages.
- * @returns What became of them, or the answer that refuses.
+ * @param who The sender.
+ * @param caller Where the request comes from.
+ * @param requests The messages.
+ * @returns Their outcomes, or the answer that refuses them, with what is left of the rate.
  */
 export async function publishAs(
   edge: EdgeContext,
   who: Who,
   { address }: Caller,
-  messages: readonly Omit<Publication, "from">[],
+  requests: readonly PublishRequest[],
 ): Promise<Exclude<Published, { refusal: Refusal }> | Response> {
-  for (const { channel } of messages) {
-    const foreign = edge.access.refusal(who, "publish", channel);
-    if (foreign !== undefined) return problem(foreign);
-  }
-  const author = await recorded(edge, who, { address });
-  if ("code" in author) return problem(author);
-  const proposals = messages.map((message) => ({ ...message, from: author.account }));
-  const published = await publishAll(edge.bus, proposals, { address });
+  const published = await publishAll(edge, who, { address }, requests);
   if (!("refusal" in published)) return published;
   const { refusal } = published;
   const response = problem(refusal);

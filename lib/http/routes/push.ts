@@ -2,7 +2,7 @@
 import type { Who } from "../../auth/access.ts";
 import { bodyLimit } from "../../config/limits.ts";
 import { DEMO_PUSH, parseChannel } from "../../protocol/channel.ts";
-import { type Refusal, refuse } from "../../protocol/refusals.ts";
+import { refuse } from "../../protocol/refusals.ts";
 import { toJson } from "../../protocol/json.ts";
 import { type Message, messageJson, type Outcome } from "../../protocol/message.ts";
 import { type Push, type PushRead, readPush, readPushJson } from "../../protocol/push.ts";
@@ -15,7 +15,7 @@ import { ntfyRoutes } from "./ntfy_account.ts";
 import type { Handle, Route } from "./route.ts";
 import { NO_NAME, readingRoute } from "./push_subscribe.ts";
 import { keyInHeader, needsAccount, publishAs, valueOf, withRate } from "./guards.ts";
-import { byteLength, type EdgeContext } from "../../sessions/edge_context.ts";
+import type { EdgeContext } from "../../sessions/edge_context.ts";
 import type { Sockets } from "../../transports/sockets.ts";
 
 /**
@@ -107,30 +107,20 @@ async function publishJson(asked: Asked): Promise<Response> {
 }
 
 async function publish(
-  { edge, request, who, caller, answer }: Asked,
+  { edge, request: { headers }, who, caller, answer }: Asked,
   channel: string,
   read: PushRead,
 ): Promise<Response> {
-  const key = keyInHeader(request.headers);
+  const key = keyInHeader(headers);
   if ("fault" in read) return problem(refuse("bad_request", read.fault));
-  const data = JSON.stringify(read.push satisfies Push);
-  const large = tooLarge(edge, data);
-  if (large !== undefined) return problem(large);
-  const named = key === undefined ? {} : { key };
-  const message = { kind: "message" as const, channel, ...named, data };
-  const published = await publishAs(edge, who, caller, [message]);
+  const request = { channel, data: read.push satisfies Push, key, field: "message" };
+  const published = await publishAs(edge, who, caller, [request]);
   if (published instanceof Response) return published;
   const [outcome] = published.outcomes;
   if (outcome === undefined) return problem(UNANSWERED);
   const { seq } = outcome;
   const [kept] = edge.hub.reader.after(channel, seq - 1, seq, 1).messages;
   return withRate(answer(channel, outcome, kept), edge.limits, published.left);
-}
-
-function tooLarge({ limits }: EdgeContext, data: string): Refusal | undefined {
-  const { message: most } = limits;
-  if (byteLength(data) <= most) return undefined;
-  return refuse("too_large", `A push has at most ${most} bytes as JSON`);
 }
 
 function withDuplicate(message: string, duplicate: true | undefined): string {
