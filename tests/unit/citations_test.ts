@@ -1,4 +1,4 @@
-/** Citations of the specs in static/docs: the page, and the row or heading that is cited, are there. */
+/** Citations of the specs in static/docs, and files that guides name: all are there. */
 import { assertEquals, assertGreater } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -52,4 +52,16 @@ Deno.test("no citation of a spec is dead", async () => {
   }
   assertEquals(dead, []);
   assertGreater(count, 60);
+});
+
+Deno.test("every file and folder that a guide names is there", async () => {
+  const missing: string[] = [];
+  for (const page of ["README.md", ...[...headings.keys()].map((name) => `static/docs/${name}`)]) {
+    const text = await Deno.readTextFile(ROOT + page);
+    for (const [, path = ""] of text.matchAll(/`((?:lib|tests|static|\.ci)\/[\w./-]*)`/g)) {
+      const found = await Deno.stat(ROOT + path).then(() => true, () => false);
+      if (!found) missing.push(`${page}: ${path}`);
+    }
+  }
+  assertEquals(missing, []);
 });
