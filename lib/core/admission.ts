@@ -85,9 +85,10 @@ export class Proposals {
       const { account } = proposal;
       return this.#log.account(account) === undefined || this.stamp(account) !== undefined;
     }
-    if (proposal.kind !== "seen") return true;
-    const known = this.#log.account(proposal.account);
-    return known !== undefined && known.seen < proposal.upTo;
+    if (proposal.kind !== "place") return true;
+    const { account, feed, received } = proposal;
+    return this.#log.account(account) !== undefined &&
+      this.#log.places.received(account, feed) < received;
   }
 
   /**

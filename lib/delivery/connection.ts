@@ -47,7 +47,6 @@ export class Connection implements Subscriber {
   #largest = 0;
   #progress: number;
   #open = true;
-  #lost = false;
   #closing: Closing | undefined;
   // Made for those who watch: an empty map for each idle connection is memory too.
   #watched: Map<string, Watch> | undefined;
@@ -88,8 +87,9 @@ export class Connection implements Subscriber {
 
   /** How many bytes its socket holds that the network hasn't taken; of one that was closed too. */
   get unsent(): number {
-    // Of one that was closed the runtime doesn't tell it, and keeps it all the same.
-    return this.#open ? this.#socket.bufferedAmount : this.#unsent;
+    // Of one that was closed or lost the runtime doesn't tell it, and keeps it all the same.
+    const stands = this.#open && this.#socket.readyState === WebSocket.OPEN;
+    return stands ? this.#socket.bufferedAmount : this.#unsent;
   }
 
   /** The largest frame that it was sent, where its socket keeps room for that. */
@@ -110,12 +110,6 @@ export class Connection implements Subscriber {
   /** How many answers wait for room in the socket. */
   get waiting(): number {
     return this.#answers.size;
-  }
-
-  /** Up to which seq the network took everything of the feed that is tracked; undefined where none is. */
-  get taken(): number | undefined {
-    // A socket that was lost says that nothing is unsent.
-    return this.cursor.taken(!this.#lost && this.#socket.bufferedAmount === 0);
   }
 
   /**
@@ -246,7 +240,6 @@ export class Connection implements Subscriber {
   #serve(): void {
     if (!this.#open || this.#socket.readyState !== WebSocket.OPEN) return;
     if (!this.hasRoom()) return this.#open ? this.#hub.waitForRoom(this) : undefined;
-    if (this.#unsent === 0) this.cursor.settle();
     const parts = this.#answers.size === 0 ? [] : this.#answers.take(this.sizes.frame);
     try {
       if (this.#answers.size > 0) {
@@ -313,9 +306,8 @@ export class Connection implements Subscriber {
 
   #close(code: number, reason: string): void {
     if (!this.#open) return;
-    const stands = this.#socket.readyState === WebSocket.OPEN;
-    if (stands) this.#unsent = this.#socket.bufferedAmount;
-    this.end(!stands);
+    if (this.#socket.readyState === WebSocket.OPEN) this.#unsent = this.#socket.bufferedAmount;
+    this.end();
     try {
       this.#socket.close(code, reason);
     } catch (error) {
@@ -323,14 +315,9 @@ export class Connection implements Subscriber {
     }
   }
 
-  /**
-   * The socket is gone: forgets everything.
-   *
-   * @param lost Whether it went without a close frame, with whatever was unsent.
-   */
-  end(lost = false): void {
+  /** The socket is gone: forgets everything. */
+  end(): void {
     if (!this.#open) return;
-    this.#lost = lost;
     this.#open = false;
     clearTimeout(this.#closing?.late);
     try {
@@ -377,8 +364,8 @@ export class Connection implements Subscriber {
     if (!this.#open || parts.length === 0) return;
     if (this.codec.joins) this.#put(parts.join("\n"));
     else for (const part of parts) this.#put(part);
-    // Looked at although nothing more is due: whether it reads, and what it took.
-    if (this.#unsent >= UNSENT || this.cursor.untaken) this.#hub.waitForRoom(this);
+    // Looked at although nothing more is due: whether it reads.
+    if (this.#unsent >= UNSENT) this.#hub.waitForRoom(this);
   }
 
   #put(frame: string): void {

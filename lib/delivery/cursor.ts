@@ -1,7 +1,6 @@
 /** The place of one client in its feeds, and what is due to it from there. */
 import type { Codec } from "../codecs/codec.ts";
 import { PAGE_MESSAGES } from "../protocol/command.ts";
-import type { Message } from "../protocol/message.ts";
 import type { Feed, Hub, Subscriber } from "./hub.ts";
 import { logSource, merged, ringSource, type Source } from "./merge.ts";
 import type { SendSizes } from "./send_budget.ts";
@@ -13,15 +12,6 @@ interface Subscription {
   place: number;
   /** While it catches up: it is given its messages up to here before anything live is sent. */
   until?: number;
-}
-
-interface Tracked {
-  readonly feed: string;
-  readonly belongs: (message: Message) => boolean;
-  taken: number;
-  /** The last one that was sent and may not be taken yet; 0 where there is none. */
-  sent: number;
-  readonly onTaken: ((seq: number) => void) | undefined;
 }
 
 /** Retention was faster than a client's reading: it has to come back, to be told of the gap. */
@@ -36,7 +26,6 @@ export class Cursor {
   // Of its codec and feeds; made when it is asked for, as a client may subscribe to many in one turn.
   #signature: string | undefined;
   #catching = 0;
-  #tracked: Tracked | undefined;
   #end = Infinity;
 
   /**
@@ -65,37 +54,6 @@ export class Cursor {
     return subscription.until === undefined
       ? Math.max(this.#position, subscription.place)
       : subscription.place;
-  }
-
-  /**
-   * Keeps account of what was not only sent but taken by the network, for one feed.
-   *
-   * @param feed The feed's name, subscribed.
-   * @param belongs Which messages are of that feed.
-   * @param onTaken Called with the seq of the last of them, each time that all that was sent is taken.
-   */
-  track(
-    feed: string,
-    belongs: (message: Message) => boolean,
-    onTaken?: (seq: number) => void,
-  ): void {
-    this.#tracked = { feed, belongs, taken: this.place(feed), sent: 0, onTaken };
-  }
-
-  /**
-   * Tells what the network took of the feed that is tracked.
-   *
-   * @param all Whether all that was sent is taken.
-   * @returns Up to which seq it took everything; undefined where none is tracked.
-   */
-  taken(all: boolean): number | undefined {
-    if (this.#tracked === undefined) return undefined;
-    return all ? this.place(this.#tracked.feed) : this.#tracked.taken;
-  }
-
-  /** Whether something of the feed that is tracked was sent, and may not be taken yet. */
-  get untaken(): boolean {
-    return (this.#tracked?.sent ?? 0) > 0;
   }
 
   /**
@@ -155,7 +113,6 @@ export class Cursor {
     const subscription = this.#subscriptions.get(name);
     if (subscription === undefined) return false;
     this.#subscriptions.delete(name);
-    if (this.#tracked?.feed === name) this.#tracked = undefined;
     if (subscription.until !== undefined) this.#catching -= 1;
     this.#hub.detach(subscription.feed, this.#client);
     this.#signature = undefined;
@@ -201,17 +158,6 @@ export class Cursor {
     return false;
   }
 
-  /** All that was sent is taken. */
-  settle(): void {
-    const tracked = this.#tracked;
-    if (tracked === undefined) return;
-    tracked.taken = this.place(tracked.feed);
-    if (tracked.sent === 0) return;
-    const { sent } = tracked;
-    tracked.sent = 0;
-    tracked.onTaken?.(sent);
-  }
-
   // The cursor of a quiet connection stays behind: nothing below the first message that it is owed is due to it.
   #firstOwed(): number {
     const { seq, reader } = this.#hub;
@@ -243,7 +189,6 @@ export class Cursor {
         parts.push(line);
         room -= line.length;
         subscription.place = message.seq;
-        this.#note(message);
       }
       counters.delivered(page.messages.length);
       if (page.more) continue;
@@ -258,10 +203,7 @@ export class Cursor {
     if (this.#position >= Math.min(this.#hub.seq, this.#end)) return;
     if (!this.#client.codec.joins || this.#end < Infinity || this.#isFresh()) {
       const { entries, position } = this.#collect(sizes);
-      for (const entry of entries) {
-        parts.push(entry.line(this.#client.codec));
-        this.#note(entry.message);
-      }
+      for (const entry of entries) parts.push(entry.line(this.#client.codec));
       this.#hub.counters.delivered(entries.length, entries[0]?.message.time);
       this.#advance(position);
       return;
@@ -281,10 +223,6 @@ export class Cursor {
   #isFresh(): boolean {
     for (const { place } of this.#subscriptions.values()) if (place > this.#position) return true;
     return false;
-  }
-
-  #note(message: Message): void {
-    if (this.#tracked?.belongs(message)) this.#tracked.sent = message.seq;
   }
 
   #advance(position: number): void {

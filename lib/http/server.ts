@@ -241,8 +241,7 @@ export class EdgeServer {
     await pause(CUT_GRACE);
     this.#sendAway();
     this.#sockets.end();
-    // Deno says of sockets that are cut that nothing is unsent: they are lost.
-    for (const connection of this.#sockets.connections) connection.end(true);
+    for (const connection of this.#sockets.connections) connection.end();
     // One that is shut down already can't be cut any more: its isolate ends.
     if (!this.#ending) this.#abort.abort();
     await orLate(this.#server.finished, SHUTDOWN_DEADLINE);

@@ -33,7 +33,8 @@ export type Proposal =
   /** Sessions that weren't used since a day are forgotten, a step of them. */
   | { readonly kind: "trim_sessions"; before: number }
   | { readonly kind: "rename"; account: string; name: string | null }
-  | { readonly kind: "seen"; account: string; from: number; upTo: number }
+  /** An account received all messages of a feed up to a seq; a place never falls. */
+  | { readonly kind: "place"; account: string; feed: string; received: number }
   | { readonly kind: "trim"; scope: TrimScope; upTo: number }
   /** Those of the feeds in which nothing is kept are forgotten. */
   | { readonly kind: "trim_feeds"; feeds: readonly string[] }

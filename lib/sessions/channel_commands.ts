@@ -49,7 +49,6 @@ export class ChannelCommands {
   readonly #asker: Asker;
   readonly #wanted = new Set<string>();
   readonly #queue = new KeyedQueue();
-  #directFrom = 0;
 
   /**
    * @param connection The client's.
@@ -65,11 +64,6 @@ export class ChannelCommands {
   /** The channels that the client wants to be subscribed to. */
   get wanted(): Iterable<string> {
     return this.#wanted;
-  }
-
-  /** From which seq on the client has all its direct messages, where it reads them. */
-  get directFrom(): number {
-    return this.#directFrom;
   }
 
   /**
@@ -159,11 +153,10 @@ export class ChannelCommands {
     }
     const limit = history ?? (since === undefined ? 0 : PAGE_DEFAULT);
     const bytes = this.#connection.sizes.page;
-    const { messages, more } = limit === 0
-      ? { messages: [], more: true }
+    const { messages } = limit === 0
+      ? { messages: [] }
       : yield* newestPage(hub.reader, feed, at, { limit, bytes });
-    const from = more ? (messages[0]?.seq ?? at + 1) - 1 : 0;
-    this.#begin(channel, feed, { from, place: at, until: at });
+    this.#begin(channel, feed, at);
     const told = { channel, epoch: hub.reader.epoch, seq: at };
     if (since === undefined) return answerPage(id, "subscribe", told, listOf(messages), roster);
     const oldest = hub.reader.oldest(feed);
@@ -186,27 +179,14 @@ export class ChannelCommands {
     if (since.seq < reader.trimmed(feed)) return undefined;
     this.#edge.counters.delivered(messages.length);
     const place = more ? messages.at(-1)?.seq ?? since.seq : upTo;
-    this.#begin(channel, feed, { from: since.seq, place, until: upTo });
+    this.#begin(channel, feed, place, upTo);
     const told = { channel, epoch: reader.epoch, seq: upTo, recovered: true };
     return answerPage(id, "subscribe", { ...told, ...(more ? { more } : {}) }, list, roster);
   }
 
-  // From which seq on the client has everything, when it reads all its direct messages: `/chat/` needn't bring those.
-  #begin(
-    channel: string,
-    feed: string,
-    { from, place, until }: { from: number; place: number; until: number },
-  ): void {
+  #begin(channel: string, feed: string, place: number, until = place): void {
     // It may have been left meanwhile.
-    if (!this.#wanted.has(channel)) return;
-    this.#connection.cursor.subscribe(feed, place, until);
-    if (
-      feed !== directFeed(this.#asker.who.account ?? "") || this.#connection.taken !== undefined
-    ) {
-      return;
-    }
-    this.#directFrom = from;
-    this.#connection.cursor.track(feed, () => false);
+    if (this.#wanted.has(channel)) this.#connection.cursor.subscribe(feed, place, until);
   }
 
   #unsubscribe(id: number, channel: string): void {

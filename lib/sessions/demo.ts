@@ -1,9 +1,9 @@
 /** The first demo's two sockets, as its clients know them (demo-protocol.md). */
 import type { Who } from "../auth/access.ts";
-import { DEMO_PUSH, DEMO_ROOM, directFeed } from "../protocol/channel.ts";
-import type { Message } from "../protocol/message.ts";
+import { DEMO_PUSH, DEMO_ROOM } from "../protocol/channel.ts";
 import type { Member, PresenceDelta, Roster } from "../protocol/presence.ts";
 import { recordAuthor } from "../channels/accounts.ts";
+import { type DirectPlaces, DirectReceipt } from "./demo_receipts.ts";
 import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { GREETING, greetingFrame, listFrame } from "../codecs/demo_chat.ts";
@@ -115,6 +115,8 @@ export class OnlineList {
 export class FirstChatSession implements Session {
   readonly #edge: EdgeContext;
   readonly #list: OnlineList;
+  readonly #places: DirectPlaces;
+  #receipt: DirectReceipt | undefined;
   #state: "silent" | "joining" | "joined" = "silent";
   #who: Who;
   #rates: CommandRates | undefined;
@@ -124,16 +126,19 @@ export class FirstChatSession implements Session {
    * @param who Whoever it is.
    * @param edge The context of the edge.
    * @param list Who is online.
+   * @param places The places of all accounts in their direct messages.
    */
   constructor(
     readonly connection: Connection,
     who: Who,
     edge: EdgeContext,
     list: OnlineList,
+    places: DirectPlaces,
   ) {
     this.#edge = edge;
     this.#who = who;
     this.#list = list;
+    this.#places = places;
     connection.onPresence = (delta) => list.change(delta, this);
     connection.onEnd = () => this.#end();
   }
@@ -191,23 +196,12 @@ export class FirstChatSession implements Session {
     this.connection.answer(() => greetingFrame(this.#list.accounts, this.account));
   }
 
-  // Direct messages that came while the account was away are brought now; the room begins with what follows.
+  // Direct messages that came while the account was away are sent now; the room begins with what follows.
   #receiveAll(): void {
     const { hub } = this.#edge;
     const { account, connection } = this;
-    const feed = directFeed(account);
-    const seen = hub.reader.account(account)?.seen ?? hub.seq;
-    const from = Math.min(Math.max(seen, hub.reader.trimmed(feed)), hub.seq);
     connection.cursor.subscribe(DEMO_ROOM, hub.seq);
-    connection.cursor.subscribe(feed, from, hub.seq);
-    // Its client can't say what it has: it has what the network took.
-    const isDirect = ({ channel }: Message) => channel.startsWith("dm:");
-    connection.cursor.track(feed, isDirect, (upTo) => this.#seen(upTo));
-  }
-
-  #seen(upTo: number): void {
-    const { account } = this;
-    this.#edge.bus.send({ op: "propose", proposal: { kind: "seen", account, from: 0, upTo } });
+    this.#receipt = new DirectReceipt(connection, account, hub, this.#places);
   }
 
   #end(): void {
@@ -216,7 +210,6 @@ export class FirstChatSession implements Session {
     const { bus } = this.#edge;
     const { account } = this;
     bus.send({ op: "leave", channel: DEMO_ROOM, account, connection: this.connection.id });
-    const { taken } = this.connection;
-    if (taken !== undefined) this.#seen(taken);
+    this.#receipt?.close();
   }
 }

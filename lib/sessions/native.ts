@@ -343,15 +343,6 @@ export class NativeSession implements Session, Asker {
   }
 
   #end(): void {
-    const { account } = this.#who;
-    const { taken } = this.#connection;
-    if (account !== null && taken !== undefined) {
-      const from = this.#channels.directFrom;
-      this.#edge.bus.send({
-        op: "propose",
-        proposal: { kind: "seen", account, from, upTo: taken },
-      });
-    }
     this.#channels.end();
     this.#frames.clear();
   }

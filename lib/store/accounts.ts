@@ -18,8 +18,6 @@ export type AccountKind = "guest" | "token";
 export interface Account {
   readonly kind: AccountKind;
   readonly name: string | null;
-  /** Up to which seq its direct messages were sent to it. */
-  readonly seen: number;
   /** Whether it published something, or is one of the two of a direct message. */
   readonly kept: boolean;
   /** The day on which it was here last, in days since 1970; not kept up for accounts that are never forgotten. */
@@ -60,7 +58,6 @@ export class Accounts {
     return this.#remember(account, {
       kind: kindIn(row.kind),
       name: row.name === null ? null : String(row.name),
-      seen: Number(row.seen),
       kept: row.kept === 1,
       here: Number(row.here),
     });
@@ -95,7 +92,7 @@ export class Accounts {
    * @param kind What it is where it is new.
    */
   meet(account: string, record: Place, kind: AccountKind = "token"): void {
-    this.#find(account, record, record.seq, kind);
+    this.#find(account, record, kind);
     const day = dayOf(readingOf(record));
     this.#sql.here.run(day, account, day);
     this.#known.delete(account);
@@ -109,20 +106,20 @@ export class Accounts {
    * @returns Its display name.
    */
   publisher(account: string, record: Place): string | null {
-    const known = this.#find(account, record, record.seq);
+    const known = this.#find(account, record);
     this.#keep(account, known);
     return known.name;
   }
 
   /**
    * An account is one of the two of a direct message. It was there when that was proposed; where it was forgotten since, it is
-   * made once more, with the message before it.
+   * made once more.
    *
    * @param account The account.
    * @param record The message's.
    */
   party(account: string, record: Place): void {
-    this.#keep(account, this.#find(account, record, record.seq - 1));
+    this.#keep(account, this.#find(account, record));
   }
 
   /**
@@ -133,17 +130,6 @@ export class Accounts {
    */
   rename(account: string, name: string | null): void {
     this.#sql.rename.run(name, account);
-    this.#known.delete(account);
-  }
-
-  /**
-   * Direct messages were sent to an account. Only what joins on to what was seen before counts: there may be something in
-   * between.
-   *
-   * @param record From where to where.
-   */
-  see({ account, from, upTo }: Extract<LogRecord, { kind: "seen" }>): void {
-    this.#sql.seen.run(upTo, account, from);
     this.#known.delete(account);
   }
 
@@ -165,13 +151,13 @@ export class Accounts {
   }
 
   // One that was forgotten just before its message has no record that tells its kind: those of browsers are known by their form.
-  #find(account: string, record: Place, seen: number, kind = kindByForm(account)): Account {
+  #find(account: string, record: Place, kind = kindByForm(account)): Account {
     const known = this.find(account);
     if (known !== undefined) return known;
     const { seq, time } = record;
     const here = dayOf(readingOf(record));
-    this.#sql.add.run(account, seq, time, seen, here, kind);
-    return this.#remember(account, { kind, name: null, seen, kept: false, here });
+    this.#sql.add.run(account, seq, time, here, kind);
+    return this.#remember(account, { kind, name: null, kept: false, here });
   }
 
   #keep(account: string, known: Account): void {
@@ -208,17 +194,14 @@ type Statements = ReturnType<typeof prepare>;
 function prepare(db: DatabaseSync) {
   const sql = (text: string): StatementSync => db.prepare(text);
   return {
-    find: sql("SELECT kind, name, seen, kept, here FROM accounts WHERE account = ?"),
-    add: sql(
-      "INSERT INTO accounts (account, since, time, seen, here, kind) VALUES (?, ?, ?, ?, ?, ?)",
-    ),
+    find: sql("SELECT kind, name, kept, here FROM accounts WHERE account = ?"),
+    add: sql("INSERT INTO accounts (account, since, time, here, kind) VALUES (?, ?, ?, ?, ?)"),
     stands: sql(
       "SELECT 1 FROM feeds WHERE name = ? UNION ALL SELECT 1 FROM mutes WHERE account = ? LIMIT 1",
     ),
     here: sql("UPDATE accounts SET here = ? WHERE account = ? AND here < ?"),
     keep: sql("UPDATE accounts SET kept = 1 WHERE account = ?"),
     rename: sql("UPDATE accounts SET name = ? WHERE account = ?"),
-    seen: sql("UPDATE accounts SET seen = max(seen, ?) WHERE account = ? AND seen >= ?"),
     gone: sql(
       `SELECT account FROM accounts WHERE kept = 0 AND name IS NULL AND here < ?
         ORDER BY here, account LIMIT ?`,

@@ -87,6 +87,8 @@ export class Feeds {
       if (id === undefined || this.#sql.used.get(id, id, time - KEY_AGE) !== undefined) continue;
       this.#sql.raise.run(id);
       this.#sql.removeKeys.run(id);
+      // Whatever comes in a feed of that name later is above them.
+      this.#sql.removePlaces.run(id);
       this.#sql.remove.run(id);
       this.#ids.delete(name);
     }
@@ -115,6 +117,7 @@ function prepare(db: DatabaseSync) {
       "UPDATE log SET trimmed = max(trimmed, (SELECT trimmed FROM feeds WHERE id = ?))",
     ),
     removeKeys: sql("DELETE FROM keys WHERE channel = ?"),
+    removePlaces: sql("DELETE FROM places WHERE feed = ?"),
     remove: sql("DELETE FROM feeds WHERE id = ?"),
   };
 }

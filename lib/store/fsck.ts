@@ -34,8 +34,8 @@ export const MAX_FAULTS = 100;
 const STEP = 1000;
 
 /**
- * Checks a log: SQLite's own structure, the checksum of each message, and that each message is in its feeds and no other. It
- * only reads; a server may be writing. A log of an older schema is one that the next start brings to the newest.
+ * Checks a log: SQLite's own structure, the checksum of each message, that each message is in its feeds and no other, and that
+ * each place is in a feed. It only reads; a server may be writing. A log of an older schema is one that the next start brings to the newest.
  *
  * @param path The log's file.
  * @param progress Told how many messages were read, of how many about.
@@ -70,6 +70,9 @@ export function check(
     sizes = { ...sizes, ...measure(db) };
     const orphans = db.prepare(ORPHANS).get()?.n;
     if (orphans !== 0) faults.push(`${orphans} entries of feeds have no message`);
+    // Places came with the fifth schema.
+    const lost = schemaOf(db) < 5 ? 0 : db.prepare(LOST_PLACES).get()?.n;
+    if (lost !== 0) faults.push(`${lost} places are in no feed, or beyond the end of the log`);
   } catch (error) {
     faults.push(`It can't be read to its end: ${error instanceof Error ? error.message : error}`);
   } finally {
@@ -107,6 +110,9 @@ function sizeOf(file: string): number {
 
 const ORPHANS =
   "SELECT count(*) AS n FROM feed_messages f LEFT JOIN messages m ON m.seq = f.seq WHERE m.seq IS NULL";
+
+const LOST_PLACES = `SELECT count(*) AS n FROM places p LEFT JOIN feeds f ON f.id = p.feed
+  WHERE f.id IS NULL OR p.received > (SELECT seq FROM log)`;
 
 // A step at a time, each in one transaction: a server that trims meanwhile is no fault, and its checkpoints go on in between.
 function* readAll(db: DatabaseSync): Generator<{ seq: number; found: string[] }> {

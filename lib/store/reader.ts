@@ -7,6 +7,7 @@ import { Ages } from "./ages.ts";
 import { FeedIndex } from "./feed_index.ts";
 import { ALL_PUSHES } from "./feeds.ts";
 import { MUTE_COLUMNS, readMute } from "./mutes.ts";
+import { PlaceReader } from "./places.ts";
 import { SessionReader } from "./sessions.ts";
 import { type Message, messageJson, type Mute } from "../protocol/message.ts";
 
@@ -57,6 +58,8 @@ export class Reader {
   readonly #mutes: StatementSync;
   /** The sessions of browsers. */
   readonly sessions: SessionReader;
+  /** The places of accounts in feeds. */
+  readonly places: PlaceReader;
   readonly #one: StatementSync;
   #bytesRead = 0;
 
@@ -83,7 +86,7 @@ export class Reader {
     this.#trimmed = this.#db.prepare(
       `SELECT coalesce((SELECT trimmed FROM feeds WHERE name = ?), (SELECT trimmed FROM log)) AS trimmed`,
     );
-    this.#account = this.#db.prepare("SELECT kind, name, seen FROM accounts WHERE account = ?");
+    this.#account = this.#db.prepare("SELECT kind, name FROM accounts WHERE account = ?");
     this.#between = this.#db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel
       WHERE m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?`,
@@ -102,6 +105,7 @@ export class Reader {
       ORDER BY account LIMIT ?`,
     );
     this.sessions = new SessionReader(this.#db);
+    this.places = new PlaceReader(this.#db);
     this.#last = this.#db.prepare("SELECT seq FROM log");
     this.#one = this.#db.prepare(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m JOIN feeds c ON c.id = m.channel WHERE m.seq = ?`,
@@ -224,15 +228,14 @@ export class Reader {
    * Tells what is known of an account.
    *
    * @param account The account.
-   * @returns Its kind, its display name and up to which seq its direct messages were sent to it; undefined if it never existed.
+   * @returns Its kind and its display name; undefined if it never existed.
    */
-  account(account: string): Pick<Account, "kind" | "name" | "seen"> | undefined {
+  account(account: string): Pick<Account, "kind" | "name"> | undefined {
     const row = this.#account.get(account);
     if (row === undefined) return undefined;
     return {
       kind: kindIn(row.kind),
       name: row.name === null ? null : String(row.name),
-      seen: Number(row.seen),
     };
   }
 

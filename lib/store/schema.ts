@@ -87,7 +87,17 @@ const VERSION_4 = `
   CREATE INDEX messages_by_stamp ON messages (time, stamp) WHERE stamp IS NOT NULL;
 `;
 
-const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4] as const satisfies {
+// Accounts have places in feeds. `accounts.seen` was the place of the account in its direct messages.
+const VERSION_5 = `
+  CREATE TABLE places (
+    feed INTEGER, account TEXT, received INTEGER NOT NULL, PRIMARY KEY (feed, account)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX places_by_account ON places (account);
+  INSERT INTO places SELECT f.id, a.account, a.seen FROM accounts a JOIN feeds f ON f.name = 'dm:*' || a.account;
+  ALTER TABLE accounts DROP COLUMN seen;
+`;
+
+const MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5] as const satisfies {
   readonly length: typeof NEWEST_SCHEMA;
 };
 

@@ -16,6 +16,7 @@ import { examine } from "./integrity/preflight.ts";
 import { Feeds, keptIn, KEY_AGE } from "./feeds.ts";
 import { Mark, readMark } from "./integrity/watermark.ts";
 import { Mutes } from "./mutes.ts";
+import { type PlaceReader, Places } from "./places.ts";
 import { type SessionReader, Sessions } from "./sessions.ts";
 import { rollBack } from "./integrity/journal.ts";
 import { create, MESSAGE_BYTES, migrate } from "./schema.ts";
@@ -68,6 +69,9 @@ export class Log {
   /** Who is muted. */
   readonly mutes: Pick<Mutes, "has" | "count">;
   readonly #mutes: Mutes;
+  /** The places of accounts in feeds. */
+  readonly places: PlaceReader;
+  readonly #places: Places;
   /** The sessions of browsers. */
   readonly sessions: SessionReader & Pick<Sessions, "idle">;
   readonly #sessions: Sessions;
@@ -106,6 +110,7 @@ export class Log {
       this.feeds = this.#feeds = new Feeds(this.#db);
       this.#accounts = new Accounts(this.#db);
       this.mutes = this.#mutes = new Mutes(this.#db);
+      this.places = this.#places = new Places(this.#db, this.#accounts);
       this.sessions = this.#sessions = new Sessions(this.#db, this.#accounts);
       // The WAL has a commit before the mark says that there has to be one.
       this.#sql.opened.run();
@@ -318,12 +323,13 @@ export class Log {
         this.#accounts.meet(record.account, record);
         this.#accounts.rename(record.account, record.name);
         break;
-      case "seen":
-        this.#accounts.see(record);
+      case "place":
+        this.#places.raise(record);
         break;
       case "forget":
         this.#accounts.forget(record);
         this.#sessions.forget(record.accounts);
+        this.#places.forget(record.accounts);
         break;
       case "session":
         return { seq, time, session: this.#sessions.apply(record) };

@@ -121,7 +121,7 @@ export class AcceptedWebSocket<Welcome> implements Socket {
     if (event instanceof MessageEvent) return this.#receive(event.data);
     if (event instanceof CloseEvent) return this.#closed(event);
     if (event.type === "open") return this.#open();
-    this.#opened?.connection.end(true);
+    this.#opened?.connection.end();
   }
 
   #open(): void {
@@ -158,14 +158,13 @@ export class AcceptedWebSocket<Welcome> implements Socket {
     const { connection, address } = this.#origin;
     // As Deno closes it by itself where a ping wasn't answered.
     if (code === CLOSE.leaving && !wasClean && !this.#gone) this.#host.silent(this.#origin);
-    // Without a close frame Deno says 0.
-    this.#end(code === 0);
+    this.#end();
     log.debug("connection.closed", { connection, code, address });
   }
 
   #giveUp(): void {
     this.#socket.close();
-    this.#end(true);
+    this.#end();
   }
 
   #shake(): void {
@@ -176,12 +175,12 @@ export class AcceptedWebSocket<Welcome> implements Socket {
   }
 
   // A socket may tell its end twice.
-  #end(lost: boolean): void {
+  #end(): void {
     if (this.#gone) return;
     this.#gone = true;
     this.#host.closings.delete(this.#socket);
     if (this.#late !== undefined) this.#shake();
-    this.#opened?.connection.end(lost);
+    this.#opened?.connection.end();
     this.#host.gone(this.#origin, this.#opened?.connection);
   }
 }

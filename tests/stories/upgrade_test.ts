@@ -2,8 +2,10 @@
 import { assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { check } from "../../lib/store/fsck.ts";
+import { directFeed } from "../../lib/protocol/channel.ts";
+import { Reader } from "../../lib/store/reader.ts";
 import { Log } from "../../lib/store/writer.ts";
-import { NEWEST_SCHEMA } from "../../lib/store/integrity/format.ts";
+import type { NEWEST_SCHEMA } from "../../lib/store/integrity/format.ts";
 import { runProgram } from "../helpers/child_server.ts";
 import { tempFolder } from "../helpers/log.ts";
 import { NativeClient, startServer } from "../helpers/server.ts";
@@ -13,7 +15,13 @@ const FIXTURES = new URL("../fixtures/logs/", import.meta.url);
 // Where SQLite keeps `user_version`.
 const VERSION_AT = 60;
 
-for (let version = 1; version <= NEWEST_SCHEMA; version++) {
+// The newest record of each, and up to which seq the two accounts had received their direct messages.
+const LEFT = [[5, 1, 5], [5, 1, 5], [5, 1, 5], [5, 1, 4], [6, 0, 5]] as const satisfies {
+  readonly length: typeof NEWEST_SCHEMA;
+};
+
+for (const [i, [last, ...received]] of LEFT.entries()) {
+  const version = i + 1;
   Deno.test(`a data folder of schema ${version} opens with all that is in it, and goes on`, async () => {
     using folder = tempFolder("disk");
     const from = new URL(`v${version}/`, FIXTURES);
@@ -32,7 +40,7 @@ for (let version = 1; version <= NEWEST_SCHEMA; version++) {
       await using client = await NativeClient.open(server);
       const { epoch, seq } = await client.do("hello", {});
       // Whoever was greeted is a record.
-      assertEquals([epoch, seq], ["an-epoch-of-then", 6]);
+      assertEquals([epoch, seq], ["an-epoch-of-then", last + 1]);
       const of = async (channel: string) => (await client.do("history", { channel })).messages;
       const time = 1790000000000;
       assertEquals(await of("push:all"), [
@@ -43,8 +51,14 @@ for (let version = 1; version <= NEWEST_SCHEMA; version++) {
         { channel: "room:lobby", seq: 4, time: time + 3, ...said },
       ]);
       const next = await client.do("publish", { channel: "room:lobby", data: "now" });
-      assertEquals(next.seq, 7);
+      assertEquals(next.seq, last + 2);
     }
+    const reader = new Reader(`${folder.path}/fanfare.db`);
+    const places = ["1f0c9a2b", "2b3c4d5e"].map((account) =>
+      reader.places.received(account, directFeed(account))
+    );
+    reader.close();
+    assertEquals(places, received);
     const { messages, faults } = check(`${folder.path}/fanfare.db`);
     assertEquals([messages, faults], [4, []]);
     const told = await runProgram(["check", "--data", folder.path]);

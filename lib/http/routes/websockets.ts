@@ -7,6 +7,7 @@ import type { Caller } from "../../auth/caller.ts";
 import { firstChat } from "../../codecs/demo_chat.ts";
 import { firstPush } from "../../codecs/demo_push.ts";
 import { FirstChatSession, firstPushSession, OnlineList } from "../../sessions/demo.ts";
+import { DirectPlaces } from "../../sessions/demo_receipts.ts";
 import { bearerIn, problem } from "../../web/responses.ts";
 import { native } from "../../codecs/native.ts";
 import type { Route } from "./route.ts";
@@ -26,6 +27,7 @@ export const SUBPROTOCOL = "fanfare.v1";
  */
 export function socketRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
   const online = new OnlineList(edge);
+  const places = new DirectPlaces(edge);
   const methods = ["GET"];
   return [
     {
@@ -58,7 +60,7 @@ export function socketRoutes(edge: EdgeContext, sockets: Sockets): Route[] {
           codec: firstChat,
           who: given,
           headers,
-          begin: (connection) => new FirstChatSession(connection, given, edge, online),
+          begin: (connection) => new FirstChatSession(connection, given, edge, online, places),
         });
       },
     },

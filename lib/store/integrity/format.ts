@@ -7,4 +7,4 @@ export const APPLICATION = 0x46616e66;
 export const BACKUP = 0x46616e62;
 
 /** The newest schema, SQLite's user_version. */
-export const NEWEST_SCHEMA = 4;
+export const NEWEST_SCHEMA = 5;

@@ -273,52 +273,6 @@ Deno.test("a list that crosses its cap is asked for anew, in both directions", (
   assertEquals([under?.count, under?.left], [ROSTER_SIZE, undefined]);
 });
 
-Deno.test("the demo's private messages that waited are brought again where the connection broke before they were taken", async () => {
-  await withWorld(async (world) => {
-    const bob = world.connect("bob");
-    send(bob, { id: 1, publish: { channel: "room:a", data: 1 } });
-    await world.settle();
-    // Its place as `/chat/` keeps it: what was sent moves it only once the network took it.
-    const away = world.connect("bob");
-    send(world.connect("ada"), { id: 1, publish: { channel: "dm:ada.bob", data: "waits" } });
-    await world.settle();
-    const sent = world.log.seq;
-    const taken: number[] = [];
-    away.connection.cursor.subscribe("dm:*bob", 0, world.edge.hub.seq);
-    away.connection.cursor.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"), (seq) => {
-      taken.push(seq);
-    });
-    await Promise.resolve();
-    away.socket.stall();
-    await new Promise((resolve) => setTimeout(resolve, 12));
-    assertEquals([away.connection.taken, taken], [0, []]);
-    away.socket.read();
-    away.socket.flow();
-    await new Promise((resolve) => setTimeout(resolve, 12));
-    assertEquals(taken, [sent]);
-  });
-});
-
-Deno.test("what a socket that was lost had unsent isn't taken", async () => {
-  await withWorld(async (world) => {
-    const bob = world.connect("bob");
-    send(bob, { id: 1, publish: { channel: "room:a", data: 1 } });
-    await world.settle();
-    const away = world.connect("bob");
-    send(world.connect("ada"), { id: 1, publish: { channel: "dm:ada.bob", data: "waits" } });
-    await world.settle();
-    away.connection.cursor.subscribe("dm:*bob", 0, world.edge.hub.seq);
-    away.connection.cursor.track("dm:*bob", ({ channel }) => channel.startsWith("dm:"));
-    await Promise.resolve();
-    const seen: unknown[] = [];
-    away.connection.onEnd = () => seen.push(away.connection.taken);
-    // As Deno has it: then nothing is said to be unsent.
-    away.socket.readyState = WebSocket.CLOSED;
-    away.connection.end(true);
-    assertEquals(seen, [0]);
-  });
-});
-
 Deno.test("a native client that asks for nothing older leaves the demo's private messages waiting", async () => {
   await using server = await startServer();
   const cookie = await cookieOf(server);
