@@ -8,11 +8,12 @@ import {
 } from "@logtape/logtape";
 import { countedAs } from "../config/address.ts";
 import type { Level } from "../config/config.ts";
+import type { EVENTS, EventsOf, FieldsOf } from "./events.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { onOneLine } from "../protocol/json.ts";
 
-/** What an event is told with. */
-export type Facts = Record<string, string | number | boolean | null | undefined>;
+// The fields of any event.
+type Facts = Record<string, string | number | boolean | null | undefined>;
 
 let started: Level | undefined;
 
@@ -75,12 +76,22 @@ function gather(event: string, facts: Facts): void {
   Deno.unrefTimer(Number(flushing));
 }
 
-/** The logger: its methods take an event's stable name (`connection.open`) and facts. Silent until logging was started. */
+// The fields may be left out where the event has none.
+type Arguments<Name extends keyof typeof EVENTS> = Record<never, never> extends FieldsOf<Name>
+  ? [fields?: FieldsOf<Name>]
+  : [fields: FieldsOf<Name>];
+
+/** The logger. Each method takes an event of its level from {@linkcode EVENTS} and its fields. Silent until {@linkcode startLogging}. */
 export const log = {
-  debug: (event: string, facts: Facts = {}): void => getLogger("fanfare").debug(event, facts),
-  info: (event: string, facts: Facts = {}): void => getLogger("fanfare").info(event, facts),
+  debug: <Name extends EventsOf<"debug">>(event: Name, ...[fields]: Arguments<Name>): void =>
+    getLogger("fanfare").debug(event, { ...fields }),
+  info: <Name extends EventsOf<"info">>(event: Name, ...[fields]: Arguments<Name>): void =>
+    getLogger("fanfare").info(event, { ...fields }),
   /** A refusal, at level info: at most once a minute for each address and its code or status, with a count. */
-  refused: (event: string, facts: Facts): void => gather(event, facts),
-  warning: (event: string, facts: Facts = {}): void => getLogger("fanfare").warn(event, facts),
-  error: (event: string, facts: Facts = {}): void => getLogger("fanfare").error(event, facts),
+  refused: <Name extends EventsOf<"refused">>(event: Name, fields: FieldsOf<Name>): void =>
+    gather(event, { ...fields }),
+  warning: <Name extends EventsOf<"warning">>(event: Name, ...[fields]: Arguments<Name>): void =>
+    getLogger("fanfare").warn(event, { ...fields }),
+  error: <Name extends EventsOf<"error">>(event: Name, ...[fields]: Arguments<Name>): void =>
+    getLogger("fanfare").error(event, { ...fields }),
 };

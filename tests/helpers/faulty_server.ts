@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { getLogger } from "@logtape/logtape";
 import { readConfig } from "../../lib/config/config.ts";
-import { log, startLogging } from "../../lib/observability/logger.ts";
+import { startLogging } from "../../lib/observability/logger.ts";
 import { serve } from "../../lib/app.ts";
 
 const config = readConfig(Deno.args, (name) => Deno.env.get(name));
@@ -15,6 +16,6 @@ const worker = new URL("./faulty_worker.ts?lossy", import.meta.url);
 const running = await serve(config, { worker });
 Deno.addSignalListener("SIGTERM", () => void running.stop().then(() => Deno.exit(0)));
 Deno.addSignalListener("SIGHUP", () => {
-  void running.replaceEdges().then(() => log.info("edges.replaced"));
+  void running.replaceEdges().then(() => getLogger("fanfare").info("edges.replaced"));
 });
 console.log(`Fanfare listens on ${running.url}`);
