@@ -1,6 +1,6 @@
 /** File descriptors that are used up (threats.md L11): accepting pauses, those who are here go on, and it heals by itself. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
-import { Watch } from "../programs/bench/figures.ts";
+import { Watch } from "../helpers/load/figures.ts";
 import { pause, spawnServer, within } from "../helpers/child_server.ts";
 import { NativeClient } from "../helpers/server.ts";
 

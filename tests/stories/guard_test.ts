@@ -12,7 +12,7 @@ import {
   STUCK_TIME,
   worstOf,
 } from "../../lib/isolates/memory_guard.ts";
-import { Watch } from "../programs/bench/figures.ts";
+import { Watch } from "../helpers/load/figures.ts";
 import {
   type ChildServer,
   cookieFrom,
@@ -24,7 +24,7 @@ import {
 import { ask, connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
 import { RawWebSocket } from "../helpers/raw_websocket.ts";
 import { NativeClient, startServer } from "../helpers/server.ts";
-import { Wire, type WireEvents } from "../programs/torture/wire.ts";
+import { Wire, type WireEvents } from "../helpers/load/wire.ts";
 
 // In MiB.
 const LIMIT = 400;

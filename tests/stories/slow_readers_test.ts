@@ -1,9 +1,9 @@
 /** Readers that stop reading (threats.md L1), in small; `deno task bench:slow-readers` has the figures of a thousand. */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { type Answer, Crowd, CrowdReader } from "../programs/bench/crowd.ts";
-import { Watch } from "../programs/bench/figures.ts";
-import { BenchPublisher } from "../programs/bench/publisher.ts";
+import { type Answer, Crowd, CrowdReader } from "../helpers/load/crowd.ts";
+import { Watch } from "../helpers/load/figures.ts";
+import { BenchPublisher } from "../helpers/load/publisher.ts";
 import { cookieFrom, pause, spawnServer, within } from "../helpers/child_server.ts";
 import { NativeClient } from "../helpers/server.ts";
 

@@ -1,6 +1,6 @@
 /** A short soak (threats.md L12): hundreds come, talk and go, in order or not; what they took is given back. */
 import { assertEquals, assertLess } from "@std/assert";
-import { Watch } from "../programs/bench/figures.ts";
+import { Watch } from "../helpers/load/figures.ts";
 import { cookieFrom, pause, spawnServer } from "../helpers/child_server.ts";
 import { EventStream } from "../helpers/http.ts";
 import { randomOf, SEED } from "../helpers/random.ts";

@@ -1,6 +1,6 @@
 /** Very many who come back at once (threats.md L2); ten thousand are `deno task bench:cut`. */
 import { assertLess } from "@std/assert";
-import { cutAll } from "../programs/bench/load/cut.ts";
+import { cutAll } from "../helpers/load/cut.ts";
 import { spawnServer } from "../helpers/child_server.ts";
 import { memoryFolder } from "../helpers/log.ts";
 import { World } from "../helpers/world.ts";

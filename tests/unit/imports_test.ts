@@ -130,6 +130,8 @@ Deno.test("tests draw from a seed", async () => {
   const exceptions = new Map([
     ["tests/programs/fuzz/main.ts", "Math.random"],
     ["tests/programs/torture/front.ts", "Math.random"],
+    ["tests/helpers/load/attacks.ts", "Math.random"],
+    ["tests/helpers/load/cut.ts", "Math.random"],
     ["tests/helpers/properties.ts", '"fast-check"'],
     ["tests/unit/imports_test.ts", "Math.random"],
   ]);
@@ -139,6 +141,16 @@ Deno.test("tests draw from a seed", async () => {
     const [what] = /Math\.random|"fast-check"/.exec(await Deno.readTextFile(join(ROOT, file))) ??
       [];
     if (what !== undefined && exceptions.get(file) !== what) found.push(`${file}: ${what}`);
+  }
+  assertEquals(found, []);
+});
+
+Deno.test("no test imports from a program but the program's own", async () => {
+  const found: string[] = [];
+  for await (const file of sources("tests")) {
+    if (file.startsWith("tests/programs/")) continue;
+    const code = await Deno.readTextFile(join(ROOT, file));
+    if (/from "[./]+\/programs\//.test(code)) found.push(file);
   }
   assertEquals(found, []);
 });

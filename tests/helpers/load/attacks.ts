@@ -5,7 +5,7 @@
  * @module
  */
 import { gzipSync } from "node:zlib";
-import { pause } from "../../../helpers/child_server.ts";
+import { pause } from "../child_server.ts";
 
 /** The kinds of attacks. */
 export const ATTACKS = [

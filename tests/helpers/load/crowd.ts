@@ -1,6 +1,6 @@
 /** Many readers of one channel: each message's latency, and whether each came once and in order. */
 import { Buffer } from "node:buffer";
-import { type OnText, RawWebSocket } from "../../helpers/raw_websocket.ts";
+import { type OnText, RawWebSocket } from "../raw_websocket.ts";
 import { Histogram } from "./figures.ts";
 
 /** What the publisher puts into a message's data; `pad` is always as long. */

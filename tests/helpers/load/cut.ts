@@ -1,8 +1,8 @@
 /** Very many clients that are cut at once, and come back as the client library does (threats.md L2). */
 import type { Buffer } from "node:buffer";
-import { pause, within } from "../../../helpers/child_server.ts";
-import { percentile } from "../figures.ts";
-import { backoff } from "../../../../static/fanfare/time.js";
+import { pause, within } from "../child_server.ts";
+import { percentile } from "./figures.ts";
+import { backoff } from "../../../static/fanfare/time.js";
 import { FrameSocket, type FrameTaker } from "./frames.ts";
 
 /** Who is cut. */

@@ -1,5 +1,5 @@
 /** Publishes at a steady rate. */
-import { pause, within } from "../../helpers/child_server.ts";
+import { pause, within } from "../child_server.ts";
 import type { Stamped } from "./crowd.ts";
 
 /** The most commands that wait for their answers; a client keeps to 256. */

@@ -6,8 +6,8 @@
  */
 import { parseArgs } from "node:util";
 import { spawnServer } from "../../helpers/child_server.ts";
-import { table, Watch } from "./figures.ts";
-import { cutAll } from "./load/cut.ts";
+import { table, Watch } from "../../helpers/load/figures.ts";
+import { cutAll } from "../../helpers/load/cut.ts";
 
 /** Within so many seconds all have to be back. */
 const LIMIT = 60;

@@ -10,8 +10,8 @@ import { Log } from "../../../lib/store/writer.ts";
 import type { LogRecord } from "../../../lib/protocol/message.ts";
 import { type ChildServer, cookieFrom, spawnServer } from "../../helpers/child_server.ts";
 import { type Random, randomOf } from "../../helpers/random.ts";
-import { Wire } from "../torture/wire.ts";
-import { percentile, table } from "./figures.ts";
+import { Wire } from "../../helpers/load/wire.ts";
+import { percentile, table } from "../../helpers/load/figures.ts";
 
 const { values } = parseArgs({
   options: {

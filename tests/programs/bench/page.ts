@@ -10,7 +10,7 @@ import type { Page } from "playwright-core";
 import { launchBrowser } from "../../helpers/browser.ts";
 import { countFrames, flood, openAnew } from "../../helpers/page_figures.ts";
 import { NativeClient, startServer } from "../../helpers/server.ts";
-import { percentile, table } from "./figures.ts";
+import { percentile, table } from "../../helpers/load/figures.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,5 +1,5 @@
 /** What a scenario is, and how its runs become a table. */
-import { percentile, table } from "./figures.ts";
+import { percentile, table } from "../../helpers/load/figures.ts";
 
 /** What was measured of one case in one run. */
 export type Figures = Readonly<Record<string, number>>;

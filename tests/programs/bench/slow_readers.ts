@@ -6,9 +6,9 @@
  */
 import { parseArgs } from "node:util";
 import { cookieFrom, pause, spawnServer, within } from "../../helpers/child_server.ts";
-import { type Answer, Crowd, CrowdReader } from "./crowd.ts";
-import { table, Watch } from "./figures.ts";
-import { BenchPublisher } from "./publisher.ts";
+import { type Answer, Crowd, CrowdReader } from "../../helpers/load/crowd.ts";
+import { table, Watch } from "../../helpers/load/figures.ts";
+import { BenchPublisher } from "../../helpers/load/publisher.ts";
 
 const { values } = parseArgs({
   options: {

@@ -5,7 +5,7 @@ import type { Ledger } from "./ledger.ts";
 import { type Account, Publisher, type Shared } from "./publisher.ts";
 import { ReaderClient } from "./reader.ts";
 import { readHistory, verifyHistory, verifyStream } from "./verify.ts";
-import { Wire, type WireMessage } from "./wire.ts";
+import { Wire, type WireMessage } from "../../helpers/load/wire.ts";
 
 /** The most that a reader may be behind; a server recovers 10,000. */
 const BEHIND = 5000;

@@ -1,5 +1,5 @@
 /** One page of figures. */
-import { table } from "../bench/figures.ts";
+import { table } from "../../helpers/load/figures.ts";
 import type { Sample } from "./gauges.ts";
 import type { HerdCounts } from "./herd_client.ts";
 import type { Counts } from "./ledger.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { percentile } from "../bench/figures.ts";
+import { percentile } from "../../helpers/load/figures.ts";
 import { pause } from "../../helpers/child_server.ts";
 import { type Random, randomOf } from "../../helpers/random.ts";
 import { CHANNEL, Client, type HerdCounts } from "./herd_client.ts";

@@ -1,6 +1,6 @@
 /** What was published and what was told of it; violations are written down where they are seen. */
 import { crc32 } from "node:zlib";
-import type { WireMessage } from "./wire.ts";
+import type { WireMessage } from "../../helpers/load/wire.ts";
 
 /** A message that a publisher made, with what it was told of it. */
 export interface Publication {

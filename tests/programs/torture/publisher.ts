@@ -2,7 +2,7 @@
 import { pause } from "../../helpers/child_server.ts";
 import type { Random } from "../../helpers/random.ts";
 import { checksum, type Ledger, type Publication } from "./ledger.ts";
-import { type Line, Wire } from "./wire.ts";
+import { type Line, Wire } from "../../helpers/load/wire.ts";
 
 /** What all clients of a run share. */
 export interface Shared {

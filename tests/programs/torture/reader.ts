@@ -3,7 +3,7 @@ import { pause } from "../../helpers/child_server.ts";
 import type { Random } from "../../helpers/random.ts";
 import { messageChecksum } from "./ledger.ts";
 import type { Account, Shared } from "./publisher.ts";
-import { type Line, Wire, type WireMessage } from "./wire.ts";
+import { type Line, Wire, type WireMessage } from "../../helpers/load/wire.ts";
 
 /** What a reader saw of one subscription. */
 export interface Stream {

@@ -1,6 +1,6 @@
 /** Publishes numbered messages in one channel at a pace, one after the other, so that their order is known to all who read. */
 import { cookieFrom, pause } from "../../helpers/child_server.ts";
-import { Wire } from "./wire.ts";
+import { Wire } from "../../helpers/load/wire.ts";
 
 /** How it talks. */
 export interface Talk {

@@ -3,7 +3,7 @@ import type { Random } from "../../helpers/random.ts";
 import { checksum, type Ledger, messageChecksum } from "./ledger.ts";
 import type { Account } from "./publisher.ts";
 import type { Stream } from "./reader.ts";
-import type { Wire, WireMessage } from "./wire.ts";
+import type { Wire, WireMessage } from "../../helpers/load/wire.ts";
 
 /** What a channel's history pages hold. */
 export type History = ReadonlyMap<string, readonly WireMessage[]>;

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { Histogram } from "../bench/figures.ts";
+import { Histogram } from "../../helpers/load/figures.ts";
 import { pause } from "../../helpers/child_server.ts";
 import { answerCalls } from "./process.ts";
-import { type Line, Wire } from "./wire.ts";
+import { type Line, Wire } from "../../helpers/load/wire.ts";
 
 const CHANNEL = "room:witness";
 const PAUSE = 100;

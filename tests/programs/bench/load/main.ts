@@ -5,9 +5,9 @@
  */
 import process from "node:process";
 import { pause, within } from "../../../helpers/child_server.ts";
-import { Watch } from "../figures.ts";
+import { Watch } from "../../../helpers/load/figures.ts";
 import { record } from "../profile.ts";
-import { FrameSocket } from "./frames.ts";
+import { FrameSocket } from "../../../helpers/load/frames.ts";
 import { publish, type Published, type Publishing } from "./publishers.ts";
 import { Crowd, Reader } from "./readers.ts";
 import { CHANNEL, SPEECHES } from "./speech.ts";

@@ -1,9 +1,9 @@
 /** Publishes at a rate whatever the answers, as far as the protocol and TCP let it; a process of its own. */
 import type { Buffer } from "node:buffer";
 import { pause } from "../../../helpers/child_server.ts";
-import { FrameSocket, type FrameTaker } from "./frames.ts";
+import { FrameSocket, type FrameTaker } from "../../../helpers/load/frames.ts";
 import { type Speech, SPEECHES, type SpeechName } from "./speech.ts";
-import { micros, stamped } from "./stamp.ts";
+import { micros, stamped } from "../../../helpers/load/stamp.ts";
 
 /** What is to be published. */
 export interface Publishing {

@@ -1,9 +1,9 @@
 /** Many readers of one channel: how late each message is, and whether each came to each reader once and in order. */
 import type { Buffer } from "node:buffer";
-import { Histogram } from "../figures.ts";
-import { type FrameSocket, type FrameTaker, SIGHT } from "./frames.ts";
+import { Histogram } from "../../../helpers/load/figures.ts";
+import { type FrameSocket, type FrameTaker, SIGHT } from "../../../helpers/load/frames.ts";
 import type { Speech } from "./speech.ts";
-import { stampOf } from "./stamp.ts";
+import { stampOf } from "../../../helpers/load/stamp.ts";
 
 const ZERO = 48;
 const HEAD_END = 6;

@@ -1,11 +1,11 @@
 /** Many clients that do the same at once: they are there, they join, they come back. */
 import { Buffer } from "node:buffer";
 import { pause, within } from "../../../helpers/child_server.ts";
-import { Watch } from "../figures.ts";
+import { Watch } from "../../../helpers/load/figures.ts";
 import { backoff } from "../../../../static/fanfare/time.js";
-import { FrameSocket, type FrameTaker } from "./frames.ts";
+import { FrameSocket, type FrameTaker } from "../../../helpers/load/frames.ts";
 import { CHANNEL, type Speech, SPEECHES, type SpeechName } from "./speech.ts";
-import { micros } from "./stamp.ts";
+import { micros } from "../../../helpers/load/stamp.ts";
 
 /** Who does it, to whom. */
 export interface Storm {

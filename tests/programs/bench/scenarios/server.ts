@@ -2,7 +2,7 @@
 import { cpus } from "node:os";
 import { start } from "../contestants.ts";
 import { type Broadcast, type Broadcasted, runLoad } from "../load/main.ts";
-import { percentile } from "../figures.ts";
+import { percentile } from "../../../helpers/load/figures.ts";
 import type { Scenario } from "../scenario.ts";
 import { deliver } from "./deliveries.ts";
 

@@ -2,7 +2,7 @@
 import { installPeers, start } from "../contestants.ts";
 import { type Broadcast, type Broadcasted, runLoad } from "../load/main.ts";
 import { pause } from "../../../helpers/child_server.ts";
-import { percentile } from "../figures.ts";
+import { percentile } from "../../../helpers/load/figures.ts";
 import type { Idle, Joined, Recovered, Storm } from "../load/storms.ts";
 import type { Scenario } from "../scenario.ts";
 
