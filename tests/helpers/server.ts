@@ -24,28 +24,23 @@ export interface TestServer extends AsyncDisposable {
   restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
-// How many isolates a server has where its test doesn't say; tests of one file run one after the other.
-let isolates = 0;
-
-/** With which numbers of isolates everything that is promised has to hold: none of their own, one, several. */
-export const ISOLATES = [0, 1, 3];
+// Without isolates the edge is beside the core; with several they meet on the bus alone.
+const ISOLATES = [0, 3];
 
 /**
- * Registers a test for each of {@linkcode ISOLATES}: {@linkcode startServer} starts so many.
+ * Registers a story for each number of isolates, where more than one shows something of its own.
  *
  * @param name The test's.
- * @param test What it does.
+ * @param test What it does; it is given the number, for `workers` of its server.
+ * @param counts The numbers: none and several, where it doesn't say others.
  */
-export function testIsolates(name: string, test: () => Promise<void>): void {
-  for (const count of ISOLATES) {
-    Deno.test(`${name} (${count} isolates)`, async () => {
-      isolates = count;
-      try {
-        await test();
-      } finally {
-        isolates = 0;
-      }
-    });
+export function testIsolates(
+  name: string,
+  test: (workers: number) => Promise<void>,
+  counts: readonly number[] = ISOLATES,
+): void {
+  for (const workers of counts) {
+    Deno.test(`${name} (${workers} isolates)`, () => test(workers));
   }
 }
 
@@ -64,7 +59,7 @@ export async function startServer(
   if (typeof config === "string") throw new Error("Cannot start: the configuration is none");
   const data = changes.data ?? await Deno.makeTempDir({ prefix: "fanfare-test-" });
   const limits = { ...UNBOUNDED, ...changes.limits };
-  const whole = { ...config, workers: isolates, ...changes, data, limits };
+  const whole = { ...config, workers: 0, ...changes, data, limits };
   let running = await serve({ ...whole, port: changes.port ?? 0 }, parts);
   const { port } = new URL(running.url);
   const host = `127.0.0.1:${port}`;

@@ -21,6 +21,7 @@ const limits = (name: string): Shown => ["tests/stories/limits_test.ts", name];
 const quotas = (name: string): Shown => ["tests/unit/core/quotas_test.ts", name];
 const access = (name: string): Shown => ["tests/stories/access_test.ts", name];
 const native = (name: string): Shown => ["tests/stories/native_protocol_test.ts", name];
+const sockets = (name: string): Shown => ["tests/stories/native_sockets_test.ts", name];
 const first = (name: string): Shown => ["tests/stories/demo_protocol_test.ts", name];
 const bounds = (name: string): Shown => ["tests/unit/delivery/bounds_test.ts", name];
 const damage = (name: string): Shown => ["tests/unit/store/damage_test.ts", name];
@@ -50,7 +51,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   H3: { about: "another Host, two, garbage", shown: [http("H3:"), door("H3:")] },
   H4: {
     about: "handshakes that are none",
-    shown: [http("H4:"), native("only the subprotocol that is spoken")],
+    shown: [http("H4:"), sockets("only the subprotocol that is spoken")],
   },
   H5: {
     about: "a token in the query",
@@ -116,7 +117,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "binary frames",
     shown: [
       frames("F1, F2:"),
-      native("too large a message is refused; too large a frame"),
+      sockets("too large a message is refused; too large a frame"),
       first("a binary or broken frame"),
     ],
   },
@@ -124,7 +125,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "text over the limit",
     shown: [
       frames("F1, F2:"),
-      native("too large a message is refused; too large a frame"),
+      sockets("too large a message is refused; too large a frame"),
       bounds("blank lines are passed over"),
     ],
   },
@@ -144,7 +145,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "what is no command",
     shown: [
       native("what isn't a command"),
-      native("too large a message is refused; too large a frame"),
+      sockets("too large a message is refused; too large a frame"),
     ],
   },
   M2: { about: "__proto__ and its like", shown: [frames("M2:"), native("what isn't a command")] },
@@ -182,7 +183,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     about: "the same key again",
     shown: [
       frames("M8:"),
-      native("publishing again with the same key"),
+      sockets("publishing again with the same key"),
       limits("repeats don't count"),
     ],
   },
@@ -360,7 +361,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   L8: {
     about: "SIGTERM",
     shown: [
-      native("leaving: clients are told"),
+      sockets("leaving: clients are told"),
       ["tests/unit/config/config_test.ts", "it prints one line when it serves"],
       ["tests/unit/config/config_test.ts", "Ctrl-C under a task runner"],
       ["tests/stories/shutdown_test.ts", "L8: SIGTERM under load"],

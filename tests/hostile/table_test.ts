@@ -17,9 +17,10 @@ Deno.test("every test that the table names is there, once", async () => {
   for (const [row, { shown }] of Object.entries(ROWS)) {
     for (const [file, name] of shown) {
       const text = await Deno.readTextFile(new URL(`../../${file}`, import.meta.url));
-      const found = [...text.matchAll(/(?:Deno\.test|testIsolates)\(\s*["`](.*)/g)].filter((
-        [, written = ""],
-      ) => written.startsWith(name));
+      const found = [...text.matchAll(/(?:Deno\.test|testIsolates|testWorld)\(\s*["`](.*)/g)]
+        .filter((
+          [, written = ""],
+        ) => written.startsWith(name));
       if (found.length !== 1) missing.push(`${row}: ${file} has ${found.length} of "${name}"`);
     }
   }

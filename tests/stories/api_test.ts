@@ -18,7 +18,7 @@ function codeOf({ status, body }: Answer): string {
   return `${status} ${Object(body).code}`;
 }
 
-testIsolates(
+Deno.test(
   "a message is published once by its key, read in pages, and told as everywhere else",
   async () => {
     await using server = await startServer();
@@ -70,7 +70,7 @@ testIsolates(
   },
 );
 
-testIsolates(
+Deno.test(
   "up to a hundred messages are published together: all or none, answered in order",
   async () => {
     await using server = await closed();
@@ -124,7 +124,7 @@ Deno.test("a batch to an account that never was is refused whole", async () => {
   assertEquals(Object(page.body).messages.length, 1);
 });
 
-testIsolates(
+Deno.test(
   "the rate holds over HTTP: told as it goes, refused whole with Retry-After",
   async () => {
     await using server = await startServer({ limits: { rate: 10, burst: 30 } });
@@ -144,8 +144,8 @@ testIsolates(
   },
 );
 
-testIsolates("presence, me and the list of channels", async () => {
-  await using server = await closed();
+testIsolates("presence, me and the list of channels", async (workers) => {
+  await using server = await closed({ workers });
   const cookie = await cookieOf(server);
   await using client = await NativeClient.open(server, { cookie });
   const { account } = await client.do("hello", { name: "Ada" });
@@ -254,7 +254,7 @@ Deno.test("a key in a header is the same in UTF-8 as in JSON; many messages have
   assertEquals(Object(none).detail, '"0" must be an object');
 });
 
-testIsolates(
+Deno.test(
   "the list of channels is whole page by page, in any script, and has no direct ones",
   async () => {
     await using server = await closed();

@@ -56,8 +56,8 @@ const isChat = (frame: string) => JSON.parse(frame).type === 1;
 
 testIsolates(
   "a push reaches every receiver as its text, one frame each, from both spellings of the path",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     await using one = await TestSocket.open(`ws://${server.host}/link/`);
     await using other = await TestSocket.open(`ws://${server.host}/link`);
     one.send("test");
@@ -70,7 +70,7 @@ testIsolates(
   },
 );
 
-testIsolates("what a receiver says besides `test` is ignored", async () => {
+Deno.test("what a receiver says besides `test` is ignored", async () => {
   await using server = await startServer();
   await using link = await TestSocket.open(`ws://${server.host}/link/`);
   for (const frame of ["", "{", "testing", '{"id":1,"ping":{}}']) link.send(frame);
@@ -80,8 +80,8 @@ testIsolates("what a receiver says besides `test` is ignored", async () => {
 
 testIsolates(
   "the greeting tells the account and the list, and everyone hears when the list changes",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const ada = await joinChat(server);
     assertMatch(ada.account, /^[0-9a-f]{8}$/);
     assertEquals(JSON.parse(ada.socket.frames[0] ?? ""), {
@@ -99,7 +99,7 @@ testIsolates(
   },
 );
 
-testIsolates("the account stays with its cookie, over connections and a restart", async () => {
+Deno.test("the account stays with its cookie, over connections and a restart", async () => {
   await using server = await startServer();
   const first = await joinChat(server);
   await first.socket.close();
@@ -109,8 +109,8 @@ testIsolates("the account stays with its cookie, over connections and a restart"
   await again.socket.close();
 });
 
-testIsolates("a group message reaches the room, its sender included", async () => {
-  await using server = await startServer();
+testIsolates("a group message reaches the room, its sender included", async (workers) => {
+  await using server = await startServer({ workers });
   const ada = await joinChat(server);
   const bob = await joinChat(server);
   assertEquals(await say(server, ada, "hi <all>"), {
@@ -127,8 +127,8 @@ testIsolates("a group message reaches the room, its sender included", async () =
 
 testIsolates(
   "a private message reaches both, once, and no third; one to oneself comes once",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const [ada, bob, eve] = [
       await joinChat(server),
       await joinChat(server),
@@ -151,8 +151,8 @@ testIsolates(
 
 testIsolates(
   "one that is known but away gets its private message when it comes back, and not again",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const ada = await joinChat(server);
     const bob = await joinChat(server);
     await bob.socket.close();
@@ -172,7 +172,7 @@ testIsolates(
   },
 );
 
-testIsolates(
+Deno.test(
   "chat refuses: no cookie, another's account, none, unknown receiver, missing fields",
   async () => {
     await using server = await startServer();
@@ -212,7 +212,7 @@ testIsolates(
   },
 );
 
-testIsolates(
+Deno.test(
   "forms are refused by type, size and missing field; paths and methods by sentence",
   async () => {
     await using server = await startServer();
@@ -236,7 +236,7 @@ testIsolates(
   },
 );
 
-testIsolates(
+Deno.test(
   "a page of another origin can neither push nor open a socket, unless its origin is allowed",
   async () => {
     await using server = await startServer({ open: true, origins: ["http://friend.example"] });
@@ -269,7 +269,7 @@ testIsolates(
   },
 );
 
-testIsolates("a closed server pushes for the admin token alone", async () => {
+Deno.test("a closed server pushes for the admin token alone", async () => {
   const tokenFile = await Deno.makeTempFile();
   await Deno.writeTextFile(tokenFile, "0123456789abcdef0123\n");
   await using server = await startServer({ adminTokenFile: tokenFile });
@@ -285,7 +285,7 @@ testIsolates("a closed server pushes for the admin token alone", async () => {
   await Deno.remove(tokenFile);
 });
 
-testIsolates("a binary or broken frame ends its own connection and no other", async () => {
+Deno.test("a binary or broken frame ends its own connection and no other", async () => {
   await using server = await startServer();
   await using link = await TestSocket.open(`ws://${server.host}/link/`);
   const chat = await TestSocket.open(`ws://${server.host}/chat/`);
@@ -295,7 +295,7 @@ testIsolates("a binary or broken frame ends its own connection and no other", as
   assertEquals(await link.next(), "fine");
 });
 
-testIsolates("`/chat/` gives an account with its handshake, `/link/` gives none", async () => {
+Deno.test("`/chat/` gives an account with its handshake, `/link/` gives none", async () => {
   await using server = await startServer();
   const handshake = async (path: string) => {
     const [hostname, port] = server.host.split(":");
@@ -319,7 +319,7 @@ testIsolates("`/chat/` gives an account with its handshake, `/link/` gives none"
   assertEquals(/set-cookie/i.test(link), false);
 });
 
-testIsolates("beyond 1,000 the list has the first 1,000 and one's own", async () => {
+Deno.test("beyond 1,000 the list has the first 1,000 and one's own", async () => {
   await using server = await startServer();
   await using crowd = await NativeClient.open(server);
   await crowd.do("hello", {});

@@ -10,7 +10,7 @@ async function publish(client: NativeClient, channel: string, data: unknown): Pr
   return Number((await client.do("publish", { channel, data })).seq);
 }
 
-testIsolates(
+Deno.test(
   "a stream begins with its place alone, brings what is published, and goes on from an id",
   async () => {
     await using server = await startServer();
@@ -40,7 +40,7 @@ testIsolates(
   },
 );
 
-testIsolates(
+Deno.test(
   "what can't be recovered is told as a gap, with the newest pages in the order of seq",
   async () => {
     await using server = await startServer({ limits: { recovery: 60 } });
@@ -82,8 +82,8 @@ testIsolates(
 
 testIsolates(
   "a stream that is cut two hundred times while five thousand messages go through it",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const random = randomOf(SEED, "cuts");
     const channels = ["push:a", "push:b", "push:c", "push:d"] as const;
     const query = `/events?${channels.map((channel) => `channel=${channel}`).join("&")}`;
@@ -124,9 +124,10 @@ testIsolates(
     const found = { messages: got.length, lost, repeated, disordered };
     assertEquals(found, { messages: 5000, lost: 0, repeated: 0, disordered: 0 });
   },
+  [0, 3],
 );
 
-testIsolates(
+Deno.test(
   "who reads a stream too slowly is a cursor: nothing is queued for it and nothing is lost",
   async () => {
     await using server = await startServer();
@@ -142,28 +143,35 @@ testIsolates(
   },
 );
 
-testIsolates("streams are counted while they are there, and end with the server", async () => {
-  await using server = await startServer({ limits: { connections: 3 } });
-  const streams = await Promise.all(
-    Array.from({ length: 3 }, () => EventStream.open(server, "/events?channel=push:a")),
-  );
-  const full = await http(server, "/events?channel=push:a");
-  assertEquals(full.status, 503);
-  assert(Number(full.headers.get("retry-after")) > 0);
-  const [first, ...others] = streams;
-  await first?.[Symbol.asyncDispose]();
-  for (;;) {
-    await using next = await EventStream.open(server, "/events?channel=push:a");
-    if (next.status === 200) break;
-  }
-  const restarted = server.restart();
-  for (const stream of others) {
-    const words: string[] = [];
-    for (let event; (event = await stream.next()) !== undefined;) words.push(...Object.keys(event));
-    assertEquals(words.at(-1), "retry");
-  }
-  await restarted;
-});
+testIsolates(
+  "streams are counted while they are there, and end with the server",
+  async (workers) => {
+    await using server = await startServer({ workers, limits: { connections: 3 } });
+    const streams = await Promise.all(
+      Array.from({ length: 3 }, () => EventStream.open(server, "/events?channel=push:a")),
+    );
+    const full = await http(server, "/events?channel=push:a");
+    assertEquals(full.status, 503);
+    assert(Number(full.headers.get("retry-after")) > 0);
+    const [first, ...others] = streams;
+    await first?.[Symbol.asyncDispose]();
+    for (;;) {
+      await using next = await EventStream.open(server, "/events?channel=push:a");
+      if (next.status === 200) break;
+    }
+    const restarted = server.restart();
+    for (const stream of others) {
+      const words: string[] = [];
+      for (let event; (event = await stream.next()) !== undefined;) {
+        words.push(
+          ...Object.keys(event),
+        );
+      }
+      assertEquals(words.at(-1), "retry");
+    }
+    await restarted;
+  },
+);
 
 Deno.test("every quiet stream is sent something every 15 s, while it is there", async () => {
   // The server is in this isolate: its beats are held here, and beat when they are told to.
@@ -250,7 +258,7 @@ Deno.test("H13: an id, a query or a channel that isn't one is refused, and nothi
   }
 });
 
-testIsolates(
+Deno.test(
   "direct messages come to their two, whatever number of subscriptions they fall under",
   async () => {
     await using server = await startServer();

@@ -7,8 +7,8 @@ import { startServer, testIsolates } from "../helpers/server.ts";
 const FIXTURES = new URL("../fixtures/tls/", import.meta.url).pathname;
 const TLS = { cert: `${FIXTURES}cert.pem`, key: `${FIXTURES}key.pem` };
 
-testIsolates("over TLS pages and sockets work, and cookies are for TLS alone", async () => {
-  await using server = await startServer({ tls: TLS });
+testIsolates("over TLS pages and sockets work, and cookies are for TLS alone", async (workers) => {
+  await using server = await startServer({ workers, tls: TLS });
   const url = server.url.replace("http:", "https:");
   const caCerts = [await Deno.readTextFile(TLS.cert)];
   using client = Deno.createHttpClient({ caCerts });
@@ -29,7 +29,7 @@ testIsolates("over TLS pages and sockets work, and cookies are for TLS alone", a
   const closed = new Promise((resolve) => socket.onclose = resolve);
   socket.close();
   await closed;
-});
+}, [0, 1]);
 
 Deno.test("a certificate needs its key, and a socket in the file system one isolate", async () => {
   for (

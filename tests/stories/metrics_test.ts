@@ -57,8 +57,8 @@ async function until(server: TestServer, fits: (numbers: Numbers) => boolean): P
   }
 }
 
-testIsolates("what happens is counted, of all isolates, whichever is asked", async () => {
-  await using server = await startServer();
+testIsolates("what happens is counted, of all isolates, whichever is asked", async (workers) => {
+  await using server = await startServer({ workers });
   const clients = await Promise.all(Array.from({ length: 6 }, () => NativeClient.open(server)));
   for (const client of clients) await client.do("subscribe", { channel: "room:a" });
   const [ada] = clients;
@@ -97,7 +97,7 @@ testIsolates("what happens is counted, of all isolates, whichever is asked", asy
   await until(server, (numbers) => numbers.get("fanfare_connections") === 0);
 });
 
-testIsolates(
+Deno.test(
   "what a client recovers is sent to it as well, whether its answer has room for it or not",
   async () => {
     await using server = await startServer();

@@ -6,8 +6,14 @@ import { Log } from "../../lib/store/writer.ts";
 import { Reader } from "../../lib/store/reader.ts";
 import { type Answer, type Ask, EventStream, http } from "../helpers/http.ts";
 import { tempFolder } from "../helpers/log.ts";
-import { cookieOf, NativeClient, startServer, testIsolates } from "../helpers/server.ts";
-import type { TestServer } from "../helpers/server.ts";
+import {
+  type Changes,
+  cookieOf,
+  NativeClient,
+  startServer,
+  testIsolates,
+  type TestServer,
+} from "../helpers/server.ts";
 import { World } from "../helpers/world.ts";
 
 const TOKEN = "0123456789abcdef0123";
@@ -20,9 +26,12 @@ async function fileWith(text: string): Promise<string> {
   return path;
 }
 
-async function opened(parts: Parameters<typeof startServer>[1] = {}): Promise<TestServer> {
+async function opened(
+  changes: Changes = {},
+  parts: Parameters<typeof startServer>[1] = {},
+): Promise<TestServer> {
   const [adminTokenFile, jwtSecretFile] = [await fileWith(TOKEN), await fileWith(SECRET)];
-  return await startServer({ adminTokenFile, jwtSecretFile, open: true }, parts);
+  return await startServer({ adminTokenFile, jwtSecretFile, open: true, ...changes }, parts);
 }
 
 const mute = (server: TestServer, account: unknown, json?: unknown) =>
@@ -103,8 +112,8 @@ function expected(muted: boolean, sockets: number): Record<string, string | numb
 
 testIsolates(
   "I5: an account that is muted publishes nothing within a second, over any transport, and reads on; a restart leaves it so",
-  async () => {
-    await using server = await opened();
+  async (workers) => {
+    await using server = await opened({ workers });
     const sockets = 6;
     const ada = await member(server, sockets);
     const bob = await member(server, 1);
@@ -170,7 +179,7 @@ async function closeAll(...members: readonly Member[]): Promise<void> {
   for (const { clients } of members) for (const { socket } of clients) await socket.close();
 }
 
-testIsolates("a mute ends by itself when its time is over, also over a restart", async () => {
+Deno.test("a mute ends by itself when its time is over, also over a restart", async () => {
   await using server = await opened();
   const { cookie, account, clients: [client] } = await member(server, 1);
   assert(client !== undefined);
@@ -324,8 +333,8 @@ Deno.test("so many are muted at once and no more; those whose time is over make 
   again.close();
 });
 
-testIsolates("isolates that come later know who is muted", async () => {
-  await using server = await opened();
+testIsolates("isolates that come later know who is muted", async (workers) => {
+  await using server = await opened({ workers });
   const { cookie, account, clients } = await member(server, 1);
   await closeAll({ cookie, account, clients });
   assertMatch(account, /^[0-9a-f]{8}$/);

@@ -1,18 +1,6 @@
-/** The native protocol's verbs, frames and refusals (protocol.md, "WebSocket"), on real sockets. */
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
-import {
-  cookieOf,
-  NativeClient,
-  startServer,
-  testIsolates,
-  TestSocket,
-} from "../helpers/server.ts";
+/** The native protocol's verbs, refusals and order (protocol.md, "WebSocket"), in the in-memory world. */
+import { assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
+import { testWorld } from "../helpers/world_client.ts";
 
 const codeOf = (answer: Record<string, unknown>) => {
   const { error } = answer;
@@ -21,36 +9,11 @@ const codeOf = (answer: Record<string, unknown>) => {
 
 const list = (value: unknown): Record<string, unknown>[] => Array.isArray(value) ? value : [];
 
-testIsolates("hello tells who and where one is, and the limits", async () => {
-  await using server = await startServer({ limits: { rate: 20, burst: 60 } });
-  await using client = await NativeClient.open(server);
-  const hello = await client.do("hello", { name: "Ada" });
-  assertMatch(String(hello.account), /^[0-9a-f]{8}$/);
-  assertEquals(hello.name, "Ada");
-  assertMatch(String(hello.connection), /^[0-9a-f-]{36}$/);
-  assertEquals(typeof hello.epoch, "string");
-  assertEquals(hello.ping, 15_000);
-  assertEquals(hello.limits, {
-    message: 65_536,
-    frame: 1_048_576,
-    channels: 128,
-    pending: 256,
-    recovery: 10_000,
-    rate: 20,
-    burst: 60,
-    history: 200,
-    key: 128,
-    name: 40,
-  });
-  assertEquals(codeOf(await client.ask("hello", {})), "bad_request");
-});
-
-testIsolates(
+testWorld(
   "a message goes to every subscriber as one object, with seq, time, sender, name and key",
-  async () => {
-    await using server = await startServer();
-    await using ada = await NativeClient.open(server);
-    await using bob = await NativeClient.open(server);
+  async ({ open }) => {
+    const ada = open();
+    const bob = open();
     const { account } = await ada.do("hello", { name: "Ada" });
     await ada.do("subscribe", { channel: "room:dev" });
     await bob.do("subscribe", { channel: "room:dev" });
@@ -70,17 +33,16 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "several commands in a frame are answered, what one publishes keeps its order, seqs rise",
-  async () => {
-    await using server = await startServer();
-    await using client = await NativeClient.open(server);
+  async ({ open }) => {
+    const client = open();
     await client.do("subscribe", { channel: "room:dev" });
     const lines = Array.from(
       { length: 100 },
       (_, i) => JSON.stringify({ id: 1000 + i, publish: { channel: "room:dev", data: i } }),
     );
-    client.socket.send(lines.join("\n"));
+    client.send(lines.join("\n"));
     let last = 0;
     for (let i = 0; i < 100; i++) {
       const { data, seq } = await client.hear("message");
@@ -91,34 +53,10 @@ testIsolates(
   },
 );
 
-testIsolates(
-  "publishing again with the same key gives the first seq, and nobody sees it twice",
-  async () => {
-    await using server = await startServer();
-    const cookie = await cookieOf(server);
-    await using client = await NativeClient.open(server, { cookie });
-    await client.do("subscribe", { channel: "room:dev" });
-    const first = await client.do("publish", { channel: "room:dev", key: "k", data: 1 });
-    const again = await client.do("publish", { channel: "room:dev", key: "k", data: 2 });
-    assertEquals(again, { ...first, duplicate: true });
-    await server.restart();
-    await using back = await NativeClient.open(server, { cookie });
-    assertEquals(await back.do("publish", { channel: "room:dev", key: "k", data: 3 }), again);
-    await using other = await NativeClient.open(server);
-    assertEquals(
-      (await other.do("publish", { channel: "room:dev", key: "k", data: 4 })).duplicate,
-      undefined,
-    );
-    const { messages } = await other.do("history", { channel: "room:dev" });
-    assertEquals(list(messages).map(({ data }) => data), [1, 4]);
-  },
-);
-
-testIsolates(
+testWorld(
   "subscribe gives the newest messages, and what is live begins behind them",
-  async () => {
-    await using server = await startServer();
-    await using client = await NativeClient.open(server);
+  async ({ open }) => {
+    const client = open();
     for (let i = 0; i < 5; i++) await client.do("publish", { channel: "room:dev", data: i });
     const { messages, seq } = await client.do("subscribe", { channel: "room:dev", history: 2 });
     assertEquals(list(messages).map(({ data }) => data), [3, 4]);
@@ -129,17 +67,16 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "`since` brings what was missed, page by page before anything live, or says that it can't",
-  async () => {
-    await using server = await startServer();
-    await using client = await NativeClient.open(server);
+  async ({ open }) => {
+    const client = open();
     const { epoch, seq: start } = await client.do("hello", {});
     for (let i = 0; i < 450; i++) {
-      client.socket.send(`{"id":${5000 + i},"publish":{"channel":"room:dev","data":${i}}}`);
+      client.send(`{"id":${5000 + i},"publish":{"channel":"room:dev","data":${i}}}`);
     }
     await client.do("publish", { channel: "room:dev", data: 450 });
-    await using late = await NativeClient.open(server);
+    const late = open();
     const since = { epoch, seq: start };
     const answer = await late.do("subscribe", { channel: "room:dev", since });
     assertEquals([answer.recovered, answer.more, list(answer.messages).length], [true, true, 200]);
@@ -148,7 +85,7 @@ testIsolates(
     while (got.length < 452) got.push((await late.hear("message")).data);
     assertEquals(got, Array.from({ length: 452 }, (_, i) => i));
     for (const wrong of [{ epoch: "other", seq: 0 }, { epoch, seq: 999_999 }]) {
-      await using lost = await NativeClient.open(server);
+      const lost = open();
       const gap = await lost.do("subscribe", { channel: "room:dev", since: wrong });
       assertEquals([gap.recovered, list(gap.messages).length, list(gap.messages).at(-1)?.data], [
         false,
@@ -160,9 +97,8 @@ testIsolates(
   },
 );
 
-testIsolates("history pages in both directions", async () => {
-  await using server = await startServer();
-  await using client = await NativeClient.open(server);
+testWorld("history pages in both directions", async ({ open }) => {
+  const client = open();
   const seqs: number[] = [];
   for (let i = 0; i < 6; i++) {
     seqs.push(Number((await client.do("publish", { channel: "room:dev", data: i })).seq));
@@ -185,13 +121,12 @@ testIsolates("history pages in both directions", async () => {
   );
 });
 
-testIsolates(
+testWorld(
   "direct messages go to their two accounts, once to a connection, and to no other by any verb",
-  async () => {
-    await using server = await startServer();
-    await using ada = await NativeClient.open(server);
-    await using bob = await NativeClient.open(server);
-    await using eve = await NativeClient.open(server);
+  async ({ open }) => {
+    const ada = open();
+    const bob = open();
+    const eve = open();
     const a = String((await ada.do("hello", {})).account);
     const b = String((await bob.do("hello", {})).account);
     await eve.do("hello", {});
@@ -223,20 +158,26 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "presence tells who is there, who came, who left and who has another name",
-  async () => {
-    await using server = await startServer();
-    await using ada = await NativeClient.open(server);
+  async ({ open, world }) => {
+    const ada = open();
     const { account: a } = await ada.do("hello", { name: "Ada" });
+    // What a channel is told within a second is told as one.
+    const later = async () => {
+      world.now += 2000;
+      await ada.do("presence", { channel: "room:dev" });
+    };
     const joined = await ada.do("subscribe", { channel: "room:dev", presence: true });
     assertEquals(joined.presence, { version: 1, count: 1, members: [{ account: a, name: "Ada" }] });
-    const bob = await NativeClient.open(server);
+    const bob = open();
     const { account: b } = await bob.do("hello", {});
     await bob.do("subscribe", { channel: "room:dev" });
     const delta = { channel: "room:dev", version: 2, count: 2, joined: [{ account: b }], left: [] };
+    await later();
     assertEquals(await ada.hear("presence"), delta);
     await bob.do("rename", { name: "Bob" });
+    await later();
     assertEquals(await ada.hear("presence"), {
       ...delta,
       version: 3,
@@ -249,7 +190,11 @@ testIsolates(
       count: 2,
       members,
     });
-    await bob[Symbol.asyncDispose]();
+    bob.leave();
+    // Who goes is announced after 2 s, unless it is back.
+    await ada.do("presence", { channel: "room:dev" });
+    assertEquals(ada.told, []);
+    await later();
     assertEquals(await ada.hear("presence"), {
       channel: "room:dev",
       version: 4,
@@ -260,12 +205,11 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "a signal reaches the others who are subscribed, not its sender, and isn't kept",
-  async () => {
-    await using server = await startServer();
-    await using ada = await NativeClient.open(server);
-    await using bob = await NativeClient.open(server);
+  async ({ open }) => {
+    const ada = open();
+    const bob = open();
     const { account } = await ada.do("hello", {});
     for (const client of [ada, bob]) await client.do("subscribe", { channel: "room:dev" });
     await ada.do("signal", { channel: "room:dev", data: { typing: true } });
@@ -280,11 +224,10 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "what is asked about one channel is answered in its order, though one waits for who is there",
-  async () => {
-    await using server = await startServer();
-    await using client = await NativeClient.open(server);
+  async ({ open }) => {
+    const client = open();
     const channel = "room:a";
     const commands = [
       { subscribe: { channel, presence: true } },
@@ -297,13 +240,13 @@ testIsolates(
       { ping: {} },
       { history: { channel: "room:b" } },
     ];
-    client.socket.send(
+    client.send(
       commands.map((command, i) => JSON.stringify({ id: i + 1, ...command })).join("\n"),
     );
     const ids: number[] = [];
     while (ids.length < commands.length) {
-      const lines = (await client.socket.next()).split("\n").map((line) => JSON.parse(line));
-      ids.push(...lines.map(({ id }) => id).filter((id) => id !== undefined));
+      const { id } = await client.next();
+      if (typeof id === "number") ids.push(id);
     }
     assertEquals(ids.filter((id) => id <= 7), [1, 2, 3, 4, 5, 6, 7]);
     // Others don't wait for it.
@@ -315,11 +258,10 @@ testIsolates(
   },
 );
 
-testIsolates(
+testWorld(
   "whoever is banned by what waited for its turn is a member of nothing that waited behind it",
-  async () => {
-    await using server = await startServer();
-    await using banned = await NativeClient.open(server);
+  async ({ open }) => {
+    const banned = open();
     await banned.do("hello", {});
     const channel = "room:a";
     const commands = [
@@ -327,20 +269,19 @@ testIsolates(
       ...Array.from({ length: 100 }, () => ({ history: { channel, before: 2, after: 1 } })),
       { subscribe: { channel } },
     ];
-    banned.socket.send(
+    banned.send(
       commands.map((command, i) => JSON.stringify({ id: i + 100, ...command })).join("\n"),
     );
-    assertEquals(await banned.socket.closed, 1008);
-    await using client = await NativeClient.open(server);
+    assertEquals(await banned.look(() => banned.closed, "a close code"), 1008);
+    const client = open();
     await client.do("hello", {});
     assertEquals((await client.do("presence", { channel })).count, 0);
   },
 );
 
-testIsolates("unsubscribing ends it, also right behind the subscription", async () => {
-  await using server = await startServer();
-  await using client = await NativeClient.open(server);
-  client.socket.send(
+testWorld("unsubscribing ends it, also right behind the subscription", async ({ open }) => {
+  const client = open();
+  client.send(
     '{"id":900,"subscribe":{"channel":"room:dev","presence":true}}\n{"id":901,"unsubscribe":{"channel":"room:dev"}}',
   );
   await client.do("publish", { channel: "room:dev", data: 1 });
@@ -349,11 +290,10 @@ testIsolates("unsubscribing ends it, also right behind the subscription", async 
   assertEquals(client.told.filter((line) => "message" in line), []);
 });
 
-testIsolates(
+testWorld(
   "what isn't a command is refused with a sentence that says which, and changes nothing",
-  async () => {
-    await using server = await startServer();
-    await using socket = await TestSocket.open(`ws://${server.host}/ws`);
+  async ({ open }) => {
+    const client = open();
     const deep = "[".repeat(33) + "]".repeat(33);
     const wrong: [string, string][] = [
       ["nonsense", "JSON"],
@@ -397,105 +337,21 @@ testIsolates(
       [`{"id":1,"rename":{"name":"${"x".repeat(41)}"}}`, "rename.name"],
     ];
     for (const [line, says] of wrong) {
-      socket.send(line);
-      const { error } = JSON.parse(await socket.next());
-      assertEquals(error.code, "bad_request", line);
-      assertStringIncludes(error.message, says, line);
+      client.send(line);
+      const answer = await client.next();
+      assertEquals(codeOf(answer), "bad_request", line);
+      assertStringIncludes(String(Object(answer.error).message), says, line);
     }
-    socket.send('{"id":7,"ping":{}}');
-    assertEquals(JSON.parse(await socket.next()).id, 7);
+    client.send('{"id":7,"ping":{}}');
+    assertEquals((await client.next()).id, 7);
   },
 );
 
-testIsolates(
-  "too large a message is refused; too large a frame, a binary one, 100 bad lines end the connection",
-  async () => {
-    await using server = await startServer();
-    await using client = await NativeClient.open(server);
-    const fits = "x".repeat(65_534);
-    await client.do("publish", { channel: "room:dev", data: fits });
-    assertEquals(
-      codeOf(await client.ask("publish", { channel: "room:dev", data: `${fits}x` })),
-      "too_large",
-    );
-    const frame = await TestSocket.open(`ws://${server.host}/ws`);
-    frame.send(" ".repeat(1_048_577));
-    assertEquals(await frame.closed, 1009);
-    const binary = await TestSocket.open(`ws://${server.host}/ws`);
-    binary.send(new Uint8Array(3));
-    assertEquals(await binary.closed, 1003);
-    const bad = await TestSocket.open(`ws://${server.host}/ws`);
-    bad.send("x\n".repeat(100));
-    assertEquals(await bad.closed, 1008);
-    assert((await client.do("ping", {})).time);
-  },
-);
-
-testIsolates("the 129th channel is refused", async () => {
-  await using server = await startServer();
-  await using client = await NativeClient.open(server);
+testWorld("the 129th channel is refused", async ({ open }) => {
+  const client = open();
   for (let i = 0; i < 128; i++) await client.do("subscribe", { channel: `room:r${i}` });
   assertEquals(codeOf(await client.ask("subscribe", { channel: "room:one-more" })), "bad_request");
   await client.do("subscribe", { channel: "room:r7" });
   await client.do("unsubscribe", { channel: "room:r7" });
   await client.do("subscribe", { channel: "room:one-more" });
 });
-
-testIsolates("only the subprotocol that is spoken is taken, and none", async () => {
-  await using server = await startServer();
-  await using none = await TestSocket.open(`ws://${server.host}/ws`);
-  none.send('{"id":1,"ping":{}}');
-  assertEquals(JSON.parse(await none.next()).id, 1);
-  const url = `ws://${server.host}/ws`;
-  const other = await TestSocket.open(url, { protocols: ["fanfare.v9"] }).catch(() => undefined);
-  assertEquals(other, undefined);
-});
-
-testIsolates(
-  "the admin token pushes on a closed server, reads rooms, and has no part in direct messages",
-  async () => {
-    const file = await Deno.makeTempFile();
-    await Deno.writeTextFile(file, "0123456789abcdef0123");
-    await using server = await startServer({ adminTokenFile: file });
-    await using admin = await NativeClient.open(server, {
-      authorization: "Bearer 0123456789abcdef0123",
-    });
-    await using user = await NativeClient.open(server);
-    assertEquals((await admin.do("hello", {})).account, null);
-    await user.do("subscribe", { channel: "push:all" });
-    assertEquals(codeOf(await user.ask("publish", { channel: "push:all", data: 1 })), "forbidden");
-    await admin.do("publish", { channel: "push:all", data: 2 });
-    assertEquals((await user.hear("message")).from, null);
-    assertEquals(codeOf(await admin.ask("subscribe", { channel: "dm:*" })), "forbidden");
-    await using late = await NativeClient.open(server);
-    assertEquals(codeOf(await late.ask("hello", { token: "wrong" })), "unauthorized");
-    await Deno.remove(file);
-  },
-);
-
-testIsolates(
-  "leaving: clients are told, closed with 1001, and what was accepted is kept",
-  async () => {
-    const data = await Deno.makeTempDir();
-    const client = await (async () => {
-      await using server = await startServer({ data });
-      const client = await NativeClient.open(server);
-      for (let i = 0; i < 50; i++) {
-        client.socket.send(`{"id":${100 + i},"publish":{"channel":"room:dev","data":${i}}}`);
-      }
-      await client.do("ping", {});
-      return client;
-    })();
-    assertGreater(Number((await client.hear("closing")).retry), 0);
-    assertEquals(await client.socket.closed, 1001);
-    const acknowledged =
-      client.socket.frames.join("\n").split("\n").filter((line) => line.includes('"publish"'))
-        .length;
-    await using server = await startServer({ data });
-    await using back = await NativeClient.open(server);
-    const { messages } = await back.do("history", { channel: "room:dev", limit: 200 });
-    assertEquals(list(messages).length, acknowledged);
-    assertEquals(acknowledged, 50);
-    await Deno.remove(data, { recursive: true });
-  },
-);

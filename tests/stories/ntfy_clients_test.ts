@@ -4,7 +4,7 @@ import { idOf, seqInId } from "../../lib/codecs/ntfy.ts";
 import { Log } from "../../lib/store/writer.ts";
 import { EventStream, http } from "../helpers/http.ts";
 import { messages, tempFolder } from "../helpers/log.ts";
-import { NativeClient, startServer, testIsolates, TestSocket } from "../helpers/server.ts";
+import { NativeClient, startServer, TestSocket } from "../helpers/server.ts";
 
 const TOKEN = "an admin token with a colon: here";
 
@@ -84,7 +84,7 @@ Deno.test("Basic that isn't right is refused as a wrong token is, and never take
   );
 });
 
-testIsolates(
+Deno.test(
   "what Home Assistant's integration asks is answered in its form, refusals too",
   async () => {
     await using server = await closedServer();
@@ -174,7 +174,7 @@ Deno.test("a topic that has the name of ntfy's version is one like any other", a
   }
 });
 
-testIsolates(
+Deno.test(
   "filters hold on a WebSocket, for what is kept and for what comes",
   async () => {
     await using server = await startServer();

@@ -5,7 +5,7 @@ import { NtfyClient } from "ntfy";
 import vectors from "../vectors/ntfy.json" with { type: "json" };
 import { EventStream, http } from "../helpers/http.ts";
 import { ask } from "../helpers/raw_http.ts";
-import { startServer, testIsolates, type TestServer, TestSocket } from "../helpers/server.ts";
+import { startServer, type TestServer, TestSocket } from "../helpers/server.ts";
 
 interface Sent {
   /** The request line without its version, then header lines, as they go over the wire in UTF-8. */
@@ -28,7 +28,7 @@ async function polled(server: TestServer, path: string): Promise<Record<string, 
   return String(body).split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }
 
-testIsolates("what ntfy's clients send is published as they mean it, or refused", async () => {
+Deno.test("what ntfy's clients send is published as they mean it, or refused", async () => {
   await using server = await startServer();
   for (const vector of vectors.publishing) {
     const { about, told } = vector;
@@ -53,7 +53,7 @@ testIsolates("what ntfy's clients send is published as they mean it, or refused"
   }
 });
 
-testIsolates("what ntfy's clients read is what they ask for", async () => {
+Deno.test("what ntfy's clients read is what they ask for", async () => {
   await using server = await startServer();
   const ids = new Map<string, string>();
   for (const push of vectors.stored) {
@@ -81,7 +81,7 @@ testIsolates("what ntfy's clients read is what they ask for", async () => {
   }
 });
 
-testIsolates(
+Deno.test(
   "a subscription to several topics is opened, filtered and live, by JSON, events and frames",
   async () => {
     await using server = await startServer();

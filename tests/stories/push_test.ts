@@ -1,9 +1,9 @@
 /** `/push/NAME`: one-line publishing, and reading with the habits of ntfy. */
 import { assertEquals } from "@std/assert";
 import { EventStream, http } from "../helpers/http.ts";
-import { startServer, testIsolates, TestSocket } from "../helpers/server.ts";
+import { startServer, TestSocket } from "../helpers/server.ts";
 
-testIsolates(
+Deno.test(
   "one line publishes, with ntfy's headers, their short names, query parameters and encoded titles",
   async () => {
     await using server = await startServer();
@@ -97,7 +97,7 @@ Deno.test("H13: titles, tags and links with line feeds or other than web address
   assertEquals((await http(server, "/push/a")).status, 405);
 });
 
-testIsolates(
+Deno.test(
   "pushes are read as ntfy's subscribers do: json, sse, raw, ws; polled, and since when",
   async () => {
     await using server = await startServer();

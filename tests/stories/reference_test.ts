@@ -9,7 +9,7 @@ import { REFUSALS } from "../../lib/protocol/refusals.ts";
 import { BODIES, QUERIES, readBodyAs } from "../../lib/protocol/request.ts";
 import { outline } from "../../static/docs/outline.js";
 import { EventStream, http } from "../helpers/http.ts";
-import { accountOf, cookieOf, NativeClient, startServer, testIsolates } from "../helpers/server.ts";
+import { accountOf, cookieOf, NativeClient, startServer } from "../helpers/server.ts";
 import { tool } from "../helpers/tools.ts";
 
 const ROOT = new URL("../../static/", import.meta.url);
@@ -303,7 +303,7 @@ Deno.test("each line for a shell in openapi.yaml works as it stands, and is answ
   await Deno.remove(folder, { recursive: true });
 });
 
-testIsolates(
+Deno.test(
   "every command of asyncapi.yaml is answered as it says, and so is what is told by itself",
   async () => {
     const secret = "a secret of at least thirty-two characters";

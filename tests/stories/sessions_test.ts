@@ -42,8 +42,8 @@ async function guest(
 
 testIsolates(
   "a session has no account until it acts: by a command, by `test`, or by a request that changes something",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const acts: Record<string, (cookie: string) => Promise<unknown>> = {
       hello: async (cookie) => {
         await using client = await NativeClient.open(server, { cookie });
@@ -119,8 +119,8 @@ testIsolates(
 
 testIsolates(
   "many connections of one session that isn't recorded yet come to one account, whoever is first",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     const cookie = await cookieOf(server);
     const clients = await Promise.all(
       Array.from({ length: 12 }, () => NativeClient.open(server, { cookie })),
@@ -237,8 +237,8 @@ const ENDS: Record<string, End> = {
 
 testIsolates(
   "I5: what is open under a session closes with it within a second, and its cookie is good for nothing",
-  async () => {
-    await using server = await startServer();
+  async (workers) => {
+    await using server = await startServer({ workers });
     for (const [name, end] of Object.entries(ENDS)) {
       const browser = await guest(server);
       const other = await guest(server);

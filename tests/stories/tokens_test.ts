@@ -41,7 +41,7 @@ async function meOf(server: TestServer, token: string) {
   return await http(server, "/api/me", { headers: bearer(token) });
 }
 
-testIsolates("a token says who one is, and what it lists is all that it is for", async () => {
+Deno.test("a token says who one is, and what it lists is all that it is for", async () => {
   await using server = await closed();
   const channels = { publish: ["push:*"], subscribe: ["room:team-*", "push:a"] };
   const token = await sign({ sub: "ada_1", name: "Ada", exp: now() + 60, channels });
@@ -302,7 +302,7 @@ Deno.test("a token that doesn't say which of several keys it is signed with is l
   }
 });
 
-testIsolates(
+Deno.test(
   "M10: a connection ends with its token, by 4001, unless another came in time",
   async () => {
     await using server = await closed();
@@ -333,8 +333,8 @@ testIsolates(
 
 testIsolates(
   "I5: a token that is withdrawn is felt within a second, by every connection, and after a restart",
-  async () => {
-    await using server = await closed();
+  async (workers) => {
+    await using server = await closed({ workers });
     const admin = bearer(ADMIN);
     const iat = now() - 5;
     const tokens = {
@@ -383,9 +383,9 @@ testIsolates(
 
 testIsolates(
   "the admin token changes with its file, without a restart, and ends who came by the old one",
-  async () => {
+  async (workers) => {
     const adminTokenFile = await fileWith(ADMIN);
-    await using server = await closed({ adminTokenFile });
+    await using server = await closed({ workers, adminTokenFile });
     await using old = await NativeClient.open(server, bearer(ADMIN));
     await using byCookie = await (async () => {
       const body = new URLSearchParams({ token: ADMIN });
@@ -414,7 +414,7 @@ testIsolates(
 
 testIsolates(
   "other settings leave what is withdrawn and the keys that were fetched, and files are looked at as before",
-  async () => {
+  async (workers) => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwk = { ...await exportJWK(publicKey), kid: "a" };
     let there = true;
@@ -422,7 +422,7 @@ testIsolates(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
       () => there ? Response.json({ keys: [jwk] }) : new Response(null, { status: 500 }),
     );
-    await using server = await closed({ jwks: `http://127.0.0.1:${keys.addr.port}/` });
+    await using server = await closed({ workers, jwks: `http://127.0.0.1:${keys.addr.port}/` });
     const withdraw = async (jti: string) => {
       const request = { headers: bearer(ADMIN), json: { jti } };
       assertEquals((await http(server, "/api/withdrawals", request)).status, 201);
@@ -451,6 +451,7 @@ testIsolates(
     await server.renew({ ...changes, limits: { name: 8 } });
     assertEquals(await answers(), [401, 401, 200]);
   },
+  [0, 1],
 );
 
 Deno.test("a secret that is too short, and a file of withdrawals that isn't one, keep the server from starting", async () => {
@@ -531,7 +532,7 @@ Deno.test("a connection that ended while its token was looked at isn't kept with
   await Deno.remove(folder, { recursive: true });
 });
 
-testIsolates(
+Deno.test(
   "I7: a token for a browser's account is refused with 403 on every wire, and takes nothing",
   async () => {
     await using server = await closed();
@@ -607,8 +608,8 @@ Deno.test("a token whose `iat` lies ahead: taken up to a minute, and withdrawn w
 
 testIsolates(
   "tokens in `hello` count towards the connections of their account; who is refused stays who it was",
-  async () => {
-    await using server = await closed({ limits: { perAccount: 2 } });
+  async (workers) => {
+    await using server = await closed({ workers, limits: { perAccount: 2 } });
     const token = await sign({ sub: "ada", exp: now() + 60 });
     const clients = await Promise.all([1, 2, 3].map(() => NativeClient.open(server)));
     const [one, two, three] = clients;
@@ -652,7 +653,7 @@ Deno.test("withdrawing an account again takes nothing back of what was withdrawn
   assertEquals((await meOf(server, ahead)).status, 401);
 });
 
-testIsolates(
+Deno.test(
   "a token whose `iat` lies ahead by little and that was shown is withdrawn; one that is made later is taken at once",
   async () => {
     await using server = await closed();
