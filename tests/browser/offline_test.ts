@@ -141,7 +141,6 @@ Deno.test("what fails says why, and is tried again, changed or discarded by keyb
 });
 
 Deno.test("where a browser keeps nothing, the page doesn't say that it does, and sends what was typed all the same", async () => {
-  await using server = await startServer();
   await using browser = await launchBrowser();
   const nothing = [
     () => Object.defineProperty(globalThis, "indexedDB", { value: undefined }),
@@ -153,7 +152,8 @@ Deno.test("where a browser keeps nothing, the page doesn't say that it does, and
         },
       }),
   ];
-  for (const [i, init] of nothing.entries()) {
+  await Promise.all(nothing.map(async (init, i) => {
+    await using server = await startServer();
     const context = await browser.newContext({ locale: "en-US" });
     await context.addInitScript(init);
     const ada = await open(context, server);
@@ -164,7 +164,7 @@ Deno.test("where a browser keeps nothing, the page doesn't say that it does, and
     await say(ada, `from memory ${i}`);
     await context.setOffline(false);
     await bob.locator(".message .text").getByText(`from memory ${i}`).waitFor();
-  }
+  }));
 });
 
 Deno.test("each page opens without a network, under its own policy; kept is the shell and nothing else", async () => {
@@ -271,29 +271,39 @@ const SPOILT: Record<string, () => void> = {
   },
 };
 
-for (const [what, spoil] of Object.entries(SPOILT)) {
-  Deno.test(`where the browser's database ${what}, the page goes on from memory and says so`, async () => {
-    await using server = await startServer();
-    await using browser = await launchBrowser();
-    const context = await browser.newContext({ locale: "en-US" });
-    const errors: string[] = [];
-    const before = await open(context, server, "/healthz");
-    await before.evaluate(spoil);
-    await context.addInitScript(spoil);
-    const ada = await context.newPage();
-    ada.setDefaultTimeout(30_000);
-    ada.on("pageerror", (error) => errors.push(error.message));
-    await ada.goto(`${server.url}/to_chat/`);
-    assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
-    const bob = await visitor(browser, server);
-    await say(ada, "online");
-    await bob.locator(".message .text").getByText("online").waitFor();
-    await context.setOffline(true);
-    await say(ada, "from memory");
-    await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
-    await context.setOffline(false);
-    await bob.locator(".message .text").getByText("from memory").waitFor();
-    assertEquals(await texts(bob), ["online", "from memory"]);
-    assertEquals(errors, []);
-  });
+/** The page goes on from memory and says so, whatever was done to the browser's database. */
+async function goOn(browser: Browser, spoil: () => void): Promise<void> {
+  await using server = await startServer();
+  const context = await browser.newContext({ locale: "en-US" });
+  const errors: string[] = [];
+  const before = await open(context, server, "/healthz");
+  await before.evaluate(spoil);
+  await context.addInitScript(spoil);
+  const ada = await context.newPage();
+  ada.setDefaultTimeout(30_000);
+  ada.on("pageerror", (error) => errors.push(error.message));
+  await ada.goto(`${server.url}/to_chat/`);
+  assertMatch(await ada.locator(".me .name").innerText(), /^[0-9a-f]{8}$/);
+  const bob = await visitor(browser, server);
+  await say(ada, "online");
+  await bob.locator(".message .text").getByText("online").waitFor();
+  await context.setOffline(true);
+  await say(ada, "from memory");
+  await ada.locator(".banner", { hasText: "if this page stays open" }).waitFor();
+  await context.setOffline(false);
+  await bob.locator(".message .text").getByText("from memory").waitFor();
+  assertEquals(await texts(bob), ["online", "from memory"]);
+  assertEquals(errors, []);
 }
+
+// Each waits for the same times, so all do together.
+Deno.test("where the browser's database can't be had, is another's or is full, the page goes on from memory and says so", async () => {
+  await using browser = await launchBrowser();
+  await Promise.all(
+    Object.entries(SPOILT).map(([what, spoil]) =>
+      goOn(browser, spoil).catch((cause) => {
+        throw new Error(`Where the database ${what}`, { cause });
+      })
+    ),
+  );
+});

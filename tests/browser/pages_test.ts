@@ -1,7 +1,7 @@
 /** Our pages in real Chromium, against a real server. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
-import { findBarriers } from "../helpers/axe.ts";
+import { findBarriers, VIEWS } from "../helpers/axe.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { startServer, type TestServer } from "../helpers/server.ts";
 
@@ -174,24 +174,20 @@ Deno.test("axe finds nothing on any page, in both languages, light and dark, wid
     method: "POST",
     body: new URLSearchParams({ msg: "pushed" }),
   });
-  for (const locale of ["en-US", "zh-CN"]) {
-    for (const dark of [false, true]) {
-      for (const width of [320, 1280]) {
-        for (const path of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/"]) {
-          const { page, errors } = await visitor(browser, server, path, { locale, dark, width });
-          if (path === "/to_chat/") await page.locator(".message").first().waitFor();
-          await page.locator("h1").waitFor();
-          assertEquals(
-            await findBarriers(page),
-            [],
-            `${path} ${locale} ${width} ${dark ? "dark" : "light"}`,
-          );
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assertEquals(wide <= 0, true, `${path} scrolls sideways at ${width}`);
-          assertEquals(errors, []);
-          await page.context().close();
-        }
-      }
+  for (const { locale, dark, width } of VIEWS) {
+    for (const path of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/"]) {
+      const { page, errors } = await visitor(browser, server, path, { locale, dark, width });
+      if (path === "/to_chat/") await page.locator(".message").first().waitFor();
+      await page.locator("h1").waitFor();
+      assertEquals(
+        await findBarriers(page),
+        [],
+        `${path} ${locale} ${width} ${dark ? "dark" : "light"}`,
+      );
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assertEquals(wide <= 0, true, `${path} scrolls sideways at ${width}`);
+      assertEquals(errors, []);
+      await page.context().close();
     }
   }
 });

@@ -1,6 +1,14 @@
 import axe, { type Result } from "axe-core";
 import type { Page } from "playwright-core";
 
+/** Windows in which a page is looked at: every pair of a language, a colour scheme and a width is among them. */
+export const VIEWS = [
+  { locale: "en-US", dark: false, width: 320 },
+  { locale: "en-US", dark: true, width: 1280 },
+  { locale: "zh-CN", dark: true, width: 320 },
+  { locale: "zh-CN", dark: false, width: 1280 },
+];
+
 /**
  * Looks for what shuts people out of a page: runs axe in it, under whatever policy it has.
  *
@@ -17,7 +25,7 @@ export async function findBarriers(page: Page, selector?: string): Promise<strin
   );
   const context = selector === undefined ? "document" : JSON.stringify(selector);
   const results = await page.evaluate<Result[]>(
-    `axe.run(${context}).then(({ violations }) => violations)`,
+    `axe.run(${context}, { resultTypes: ["violations"] }).then(({ violations }) => violations)`,
   );
   return results.flatMap(({ id, impact, help, nodes }) =>
     nodes.map(({ target, html }) => `${impact} ${id}: ${help}, at ${target.join(" ")}: ${html}`)
