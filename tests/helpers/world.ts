@@ -128,6 +128,19 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/**
+ * Waits until something is so, as what follows a timer of the hub.
+ *
+ * @param holds Tells whether it is.
+ * @throws {Error} If it isn't within 20 s.
+ */
+export async function until(holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + 20_000; !holds();) {
+    if (performance.now() > end) throw new Error(`Not so in time: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
 /** A server without a network, on a log at `folder/log.db`. */
 export class World {
   readonly log: Log;

@@ -30,10 +30,15 @@ export function openNative(port: number): Promise<TestSocket> {
  *
  * @param port On 127.0.0.1.
  * @param name What its keys begin with.
+ * @param told Called for each publication that is acknowledged.
  * @returns What was acknowledged.
  * @throws {Error} If it is refused.
  */
-export async function write(port: number, name: string): Promise<Written> {
+export async function write(
+  port: number,
+  name: string,
+  told: () => void = () => {},
+): Promise<Written> {
   const socket = await openNative(port);
   const keys: string[] = [];
   for (let sent = 0;;) {
@@ -44,8 +49,10 @@ export async function write(port: number, name: string): Promise<Written> {
     const frame = await Promise.race([socket.next(20_000), socket.closed]);
     if (typeof frame === "number") return { keys, last: socket.frames.at(-1) };
     for (const line of frame.split("\n").map((text) => JSON.parse(text))) {
-      if ("publish" in line) keys.push(`${name}-${line.id}`);
-      else if (!("closing" in line)) throw new Error(`Told ${JSON.stringify(line)}`);
+      if ("publish" in line) {
+        keys.push(`${name}-${line.id}`);
+        told();
+      } else if (!("closing" in line)) throw new Error(`Told ${JSON.stringify(line)}`);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Hostile frames and commands, row by row (threats.md F1–F4, M1–M12). What others show is named in table.ts. */
 import { assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { closeCodeIn, RawWebSocket } from "../helpers/raw_websocket.ts";
 import { plainText } from "../../lib/protocol/message.ts";
 import { connect, HANDSHAKE, readAnswer, sendAll, written } from "../helpers/raw_http.ts";
@@ -144,10 +145,9 @@ Deno.test("F5: who sends on in a burst while it is closed gets its answers, why,
     const first = count === 101
       ? '{"id":7,"ping":{}}'
       : '{"id":7,"publish":{"channel":"room:a","data":1}}';
-    await socket.send(first);
-    for (let i = 1; i < count; i++) {
-      await socket.send(`{"id":${i},"nothing":{}}`);
-    }
+    // In one write: sent one by one on a loaded machine, the client would seem quiet in between, and be closed there.
+    const bad = Array.from({ length: count - 1 }, (_, i) => `{"id":${i + 1},"nothing":{}}`);
+    await socket.send(first, ...bad);
     const { lines, code } = await read;
     const answers = lines.map((line) => JSON.parse(line));
     const done = answers.findIndex((answer) => "publish" in answer || "ping" in answer);
@@ -181,10 +181,13 @@ Deno.test("F5: so does who sends on after every other close of ours", async () =
     ] as const
   ) {
     using conn = await rawSocket(server);
+    // The first command is answered once its session is on the disk, whose delays are none of this.
+    await sendAll(conn, frame(0x81, pings(1)));
+    await conn.read(new Uint8Array(1024));
     const ended = readToClose(conn);
-    await sendAll(conn, frame(0x81, pings(3)));
-    await sendAll(conn, typeof last === "string" ? frame(0x81, last) : last);
-    for (let i = 0; i < 300; i++) await sendAll(conn, frame(0x81, pings(1)));
+    const more = Array.from({ length: 300 }, () => frame(0x81, pings(1)));
+    const closing = typeof last === "string" ? frame(0x81, last) : last;
+    await sendAll(conn, Buffer.concat([frame(0x81, pings(3)), closing, ...more]));
     const bytes = await ended;
     const text = new TextDecoder().decode(bytes);
     assertEquals(text.split('"ping":').length - 1, answers, String(code));
@@ -466,14 +469,14 @@ Deno.test("what follows a `hello` with a token is done by whoever that is, in th
   }
 });
 
-Deno.test("M11: a hundred thousand names of rooms leave the memory where it was", async () => {
+Deno.test("M11: forty thousand names of rooms leave the memory where it was", async () => {
   // Collected memory can only be seen by a process that may ask for a collection.
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--v8-flags=--expose-gc", new URL("names.ts", import.meta.url).pathname],
   }).output();
   assertEquals(success, true, new TextDecoder().decode(stderr));
   // A name that stays somewhere takes a hundred bytes or more.
-  assertLess(Number(new TextDecoder().decode(stdout)), 100 * 100_000);
+  assertLess(Number(new TextDecoder().decode(stdout)), 100 * 40_000);
 });
 
 Deno.test("M12: a place that isn't of this log, or isn't yet, brings a gap and nothing of others", async () => {

@@ -31,18 +31,14 @@ Deno.test("a server killed three times keeps its word", async () => {
   await hold({ kills: 3, proxy: false });
 });
 
-Deno.test("so does one killed twice behind a bad network", async () => {
-  await hold({ kills: 2, proxy: true });
+Deno.test("so does one with two isolates killed twice behind a bad network", async () => {
+  await hold({ kills: 2, proxy: true, flags: ["--workers", "2"] });
 });
 
 Deno.test("so does one with three isolates that lose posts, end, hang and are replaced under load (L7)", async () => {
   const mishaps = ["throw", "replace", "exit", "heap", "hang", "replace"] as const;
   const flags = ["--workers", "3"];
   await hold({ kills: 1, proxy: false, seconds: 0, flags, mishaps });
-});
-
-Deno.test("and one with two isolates behind a bad network", async () => {
-  await hold({ kills: 1, proxy: true, flags: ["--workers", "2"] });
 });
 
 Deno.test("and behind nginx, with storms and a full disk, as the whole of `deno task torture` has them", async () => {

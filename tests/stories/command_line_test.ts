@@ -174,14 +174,16 @@ Deno.test("why no server answers is said: nobody listens, its certificate, what 
     [server.url.replace(/^http:/, "https:"), /certificate/],
     [`http://127.0.0.1:${other.addr.port}`, /404/],
   ];
-  for (const [url, why] of cases) {
-    for (const flags of [[], ["--token-file", `${folder.path}/token`]]) {
+  // Each tries for its second; so all do together.
+  const runs = cases.flatMap(([url, why]) =>
+    [[], ["--token-file", `${folder.path}/token`]].map(async (flags) => {
       const told = await run(["publish", "push:a", "x", "--url", url, "--timeout", "1s", ...flags]);
       assertEquals([told.code, told.lines], [69, []]);
       assertMatch(told.stderr, /^fanfare: No server answers at [^\n]+\n$/);
       assertMatch(told.stderr, why);
-    }
-  }
+    })
+  );
+  await Promise.all(runs);
 });
 
 Deno.test("a reader that has enough, such as head, ends a command without an error", async () => {

@@ -111,8 +111,9 @@ Deno.test("an isolate that hangs ends the process with 70 within seven seconds, 
     flags: ["--workers", "2"],
   });
   const port = await server.listening;
-  const writers = ["Ada", "Bob", "Cyd", "Dan"].map((name) => write(port, name));
-  await pause(500);
+  let told = 0;
+  const writers = ["Ada", "Bob", "Cyd", "Dan"].map((name) => write(port, name, () => told++));
+  while (told <= 200) await pause(10);
   await wrong({ data }, "hang");
   const { code } = await within(server.ended, 7000, "its end");
   assertEquals(code, 70);

@@ -9,7 +9,7 @@ import { TRIM_STEP } from "../../lib/store/trim.ts";
 import type { Proposal } from "../../lib/protocol/message.ts";
 import { memoryFolder, messages, tempFolder } from "../helpers/log.ts";
 import { NativeClient, startServer } from "../helpers/server.ts";
-import { World } from "../helpers/world.ts";
+import { until, World } from "../helpers/world.ts";
 
 const FOR_EVER: RetentionPolicy = { keep: 0, keepPush: 0, keepBytes: 0 };
 
@@ -180,7 +180,7 @@ Deno.test("a reader that retention overtook is closed, and comes back to a gap",
   world.edge.bus.send({ op: "propose", proposal: { kind: "trim", scope: "all", upTo } });
   await world.settle();
   ada.socket.flow();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => ada.socket.closed !== undefined);
   const told = ada.socket.read().map((line) => Object.keys(JSON.parse(line)).join());
   assertEquals([ada.socket.closed, told], [4008, ["closing"]]);
   world.close();

@@ -55,8 +55,9 @@ for (const workers of [0, 2]) {
       })
     );
     using _stays = await owing(port);
-    const writers = ["Ada", "Bob", "Cyd", "Dan"].map((name) => write(port, name));
-    await pause(500);
+    let told = 0;
+    const writers = ["Ada", "Bob", "Cyd", "Dan"].map((name) => write(port, name, () => told++));
+    while (told <= 600) await pause(10);
     const begun = performance.now();
     server.signal("SIGTERM");
     await assertRefuses(port);

@@ -7,9 +7,9 @@ import { randomOf, SEED } from "../helpers/random.ts";
 import { RawWebSocket } from "../helpers/raw_websocket.ts";
 import { NativeClient } from "../helpers/server.ts";
 
-const SECONDS = 15;
+const SECONDS = 9;
 // The first few seconds are those of code that is compiled.
-const WARM_UP = 5;
+const WARM_UP = 4;
 const VISITORS = 60;
 // In MiB. A heap finds its size in half a minute (seen: 190 at 15 s, 223 to 228 from 30 s to 70 s); the slope is torture's.
 const GROWTH = 120;

@@ -19,7 +19,7 @@ import type { Outcome, Proposal } from "../../../lib/protocol/message.ts";
 import { openAccess } from "../../helpers/access.ts";
 import { UNBOUNDED } from "../../helpers/limits.ts";
 import { tempFolder } from "../../helpers/log.ts";
-import { FakeSocket } from "../../helpers/world.ts";
+import { FakeSocket, until } from "../../helpers/world.ts";
 
 const DAY = 86_400_000;
 const NOON = 20_717 * DAY + DAY / 2;
@@ -248,7 +248,7 @@ Deno.test("ends of sessions that the bus lost are found before anything further 
     append(log, [{ kind: "end_sessions", account: "11111111" }, word]);
     hub.repair(log.seq);
     for (const { connection } of ended) connection.serve();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => ended.every(({ socket }) => socket.closed !== undefined));
     assertEquals(ended.map(({ socket }) => [socket.closed, kindsOf(socket)]), [
       [4500, ["closing"]],
       [4500, ["closing"]],
@@ -293,7 +293,7 @@ Deno.test("a connection whose session or token ended on the way to its socket is
     });
     // One is served first, the others aren't due anything.
     opened[0]?.connection.answer('{"id":1}');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => opened.filter(({ socket }) => socket.closed !== undefined).length >= 4);
     assertEquals(opened.map(({ socket }) => socket.closed), [
       ...[4500, 4500, 4001, 4001],
       ...[undefined, undefined, undefined],
@@ -324,7 +324,7 @@ Deno.test("a log that can't be read closes who has to be looked up, and nobody e
     const socket = new FakeSocket();
     const connection = new Connection("c", socket, native, hub, "127.0.0.1");
     expiry.hold(connection, { account: "11111111", admin: false, session: hash(1) });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => socket.closed !== undefined);
     assertEquals(socket.closed, 1013);
   }));
 

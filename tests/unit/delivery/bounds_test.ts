@@ -11,7 +11,7 @@ import { Presence } from "../../../lib/core/presence.ts";
 import { ROSTER_SIZE } from "../../../lib/protocol/presence.ts";
 import { memoryFolder, tempFolder } from "../../helpers/log.ts";
 import { cookieOf, NativeClient, startServer, TestSocket } from "../../helpers/server.ts";
-import { FakeSocket, turn, World } from "../../helpers/world.ts";
+import { FakeSocket, turn, until, World } from "../../helpers/world.ts";
 
 async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
   const folder = memoryFolder();
@@ -153,8 +153,8 @@ Deno.test("a change of presence between the list and its answer is told behind i
     send(bob, { id: 1, subscribe: { channel: "room:a" } });
     await world.settle();
     ada.socket.flow();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const lines = linesOf(ada.socket);
+    const lines: ReturnType<typeof linesOf> = [];
+    await until(() => lines.push(...linesOf(ada.socket)) >= 2);
     assertEquals(lines.map((line) => Object.keys(line)[0]), ["id", "presence"]);
     const versions = [lines[0]?.subscribe?.presence, lines[1]?.presence].map((told) =>
       Object.entries(told ?? {}).find(([name]) => name === "version")?.[1]

@@ -20,6 +20,7 @@ import { Log } from "../../../lib/store/writer.ts";
 import { Reader } from "../../../lib/store/reader.ts";
 import type { Codec } from "../../../lib/codecs/codec.ts";
 import { UNBOUNDED } from "../../helpers/limits.ts";
+import { until } from "../../helpers/world.ts";
 
 /** A socket whose reader stops and goes on at will. */
 class FakeSocket implements Socket {
@@ -92,14 +93,6 @@ const dataOf = (socket: FakeSocket): unknown[] =>
   socket.frames.flatMap((frame) => frame.split("\n")).map((line) =>
     JSON.parse(line).message.data[0]
   );
-
-async function until(done: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!done()) {
-    if (Date.now() > deadline) throw new Error("It didn't come");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 Deno.test("one whose socket is full is sent nothing, and then all of it, from ring and log, in order over channels", async () => {
   await withHub(async ({ hub, publish, settle, open }) => {
