@@ -1,4 +1,5 @@
 /** Puts a server together out of its parts, and takes it apart again. */
+import { deadline } from "@std/async/deadline";
 import { join } from "node:path";
 import process from "node:process";
 import type { AccessSettings } from "./auth/access.ts";
@@ -280,8 +281,7 @@ async function openOne(
 
 // Where the process has to end by itself: what was accepted is written, if that is possible at all.
 async function lastly(core: Core): Promise<void> {
-  const late = new Promise((resolve) => setTimeout(resolve, LAST_WRITES));
-  await Promise.race([core.settle(), late]);
+  await deadline(core.settle(), LAST_WRITES).catch(() => {});
 }
 
 // What edges are told is plain data, keys aside.

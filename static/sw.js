@@ -189,16 +189,14 @@ async function networkFirst(request, url) {
   }
 }
 
-/** @param {Promise<Response>} network An answer that is awaited. @returns {Promise<Response>} It, if it comes in time. */
+/** @param {Promise<Response>} network A response under way. @returns {Promise<Response>} The response, or a rejection after {@linkcode PATIENCE}. */
 async function soon(network) {
-  /** @type {PromiseWithResolvers<never>} */
-  const { promise: late, reject } = Promise.withResolvers();
-  const timer = setTimeout(() => reject(new Error("The network is slow")), PATIENCE);
-  try {
-    return await Promise.race([network, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  /** @type {Promise<never>} */
+  const late = new Promise((_, reject) => {
+    const signal = AbortSignal.timeout(PATIENCE);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  return await Promise.race([network, late]);
 }
 
 /** @param {string} url A URL of the shell. @returns {Promise<Response | undefined>} What is kept; nothing where that can't be read: there is still the server. */

@@ -1,4 +1,5 @@
 /** The commands that speak to a server, by the client library of the pages. */
+import { deadline } from "@std/async/deadline";
 import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
 import { toJson } from "../protocol/json.ts";
 import { readNamed } from "../config/system_errors.ts";
@@ -71,7 +72,7 @@ async function publish(request: Publish, terminal: Terminal): Promise<number> {
         dataOf(text, request),
         key === undefined ? {} : { key },
       );
-      const one = within(publication, timeout, request.url).then((place) => {
+      const one = answer(publication, timeout, request.url).then((place) => {
         sent += 1;
         terminal.report(toJson(place));
         terminal.progress(sent, undefined, "messages");
@@ -174,7 +175,7 @@ async function* forwards(client: Client, request: History): AsyncGenerator<Messa
   let left = request.limit || Infinity;
   for (let after = request.after ?? 0; left > 0;) {
     const limit = Math.min(PAGE, left);
-    const { messages, more } = await within(
+    const { messages, more } = await answer(
       client.history(channel, { after, limit }),
       timeout,
       url,
@@ -199,7 +200,7 @@ async function backwards(
   let left = limit || Infinity;
   for (let before = request.before; left > 0;) {
     const range = { ...(before === undefined ? {} : { before }), limit: Math.min(PAGE, left) };
-    const { messages, more } = await within(client.history(channel, range), timeout, url);
+    const { messages, more } = await answer(client.history(channel, range), timeout, url);
     pages.unshift(messages);
     left -= messages.length;
     before = messages[0]?.seq;
@@ -232,10 +233,10 @@ async function open(
   const token = tokenFile === undefined
     ? undefined
     : (await readNamed(tokenFile, "token-file")).trim();
-  const deadline = performance.now() + timeout;
+  const until = performance.now() + timeout;
   const page = token === undefined ? "/to_chat/" : "/healthz";
   const { base, way } = wayTo(url);
-  const headers = await reach(new URL(page, base), { url, way, deadline, tell });
+  const headers = await reach(new URL(page, base), { url, way, until, tell });
   const client = connect({
     url: base,
     store: memoryStore(),
@@ -246,26 +247,24 @@ async function open(
         Reflect.construct(target, [to, { protocols, headers, ...way }]),
     }),
   });
-  await new Promise<void>((resolve, reject) => {
-    const left = deadline - performance.now();
-    const timer = left === Infinity
-      ? undefined
-      : setTimeout(() => fail(new Unreached(`No server answers at ${url}`)), Math.max(0, left));
-    const fail = (error: Error) => {
-      client.close();
-      reject(error);
-    };
-    const look = () => {
-      if (client.state === State.closed) {
-        reject(new Error(`The server at ${url} refuses this client`));
-      } else if (client.state !== State.open) return;
-      clearTimeout(timer);
-      off();
-      resolve();
-    };
-    const off = client.on("state", look);
-    look();
-  });
+  const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
+  const look = () => {
+    if (client.state === State.open) resolve();
+    if (client.state === State.closed) {
+      reject(new Error(`The server at ${url} refuses this client`));
+    }
+  };
+  const off = client.on("state", look);
+  look();
+  try {
+    const left = until - performance.now();
+    await (left === Infinity ? opened : deadline(opened, Math.max(0, left)));
+  } catch (error) {
+    client.close();
+    throw error instanceof DOMException ? new Unreached(`No server answers at ${url}`) : error;
+  } finally {
+    off();
+  }
   return client;
 }
 
@@ -288,17 +287,17 @@ const LONGEST_TRY = 10_000;
 // A socket says nothing of why it can't be opened, an answer or its absence does. Pages give out the account's cookie.
 async function reach(
   page: URL,
-  { url, way, deadline, tell }: {
+  { url, way, until, tell }: {
     url: string;
     way: Way;
-    deadline: number;
+    until: number;
     tell: (sentence: string) => void;
   },
 ): Promise<Record<string, string>> {
   page.protocol = page.protocol.replace("ws", "http");
   let why = "";
   for (let told = false;; told = true) {
-    const left = Math.min(deadline - performance.now(), LONGEST_TRY);
+    const left = Math.min(until - performance.now(), LONGEST_TRY);
     if (left <= 0) throw new Unreached(`No server answers at ${url}${why}`);
     try {
       const init = { ...way, signal: AbortSignal.timeout(left) };
@@ -324,19 +323,15 @@ function reasonOf(error: Error): string {
   return error.message.replace(/^.*?client error \(\w+\): /, "");
 }
 
-async function within<T>(promise: Promise<T>, timeout: number, url: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new Unreached(`The server at ${url} took too long to answer`);
-    timer = setTimeout(() => reject(error), timeout);
-  });
+async function answer<T>(promise: Promise<T>, timeout: number, url: string): Promise<T> {
   try {
-    return await Promise.race([promise, late]);
+    return await deadline(promise, timeout);
   } catch (error) {
+    if (error instanceof DOMException) {
+      throw new Unreached(`The server at ${url} took too long to answer`);
+    }
     // The program's line says what the server said.
     if (error instanceof FanfareError) throw new Error(error.message);
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }

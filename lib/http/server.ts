@@ -1,4 +1,5 @@
 /** The edge's server: routes, who may come in, sockets, and the end. */
+import { deadline } from "@std/async/deadline";
 import { type Route as MatchedRoute, route as match } from "@std/http/unstable-route";
 import type { AccessSettings, Who } from "../auth/access.ts";
 import { isLoopback } from "../config/address.ts";
@@ -202,9 +203,9 @@ export class EdgeServer {
       else setTimeout(() => sayGoodbye(connection, retry), (i / connections.length) * spread);
     }
     // Answers that still wait for room in a socket have until here.
-    const deadline = performance.now() + spread + LEAVE_GRACE;
+    const late = performance.now() + spread + LEAVE_GRACE;
     const goes = () => this.#sockets.waits || connections.some(({ open }) => open);
-    while (goes() && performance.now() < deadline) await pause(LEAVE_LOOK);
+    while (goes() && performance.now() < late) await pause(LEAVE_LOOK);
     if (farewell.stays) {
       this.#endAll(retry);
       const late = performance.now() + REQUEST_GRACE;
@@ -217,10 +218,10 @@ export class EdgeServer {
     const end = this.#server.shutdown();
     // One edge of several has less time: its isolate goes, and would leave them hanging.
     if (farewell.spread === 0) {
-      await orLate(end, REQUEST_GRACE);
+      await deadline(end, REQUEST_GRACE).catch(() => {});
       this.#sendAway();
     }
-    await orLate(end, SHUTDOWN_DEADLINE);
+    await deadline(end, SHUTDOWN_DEADLINE).catch(() => {});
     // Not every runtime closes sockets then; and nobody may read the log from here on.
     this.#sockets.end();
     this.#endAll(retry);
@@ -244,7 +245,7 @@ export class EdgeServer {
     for (const connection of this.#sockets.connections) connection.end();
     // One that is shut down already can't be cut any more: its isolate ends.
     if (!this.#ending) this.#abort.abort();
-    await orLate(this.#server.finished, SHUTDOWN_DEADLINE);
+    await deadline(this.#server.finished, SHUTDOWN_DEADLINE).catch(() => {});
   }
 
   #sendAway(): void {
@@ -409,7 +410,7 @@ export class EdgeServer {
     const asked = this.#edge.hub.writable
       ? ask(this.#edge.bus, { op: "ready" }).then((refusal) => refusal === undefined)
       : Promise.resolve(false);
-    const writable = await orLate(asked, READY_TIME);
+    const writable = await deadline(asked, READY_TIME).catch(() => undefined);
     if (writable === true) return json({ status: "ready" });
     const why = writable === undefined ? "The log doesn't answer" : "The log can't be written now";
     return problem(refuse("unavailable", why));
@@ -447,18 +448,6 @@ function decoded(groups: Readonly<Record<string, string | undefined>>): Record<s
     );
   } catch {
     throw new HttpRefused(400, "bad_request", "The address isn't UTF-8 in percent encoding");
-  }
-}
-
-async function orLate<T>(end: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) =>
-    timer = setTimeout(() => resolve(undefined), ms)
-  );
-  try {
-    return await Promise.race([end, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

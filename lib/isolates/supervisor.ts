@@ -1,4 +1,5 @@
 /** Starts, watches and restarts the isolates of edges, and has them leave. */
+import { deadline } from "@std/async/deadline";
 import { Worker } from "node:worker_threads";
 import type { AccessSettings } from "../auth/access.ts";
 import { BEAT, type Readers } from "../bus/bus.ts";
@@ -268,7 +269,6 @@ export class Supervisor {
     const counts = new Map<string, number>();
     const waiting = new Set([...this.#isolates.values()].filter(({ serving }) => serving));
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, READERS_TIME);
     this.#counting.set(ask, (isolate, readers) => {
       for (const [channel, count] of readers) {
         counts.set(channel, (counts.get(channel) ?? 0) + count);
@@ -276,8 +276,7 @@ export class Supervisor {
       if (waiting.delete(isolate) && waiting.size === 0) resolve();
     });
     for (const isolate of waiting) this.#tell(isolate, { kind: "readers", ask });
-    if (waiting.size > 0) await promise;
-    clearTimeout(timer);
+    if (waiting.size > 0) await deadline(promise, READERS_TIME).catch(() => {});
     this.#counting.delete(ask);
     return [...counts];
   }
@@ -300,10 +299,7 @@ export class Supervisor {
   async #leave(isolate: Isolate, farewell: Farewell, limit: number): Promise<void> {
     isolate.leaving = true;
     this.#tell(isolate, { kind: "leave", farewell });
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, limit));
-    await Promise.race([isolate.ended.promise, late]);
-    clearTimeout(timer);
+    await deadline(isolate.ended.promise, limit).catch(() => {});
     // With all that it may still hold, such as sockets that nobody reads.
     await isolate.worker.terminate();
     this.#forget(isolate);

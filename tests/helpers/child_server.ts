@@ -1,4 +1,5 @@
 /** The real server as a process of its own, to be killed, measured and started again. */
+import { deadline } from "@std/async/deadline";
 
 /** How it is started. */
 export interface ChildOptions {
@@ -118,22 +119,20 @@ export async function cookieFrom(url: string): Promise<string> {
 }
 
 /**
- * Waits, but not for ever.
+ * Waits for a promise until a deadline.
  *
- * @param promise What is waited for.
- * @param limit Milliseconds.
- * @param what Named where it takes longer.
- * @returns What it ends with.
+ * @param promise The promise.
+ * @param limit The deadline in milliseconds from now.
+ * @param what Named in the error.
+ * @returns The value of the promise.
+ * @throws {Error} If the promise is still pending then.
  */
 export async function within<T>(promise: Promise<T>, limit: number, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Waited ${limit} ms in vain for ${what}`)), limit);
-  });
   try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+    return await deadline(promise, limit);
+  } catch (error) {
+    if (error instanceof DOMException) throw new Error(`Waited ${limit} ms in vain for ${what}`);
+    throw error;
   }
 }
 

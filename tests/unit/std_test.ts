@@ -18,6 +18,7 @@ import {
   assertThrows,
   fail,
 } from "@std/assert";
+import { deadline } from "@std/async/deadline";
 import { getCookies, setCookie } from "@std/http/cookie";
 import { eTag, ifNoneMatch } from "@std/http/etag";
 import { serveFile } from "@std/http/file-server";
@@ -447,6 +448,27 @@ Deno.test("@std/http/unstable-route: the first route that fits answers", async (
   assertEquals(await text("/channels/a/b"), "any GET");
   assertEquals(await text("/channels/a", "POST"), "any POST");
   assertEquals(await text("/other"), "default");
+});
+
+Deno.test("@std/async: a deadline ends the wait for a promise, and only the wait", async () => {
+  assertEquals(await deadline(Promise.resolve(1), 10_000), 1);
+  await assertRejects(
+    () => deadline(Promise.reject(new RangeError("no")), 10_000),
+    RangeError,
+    "no",
+  );
+  const { promise, resolve } = Promise.withResolvers<number>();
+  await assertRejects(() => deadline(promise, 1), DOMException);
+  const abort = new AbortController();
+  const aborted = assertRejects(
+    () => deadline(promise, 10_000, { signal: abort.signal }),
+    DOMException,
+  );
+  abort.abort();
+  await aborted;
+  await assertRejects(() => deadline(promise, 10_000, { signal: abort.signal }), DOMException);
+  resolve(2);
+  assertEquals(await deadline(promise, 10_000), 2);
 });
 
 Deno.test("@std/uuid/v7: carries its time", () => {
