@@ -5,6 +5,7 @@ import type { AccessSettings } from "./access.ts";
 import { type Config, ConfigError } from "../config/config.ts";
 import type { OlderKey } from "./cookies.ts";
 import { readNamed } from "../config/system_errors.ts";
+import { writeAtomically } from "../store/integrity/durable_file.ts";
 import { log } from "../observability/logger.ts";
 import { opennessOf, type OpennessSettings } from "../config/openness.ts";
 import { type Refusal, refuse } from "../protocol/refusals.ts";
@@ -166,12 +167,8 @@ export class Credentials {
       return refuse("unavailable", `At most ${MOST_WITHDRAWALS} withdrawals are kept`);
     }
     const all = [...others, withdrawal];
-    const unfinished = `${this.#withdrawals}-new`;
     try {
-      Deno.writeTextFileSync(unfinished, `${JSON.stringify(all, null, 1)}\n`, { mode: 0o600 });
-      using file = Deno.openSync(unfinished, { read: true });
-      file.syncSync();
-      Deno.renameSync(unfinished, this.#withdrawals);
+      writeAtomically(this.#withdrawals, `${JSON.stringify(all, null, 1)}\n`);
     } catch (error) {
       log.error("credentials.unwritable", { error: String(error) });
       return refuse("unavailable", "The disk refuses it, try again");
@@ -347,17 +344,7 @@ async function kept(path: string, bytes: number): Promise<string> {
     return known.trim();
   }
   const fresh = crypto.getRandomValues(new Uint8Array(bytes)).toBase64();
-  // There whole or not at all: a kill in between must not leave an empty one. The folder is ours alone.
-  const unfinished = `${path}-new`;
-  using file = await Deno.open(unfinished, {
-    create: true,
-    truncate: true,
-    write: true,
-    mode: 0o600,
-  });
-  await file.write(new TextEncoder().encode(`${fresh}\n`));
-  await file.sync();
-  await Deno.rename(unfinished, path);
+  writeAtomically(path, `${fresh}\n`);
   return fresh;
 }
 

@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import type { Copying } from "./copier.ts";
+import { renameDurably } from "./integrity/durable_file.ts";
 import { LogDamaged } from "./integrity/errors.ts";
 import { examineBeside } from "./integrity/preflight.ts";
 import { readMark } from "./integrity/watermark.ts";
@@ -57,10 +58,8 @@ export async function backup(
     if (mark?.epoch === epoch && seq < mark.seq) {
       throw new LogDamaged(path, `it ends with seq ${seq}, but ${mark.seq} was acknowledged`);
     }
-    sync(unfinished);
     if (exists(file)) throw new Error(`Cannot write "${file}": it exists`);
-    Deno.renameSync(unfinished, file);
-    sync(folder);
+    renameDurably(unfinished, file);
     return { seq, bytes: Deno.statSync(file).size };
   } finally {
     for (const end of SIDES) removeIfThere(unfinished + end);
@@ -110,11 +109,6 @@ function seal(file: string): { seq: number; epoch: string } {
   } finally {
     db.close();
   }
-}
-
-function sync(path: string): void {
-  using file = Deno.openSync(path, { read: true });
-  file.syncSync();
 }
 
 function exists(file: string): boolean {

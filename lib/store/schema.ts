@@ -1,7 +1,7 @@
 /** The tables of the log, and how older ones become the newest. */
-import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ALL_PUSHES } from "./feeds.ts";
+import { renameDurably } from "./integrity/durable_file.ts";
 import { APPLICATION, NEWEST_SCHEMA } from "./integrity/format.ts";
 
 // A feed is what one subscription reads: a channel, or all direct messages of an account. `feed_messages` is its index: a
@@ -155,9 +155,7 @@ export function create(path: string, newEpoch: () => string): void {
   } finally {
     db.close();
   }
-  Deno.renameSync(unfinished, path);
-  using folder = Deno.openSync(dirname(path), { read: true });
-  folder.syncSync();
+  renameDurably(unfinished, path);
 }
 
 /**

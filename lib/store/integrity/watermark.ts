@@ -2,6 +2,7 @@
  * The mark beside a log: whether its last end was clean, and the last seq that was acknowledged. SQLite alone can't tell a log
  * that lost its end from one that never had it.
  */
+import { writeAtomically } from "./durable_file.ts";
 import { LogDamaged } from "./errors.ts";
 
 /** What a mark says. */
@@ -59,22 +60,8 @@ export class Mark {
    */
   constructor(path: string, epoch: string, seq: number) {
     this.#epoch = epoch;
-    // Under another name first: it is there whole or not at all.
-    const unfinished = `${markPath(path)}-new`;
-    this.#file = Deno.openSync(unfinished, {
-      create: true,
-      truncate: true,
-      write: true,
-      mode: 0o600,
-    });
-    try {
-      this.#write("open", seq);
-      this.#file.syncSync();
-      Deno.renameSync(unfinished, markPath(path));
-    } catch (error) {
-      this.#file.close();
-      throw error;
-    }
+    writeAtomically(markPath(path), this.#line("open", seq));
+    this.#file = Deno.openSync(markPath(path), { write: true });
   }
 
   /**
@@ -108,9 +95,11 @@ export class Mark {
 
   // One write of less than a sector, always of the same length: it is there whole or not at all.
   #write(state: "open" | "shut", seq: number): void {
-    const line = `${state} ${String(seq).padStart(16, "0")} ${this.#epoch}\n`;
-    const bytes = this.#encoder.encode(line);
     this.#file.seekSync(0, Deno.SeekMode.Start);
-    this.#file.writeSync(bytes);
+    this.#file.writeSync(this.#encoder.encode(this.#line(state, seq)));
+  }
+
+  #line(state: "open" | "shut", seq: number): string {
+    return `${state} ${String(seq).padStart(16, "0")} ${this.#epoch}\n`;
   }
 }
