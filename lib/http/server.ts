@@ -29,12 +29,12 @@ import {
   HttpRefused,
   json,
   notFound,
-  packed,
   problem,
   setWork,
   SMALL_BODY,
   unauthorized,
 } from "../web/responses.ts";
+import { sendFresh } from "../web/text_responses.ts";
 import { AWAY, LEAVING, untilLeaving } from "../bus/draining.ts";
 import { Listener, type Server } from "./listener.ts";
 import { moderationRoutes } from "./routes/moderation.ts";
@@ -421,7 +421,7 @@ export class EdgeServer {
     if (!admin && !(this.#options.open && isLoopback(address))) {
       return unauthorized("The metrics need the admin token");
     }
-    return await packed(request, await this.#options.metrics(), {
+    return await sendFresh(request, await this.#options.metrics(), {
       "content-type": METRICS_TYPE,
       "cache-control": "no-store",
       vary: "Accept-Encoding",

@@ -2,8 +2,8 @@
 import { serveFile } from "@std/http/file-server";
 import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
-import { Compressed } from "../web/compression.ts";
-import { withPlainTags } from "../web/responses.ts";
+import { TextCache } from "../web/text_cache.ts";
+import { withPlainTags } from "../web/text_responses.ts";
 import { makeShell, modulesOf, type Shell } from "./app_shell.ts";
 
 const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
@@ -56,7 +56,7 @@ export class Pages {
   readonly #shell: Shell;
   readonly #policy: string;
   readonly #own: string | undefined;
-  readonly #compressed = new Compressed();
+  readonly #texts = new TextCache();
 
   private constructor(
     libraries: Map<string, string>,
@@ -119,7 +119,7 @@ export class Pages {
   async page(request: Request, shell: string): Promise<Response> {
     const text = await pageText(shell, this.#heads.get(shell));
     const type = "text/html; charset=utf-8";
-    return withHeaders(await this.#compressed.text(request, shell, text, type), {
+    return withHeaders(await this.#texts.page(request, shell, text, type), {
       "cache-control": "private, no-cache",
       "content-security-policy": this.#policy,
       "fanfare-shell": this.#shell.version,
@@ -131,15 +131,14 @@ export class Pages {
   /**
    * Serves the service worker.
    *
+   * @param request A GET or HEAD.
    * @returns The script.
    */
-  worker(): Response {
-    return new Response(this.#shell.worker, {
-      headers: {
-        "content-type": "text/javascript; charset=utf-8",
-        "cache-control": "no-cache",
-        "content-security-policy": WORKER_POLICY,
-      },
+  async worker(request: Request): Promise<Response> {
+    const type = "text/javascript; charset=utf-8";
+    return withHeaders(await this.#texts.page(request, "/sw.js", this.#shell.worker, type), {
+      "cache-control": "no-cache",
+      "content-security-policy": WORKER_POLICY,
     });
   }
 
@@ -155,7 +154,7 @@ export class Pages {
     const file = library ?? fileOf(path);
     if (file === undefined) return undefined;
     // Modules may end in .mjs or .js; what they are here is their URL's.
-    const response = await this.#compressed.file(request, path, file, (text) => lean(path, text)) ??
+    const response = await this.#texts.file(request, path, file, (text) => lean(path, text)) ??
       await serveFile(withPlainTags(request), file);
     if (library !== undefined) {
       return withHeaders(response, {

@@ -1,10 +1,8 @@
 /** What every HTTP answer of ours is made with: refusals as problem+json, and bodies read within bounds. */
 import { type Refusal, type RefusalCode, REFUSALS, refuse, Refused } from "../protocol/refusals.ts";
 import { toJson } from "../protocol/json.ts";
-import { eTag, ifNoneMatch } from "@std/http/etag";
-import { acceptsEncodings } from "@std/http/negotiation";
 import type { Meter } from "../delivery/byte_rates.ts";
-import { ENCODINGS, isEncoding, packedIn, unpacked } from "./sliced_zlib.ts";
+import { ENCODINGS, isEncoding, unpacked } from "./sliced_zlib.ts";
 import { STATUS_TEXT, type StatusCode } from "@std/http/status";
 
 /** How long a body may take to come, in milliseconds (threats.md H10). */
@@ -131,100 +129,6 @@ export function problem(
 export function unauthorized(sentence: string): Response {
   return problem(refuse("unauthorized", sentence), 401, { "www-authenticate": "Bearer" });
 }
-
-/**
- * Answers with JSON that may be asked for again: with a tag, packed where that pays, or not at all to a client that has it.
- *
- * @param request The request.
- * @param body JSON text.
- * @param type Its media type.
- * @returns The response.
- */
-export async function tagged(
-  request: Request,
-  body: string,
-  type = "application/json",
-): Promise<Response> {
-  const headers: Record<string, string> = {
-    "content-type": type,
-    "cache-control": "private, no-cache",
-    vary: "Accept-Encoding, Authorization, Cookie",
-  };
-  const tag = await eTag(body, { weak: true });
-  headers.etag = tag;
-  if (hasTag(request, tag)) return new Response(null, { status: 304, headers });
-  return await packed(request, body, headers);
-}
-
-/**
- * Tells whether a client has a representation already.
- *
- * @param request Its request, with `If-None-Match` or without.
- * @param tag The representation's entity tag.
- * @returns Whether it is to be answered with 304.
- */
-export function hasTag({ headers }: Request, tag: string): boolean {
-  return !ifNoneMatch(plainTags(headers), tag);
-}
-
-/**
- * Takes the white space out of a request's `If-None-Match`: `@std/http` splits it with a pattern whose time is the square of a run
- * of blanks.
- *
- * @param request A GET or HEAD.
- * @returns The request, or one that asks for the same.
- */
-export function withPlainTags(request: Request): Request {
-  const tags = plainTags(request.headers);
-  if (tags === null) return request;
-  const headers = new Headers(request.headers);
-  headers.set("if-none-match", tags);
-  return new Request("http://localhost/", { method: request.method, headers });
-}
-
-// No tag has white space in it (RFC 9110, 8.8.3).
-function plainTags(headers: Headers): string | null {
-  const value = headers.get("if-none-match");
-  if (value === null) return null;
-  return value.split(",").map((tag) => tag.trim()).filter((tag) => !/\s/.test(tag)).join(",");
-}
-
-/**
- * Answers with a text, packed where that pays.
- *
- * @param request The request.
- * @param body The text.
- * @param headers Of the answer.
- * @returns The response.
- */
-export async function packed(
-  request: Request,
-  body: string,
-  headers: Record<string, string>,
-): Promise<Response> {
-  if (body.length < LEAST_PACKED || packing(request, "gzip") === undefined) {
-    return new Response(body, { headers });
-  }
-  const bytes = await packedIn(body, workOf(request).turn);
-  return new Response(bytes, { headers: { ...headers, "content-encoding": "gzip" } });
-}
-
-/**
- * Picks how an answer is packed.
- *
- * @param request The request.
- * @param encodings What it could be packed with, the best first.
- * @returns One that its client reads; undefined where it is to stay as it is.
- */
-export function packing<T extends string>(request: Request, ...encodings: T[]): T | undefined {
-  // Who names none may well read none: a shell's curl writes down what it gets.
-  if (!request.headers.get("accept-encoding")?.trim()) return undefined;
-  const best = acceptsEncodings<T | "identity">(request, ...encodings, "identity");
-  return best === "identity" ? undefined : best;
-}
-
-// Below that it is one packet either way.
-const LEAST_PACKED = 1400;
 
 /** A refusal with an HTTP status that isn't its code's, thrown from where a body is read. */
 export class HttpRefused extends Refused {

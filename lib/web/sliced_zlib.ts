@@ -28,20 +28,19 @@ export function isEncoding(word: string): word is Encoding {
 }
 
 /**
- * Compresses a text with gzip.
+ * Compresses with gzip.
  *
- * @param text The text.
- * @param turn Waits until others had their turn.
- * @returns The bytes.
+ * @param bytes What to compress.
+ * @param turn Yields to other connections; awaited before each slice.
+ * @returns The compressed bytes.
  */
 export async function packedIn(
-  text: string,
+  bytes: Uint8Array<ArrayBuffer>,
   turn: () => Promise<void>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new CompressionStream("gzip");
   const whole = new Response(stream.readable).arrayBuffer();
   const writer = stream.writable.getWriter();
-  const bytes = new TextEncoder().encode(text);
   for (let at = 0; at < bytes.length; at += PACK_PIECE) {
     await turn();
     await writer.write(bytes.subarray(at, at + PACK_PIECE));

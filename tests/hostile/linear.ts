@@ -12,7 +12,8 @@ import { Cookies } from "../../lib/auth/cookies.ts";
 import { RequestPolicy } from "../../lib/http/request_policy.ts";
 import { filterIn } from "../../lib/http/routes/push_filter.ts";
 import { isHost, refuseHead, showsToken } from "../../lib/http/request_head.ts";
-import { bearerIn, hasTag, packing, withPlainTags } from "../../lib/web/responses.ts";
+import { bearerIn } from "../../lib/web/responses.ts";
+import { chooseCoding, hasTag, withPlainTags } from "../../lib/web/text_responses.ts";
 import { decode } from "../../lib/codecs/native.ts";
 import { keyInHeader } from "../../lib/http/routes/guards.ts";
 import { badHandshake } from "../../lib/transports/sockets.ts";
@@ -154,7 +155,7 @@ const HEADS: Readonly<Record<string, Parser>> = {
   "if-none-match of a file": (text) => withPlainTags(requestOf("if-none-match", text)),
   "if-none-match of the stand-in": (text) => ifNoneMatch(text, '"x"'),
   "accept": (text) => accepts(requestOf("accept", text), "text/html"),
-  "accept-encoding": (text) => packing(requestOf("accept-encoding", text), "br", "gzip"),
+  "accept-encoding": (text) => chooseCoding(requestOf("accept-encoding", text), "br", "gzip"),
   "accept-encoding of the stand-in": (text) => acceptsEncodings(requestOf("accept-encoding", text)),
   "accept-language": (text) => acceptsLanguages(requestOf("accept-language", text), "en"),
   "authorization": (text) => bearerIn(headersOf("authorization", text)),

@@ -16,7 +16,8 @@ import { nameInToken } from "../../channels/accounts.ts";
 import { ask, askReaders, askRoster, UNANSWERED } from "../../bus/requests.ts";
 import { type Meter, tooMuchRead } from "../../delivery/byte_rates.ts";
 import type { Caller } from "../../auth/caller.ts";
-import { json, problem, readJson, tagged, unauthorized, workOf } from "../../web/responses.ts";
+import { json, problem, readJson, unauthorized, workOf } from "../../web/responses.ts";
+import { tagged } from "../../web/text_responses.ts";
 import type { Handle, Route } from "./route.ts";
 import {
   keyInHeader,

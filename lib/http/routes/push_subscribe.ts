@@ -7,7 +7,8 @@ import type { Reader } from "../../store/reader.ts";
 import type { Connection } from "../../delivery/connection.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { type Filter, filtered, filterIn, passes } from "./push_filter.ts";
-import { packing, problem } from "../../web/responses.ts";
+import { problem } from "../../web/responses.ts";
+import { chooseCoding } from "../../web/text_responses.ts";
 import { type Format, seqInId, toldEvent } from "../../codecs/ntfy.ts";
 import type { Route } from "./route.ts";
 import { mayNotRead, needsAccount } from "./guards.ts";
@@ -114,7 +115,7 @@ async function polled(
   if (!response.ok) return response;
   for (const [name, value] of Object.entries(POLLED)) response.headers.set(name, value);
   const { body } = response;
-  if (body === null || packing(request, "gzip") === undefined) return response;
+  if (body === null || chooseCoding(request, "gzip") === undefined) return response;
   response.headers.set("content-encoding", "gzip");
   const { headers } = response;
   const pieces = body.pipeThrough(reading.edge.hub.slices.pieces<Uint8Array<ArrayBuffer>>());

@@ -31,7 +31,7 @@ export function siteRoutes(edge: EdgeContext, pages: Pages): Route[] {
   return [
     ...shells,
     ...assets.map((path): Route => ({ path, methods: READ, handle: asset })),
-    { path: "/sw.js", methods: READ, handle: () => pages.worker() },
+    { path: "/sw.js", methods: READ, handle: (request) => pages.worker(request) },
     {
       path: "/pages/*",
       methods: READ,
