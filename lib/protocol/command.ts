@@ -194,10 +194,24 @@ function checkBody(id: number, verb: string, body: unknown): Command | BadComman
 }
 
 function sentence(verb: string, issue: v.BaseIssue<unknown>): string {
-  const path = [verb, ...(issue.path ?? []).map((step) => String(step.key).slice(0, 64))].join(".");
+  const inner = pathOf(issue);
+  const path = inner === undefined ? verb : `${verb}.${inner}`;
   if (issue.type !== "strict_object") return `"${path}" is wrong: expected ${issue.message}`;
   if (issue.expected === "never") return `"${path}" is unknown`;
-  return issue.path === undefined ? `"${path}" must be an object` : `"${path}" is missing`;
+  return inner === undefined ? `"${path}" must be an object` : `"${path}" is missing`;
+}
+
+// An unknown key is the client's, and as long as it likes.
+const PATH_LENGTH = 64;
+
+/**
+ * Writes where a schema found a fault.
+ *
+ * @param issue The fault.
+ * @returns Keys and indexes joined by dots, at most 64 characters; undefined where the whole value is wrong.
+ */
+export function pathOf(issue: v.BaseIssue<unknown>): string | undefined {
+  return v.getDotPath(issue)?.slice(0, PATH_LENGTH);
 }
 
 function bad(id: number | undefined, message: string): BadCommand {

@@ -1,7 +1,7 @@
 /** What HTTP requests bring: one schema for each body and query, and the reading of them (protocol.md, "Event streams" and "HTTP"). */
 import * as v from "valibot";
 import { type Refusal, refuse } from "./refusals.ts";
-import { channel, data, fields, key, PAGE_MESSAGES, seq, text, whole } from "./command.ts";
+import { channel, data, fields, key, PAGE_MESSAGES, pathOf, seq, text, whole } from "./command.ts";
 import { faultIn, MAX_DEPTH } from "./json.ts";
 
 /** The most messages that are published together. */
@@ -153,8 +153,8 @@ function check<T>(schema: v.GenericSchema<unknown, T>, value: unknown, whole: st
   const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return { value: result.output };
   const [issue] = result.issues;
-  const path = (issue.path ?? []).map((step) => String(step.key).slice(0, 64)).join(".");
-  const name = path === "" ? whole : `"${path}"`;
+  const path = pathOf(issue);
+  const name = path ? `"${path}"` : whole;
   if (!OBJECTS.includes(issue.type)) {
     return bad(`${name} is wrong: expected ${issue.message}`);
   }
