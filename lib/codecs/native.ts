@@ -41,6 +41,17 @@ export function* decode(frame: string): Generator<Command | BadCommand> {
 }
 
 /**
+ * Reads the id of a lone signal that begins as JavaScript writes it, without parsing it.
+ *
+ * @param frame A frame.
+ * @returns The id; undefined where the frame has to be parsed to know it.
+ */
+export function signalId(frame: string): number | undefined {
+  const [, id] = /^\{"id":([1-9]\d{0,14}),"signal":\{/.exec(frame.slice(0, 48)) ?? [];
+  return id === undefined || frame.includes("\n") ? undefined : Number(id);
+}
+
+/**
  * Writes the answer to a command.
  *
  * @param id The command's.

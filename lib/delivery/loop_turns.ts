@@ -5,6 +5,11 @@ import { setImmediate } from "node:timers";
 // those who are behind.
 const AWAKE = 10;
 
+// When a timer of 0 is late, and how long the loop is left alone then, in milliseconds: with 2.5 and 5 the pings beside 450 polls
+// that nobody reads took 12 ms in place of 115.
+const LATE = 2.5;
+const ASLEEP = 5;
+
 /**
  * Runs work in later turns of the loop. Deno's runtime (2.9.6) looks for what came from the network when the loop sleeps, and else
  * only once in 61 turns: as long as an immediate is due it doesn't sleep, and with 2 ms of work in each turn a ping waited 140 ms. So
@@ -27,9 +32,12 @@ export class LoopTurns {
    */
   next(run: () => void): void {
     if (this.#now() - this.#slept < AWAKE) return void setImmediate(run);
-    setTimeout(() => {
+    const begun = this.#now();
+    const wake = () => {
       this.#slept = this.#now();
       run();
-    }, 0);
+    };
+    // A timer that comes late came between other work: the loop didn't sleep, and sleeps for longer than that takes.
+    setTimeout(() => this.#now() - begun < LATE ? wake() : setTimeout(wake, ASLEEP), 0);
   }
 }

@@ -21,7 +21,7 @@ export const LITTLE = 8192;
 const FREELY = 256 * 1_048_576;
 
 /** What large pages may hold in the sockets of one isolate before pages are no larger than frames, in bytes. */
-export const PAGED = 32 * 1_048_576;
+export const PAGED = 16 * 1_048_576;
 
 // More than a socket holds by frames that are cut: what is unsent before and in a frame, and the room for the frame.
 const LARGE = UNSENT + 2 * FRAME_CUT + 65_536;
@@ -32,8 +32,9 @@ const PART = 1 / 8;
 // Under this part of what they may hold all is as usual again.
 const CALM = 0.75;
 
-// Asking all sockets takes some milliseconds where they are many: so often at most, in milliseconds.
+// Asking all sockets takes some milliseconds where they are many: so often at most, in milliseconds, and while large pages go out.
 const PAUSE = 100;
+const PAGED_PAUSE = 10;
 
 /** How much is sent to one connection at once. */
 export interface SendSizes {
@@ -121,9 +122,9 @@ export class SendBudget {
 
   #isDue(now: number): boolean {
     if (this.#sent >= this.#most / 4) return true;
-    if (now - this.#counted < PAUSE) return false;
-    const much = this.#sent >= this.#most / 16 || this.#large >= PAGED / 4;
-    return much || this.#short || this.#crowded;
+    const since = now - this.#counted;
+    if (this.#large >= PAGED / 4) return since >= PAGED_PAUSE;
+    return since >= PAUSE && (this.#sent >= this.#most / 16 || this.#short || this.#crowded);
   }
 
   #count(now: number): void {

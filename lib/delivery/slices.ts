@@ -1,9 +1,34 @@
 /** Fair turns: what is read, parsed or written for one client happens in slices, and between them the loop runs. */
+import { Bucket } from "../config/limits.ts";
 import { SLICE_BYTES } from "../store/pages.ts";
 import { LoopTurns } from "./loop_turns.ts";
 
 // How long the slices of one turn of the loop may take together, in milliseconds; the last one may end later.
 const TURN = 2;
+
+// Milliseconds for what is done at once, out of each second and in one go.
+const INLINE = { rate: 500, burst: 4 };
+
+/** Time for work that could wait for a slice, and costs less where it is done at once. */
+class InlineTime {
+  readonly #now: () => number;
+  readonly #left: Bucket;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#left = new Bucket(INLINE, now());
+  }
+
+  /** Whether there is time left. */
+  has(): boolean {
+    return this.#left.wait(1, this.#now()) === 0;
+  }
+
+  /** @param ms How long the work took, in milliseconds. */
+  spend(ms: number): void {
+    this.#left.spend(this.#now(), ms);
+  }
+}
 
 /** Work that is done slice by slice. */
 export interface Task {
@@ -20,6 +45,8 @@ export class Slices {
   readonly #loop: LoopTurns;
   readonly #read: () => number;
   readonly #waiting = new Set<Task>();
+  /** Time for work that is done without waiting for a slice. */
+  readonly inline: InlineTime;
   #running = false;
   #full = false;
   /** Characters of clients' frames that wait for their turns. */
@@ -32,6 +59,7 @@ export class Slices {
    */
   constructor(now: () => number, read: () => number, loop = new LoopTurns(now)) {
     this.#now = now;
+    this.inline = new InlineTime(now);
     this.#loop = loop;
     this.#read = read;
   }

@@ -36,12 +36,24 @@ export class CommandRates {
    *
    * @param what The rate.
    * @param account Whose connection it is now.
+   * @param count How many.
    * @returns The refusal; undefined below the rate.
    */
-  take(what: keyof EdgeRates, account: string | null): Refusal | undefined {
+  take(what: keyof EdgeRates, account: string | null, count = 1): Refusal | undefined {
     const { id, address } = this.#connection;
     const { hub, rates } = this.#edge;
-    return rates[what].take(account ?? id, address, hub.now());
+    return rates[what].take(account ?? id, address, hub.now(), count);
+  }
+
+  /**
+   * Looks at a rate without counting. Takes what {@linkcode take} takes.
+   *
+   * @returns The refusal that one more would get; undefined below the rate.
+   */
+  over(what: keyof EdgeRates, account: string | null): Refusal | undefined {
+    const { id, address } = this.#connection;
+    const { hub, rates } = this.#edge;
+    return rates[what].refusal(account ?? id, address, hub.now());
   }
 
   /** A command succeeded: the row of bad requests ends. */

@@ -86,11 +86,12 @@ export class InboundFrames {
       if (frame === undefined || this.#waits(frame)) return;
       // A frame of a few kilobytes may hold a hundred commands.
       if (now() > end) return this.#await();
+      const large = this.#turn === "none" && frame.size > SMALL_BODY;
+      const begun = large ? now() : 0;
       const { done, value } = frame.commands.next();
-      if (!done) {
-        take(value);
-        continue;
-      }
+      if (!done) take(value);
+      if (large) this.#options.slices.inline.spend(now() - begun);
+      if (!done) continue;
       this.#turn = "none";
       this.#hold(-frame.size);
       // A new one where all are done: an array that was emptied keeps its room.
@@ -105,9 +106,11 @@ export class InboundFrames {
     this.#hold(-this.#held);
   }
 
-  // Reading a large one takes milliseconds: whatever else the isolate does has its turn before.
+  // Parsing a large frame takes milliseconds, and where many come the rest of the isolate runs between them. But what is held makes
+  // garbage of what would have been gone at once: as long as there is time, a frame is taken as it comes.
   #waits({ size }: Frame): boolean {
-    if (this.#turn === "none" && size > SMALL_BODY) this.#await();
+    const { slices } = this.#options;
+    if (this.#turn === "none" && size > SMALL_BODY && !slices.inline.has()) this.#await();
     return this.#turn === "awaited";
   }
 

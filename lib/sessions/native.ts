@@ -11,9 +11,13 @@ import { contentOf, publish } from "../channels/publish.ts";
 import { CommandRates } from "./command_rates.ts";
 import type { Connection } from "../delivery/connection.ts";
 import { InboundFrames } from "./inbound_frames.ts";
-import { answerLine, errorLine } from "../codecs/native.ts";
+import { answerLine, errorLine, signalId } from "../codecs/native.ts";
+import { SMALL_BODY } from "../web/responses.ts";
 import { type EdgeContext, greeting, type Session } from "./edge_context.ts";
 import { type Asker, ChannelCommands } from "./channel_commands.ts";
+
+// A signal counts as one for each 4 KiB begun, in characters: a burst of the largest costs each reader no more than one of small ones.
+const SIGNAL_UNIT = 4096;
 
 // What can't be done without an account.
 const WRITES: ReadonlySet<Verb> = new Set<Verb>(["publish", "signal", "rename"]);
@@ -65,7 +69,18 @@ export class NativeSession implements Session, Asker {
     if (this.#greeting && this.#frames.held > this.#edge.limits.frame) {
       return this.#rates.ban("Too much came before the greeting");
     }
-    this.#frames.add(frame);
+    const refused = frame.length > SMALL_BODY ? this.#refuseUnparsed(frame) : undefined;
+    if (refused !== undefined) this.#takeUp(refused);
+    else this.#frames.add(frame);
+  }
+
+  // To parse 64 KiB for a refusal costs more than to send them.
+  #refuseUnparsed(frame: string): BadCommand | undefined {
+    if (this.#commands === 0 || this.#greeting) return undefined;
+    const refusal = this.#rates.over("signals", this.#who.account);
+    if (refusal === undefined) return undefined;
+    const id = signalId(frame);
+    return id === undefined ? undefined : { id, refusal };
   }
 
   #takeUp(command: Command | BadCommand): void {
@@ -212,12 +227,15 @@ export class NativeSession implements Session, Asker {
   }
 
   #signal(id: number, { channel, data }: Body<"signal">): void {
-    const over = this.#rates.take("signals", this.#who.account);
+    const { account } = this.#who;
+    const over = this.#rates.over("signals", account);
     if (over !== undefined) return this.fail(id, over);
     if (!this.may(id, "publish", channel)) return;
     const json = contentOf(this.#edge.limits, { channel, data });
     if (typeof json !== "string") return this.fail(id, json);
-    const signal = { channel, from: this.#who.account, data: json };
+    const large = this.#rates.take("signals", account, Math.ceil(json.length / SIGNAL_UNIT));
+    if (large !== undefined) return this.fail(id, large);
+    const signal = { channel, from: account, data: json };
     this.#edge.bus.send({ op: "signal", signal, connection: this.#connection.id }, (answer) => {
       if (answer !== null && "refusal" in answer) this.fail(id, answer.refusal);
       else this.done(id, () => answerLine(id, "signal", { channel }));

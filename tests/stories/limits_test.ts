@@ -341,6 +341,31 @@ Deno.test("M13: refused requests have a rate, of an account, of an address witho
   assertEquals(await refused(12, { "x-forwarded-for": "192.0.2.2" }), 10);
 });
 
+Deno.test("M13: a signal counts as one for each 4 KiB that it has begun", async () => {
+  const folder = memoryFolder();
+  const world = await World.open(folder, { signals: 2 });
+  const { socket, session } = world.connect("ada");
+  const refusedOf = async (size: number, count: number) => {
+    const data = "x".repeat(size - 2);
+    for (let i = 0; i < count; i++) {
+      session.receive(JSON.stringify({ id: i + 1, signal: { channel: "room:a", data } }));
+    }
+    await world.settle();
+    return socket.read().join("\n").split("\n").filter((line) => line.includes("rate_limited"))
+      .length;
+  };
+  assertEquals(await refusedOf(4096, 7), 1);
+  world.now += 3000;
+  assertEquals(await refusedOf(4097, 4), 1);
+  // One that is larger than a burst passes when nothing else was counted.
+  world.now += 3000;
+  assertEquals(await refusedOf(65_000, 2), 1);
+  world.now += 3000;
+  assertEquals(await refusedOf(1000, 1), 1);
+  world.close();
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("M13: whoever goes on over one of these rates for ten seconds on end is closed with 1008", async () => {
   const kinds = [
     [{ signals: 1 }, '{"id":1,"signal":{"channel":"room:a","data":1}}', 3],

@@ -47,6 +47,8 @@ const PIPELINED = 4;
 const SIGNALS_A_SECOND = 200;
 const SIGNAL_BYTES = 65_000;
 const BOMB = 265_000;
+// Before a client that was refused or closed comes back, in milliseconds.
+const RECONNECT = 50;
 
 type Run = (job: AttackJob) => Promise<void>;
 
@@ -67,42 +69,58 @@ async function ask(address: string, init: RequestInit = {}, most = Infinity): Pr
 }
 
 async function connect({ port }: AttackJob): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
-  const { promise, resolve } = Promise.withResolvers<void>();
-  socket.onopen = () => resolve();
-  socket.onclose = () => Deno.exit(1);
-  await promise;
-  return socket;
+  for (;;) {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    socket.onopen = () => resolve(true);
+    socket.onclose = () => resolve(false);
+    if (await promise) return socket;
+    await pause(RECONNECT);
+  }
 }
 
-async function history(job: AttackJob): Promise<void> {
-  const socket = await connect(job);
+// Attacks with one connection after the other: a close ends none.
+async function insist(job: AttackJob, attack: (socket: WebSocket) => Promise<void>): Promise<void> {
+  for (;;) {
+    await attack(await connect(job));
+    await pause(RECONNECT);
+  }
+}
+
+function closed(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => socket.onclose = () => resolve());
+}
+
+function history(job: AttackJob): Promise<void> {
   let id = 0;
-  const next = () => {
-    const channel = `push:f${id % job.channels}`;
-    socket.send(JSON.stringify({ id: ++id, history: { channel, limit: 200 } }));
-  };
-  socket.onmessage = next;
-  for (let i = 0; i < PIPELINED; i++) next();
-  await new Promise(() => {});
+  return insist(job, async (socket) => {
+    const next = () => {
+      const channel = `push:f${id % job.channels}`;
+      socket.send(JSON.stringify({ id: ++id, history: { channel, limit: 200 } }));
+    };
+    socket.onmessage = next;
+    for (let i = 0; i < PIPELINED; i++) next();
+    await closed(socket);
+  });
 }
 
-async function signals(job: AttackJob): Promise<void> {
-  const socket = await connect(job);
+function signals(job: AttackJob): Promise<void> {
   const data = "x".repeat(SIGNAL_BYTES);
-  let id = 0;
-  for (let i = 0; i < job.channels; i++) {
-    socket.send(JSON.stringify({ id: ++id, subscribe: { channel: `room:s${i}` } }));
-  }
-  for (const begun = performance.now(), first = id;;) {
-    const due = (performance.now() - begun) * SIGNALS_A_SECOND / 1000;
-    // What isn't taken isn't more to it.
-    while (id - first < due && socket.bufferedAmount < 1_048_576) {
-      const channel = `room:s${id % job.channels}`;
-      socket.send(JSON.stringify({ id: ++id, signal: { channel, data } }));
+  return insist(job, async (socket) => {
+    let id = 0;
+    for (let i = 0; i < job.channels; i++) {
+      socket.send(JSON.stringify({ id: ++id, subscribe: { channel: `room:s${i}` } }));
     }
-    await pause(5);
-  }
+    for (const begun = performance.now(), first = id; socket.readyState === WebSocket.OPEN;) {
+      const due = (performance.now() - begun) * SIGNALS_A_SECOND / 1000;
+      // A signal that the socket doesn't take now is sent later.
+      while (id - first < due && socket.bufferedAmount < 1_048_576) {
+        const channel = `room:s${id % job.channels}`;
+        socket.send(JSON.stringify({ id: ++id, signal: { channel, data } }));
+      }
+      await pause(5);
+    }
+  });
 }
 
 async function unread({ port, channels }: AttackJob): Promise<void> {
