@@ -21,7 +21,7 @@ export const LITTLE = 8192;
 const FREELY = 256 * 1_048_576;
 
 /** What large pages may hold in the sockets of one isolate before pages are no larger than frames, in bytes. */
-export const PAGED = 16 * 1_048_576;
+export const PAGED = 8 * 1_048_576;
 
 // More than a socket holds by frames that are cut: what is unsent before and in a frame, and the room for the frame.
 const LARGE = UNSENT + 2 * FRAME_CUT + 65_536;

@@ -147,12 +147,15 @@ export class Slices {
     const end = this.#now() + TURN;
     const most = this.#read() + SLICE_BYTES;
     this.#full = false;
-    for (const task of this.#waiting) {
-      this.#waiting.delete(task);
-      task.serve();
-      if (this.#full || this.#now() > end || this.#read() >= most) break;
+    try {
+      for (const task of this.#waiting) {
+        this.#waiting.delete(task);
+        task.serve();
+        if (this.#full || this.#now() > end || this.#read() >= most) break;
+      }
+    } finally {
+      this.#running = this.#waiting.size > 0;
+      if (this.#running) this.#loop.next(() => this.#run());
     }
-    this.#running = this.#waiting.size > 0;
-    if (this.#running) this.#loop.next(() => this.#run());
   }
 }

@@ -1,4 +1,5 @@
 /** Measures a bystander's ping while others read, unpack and say as much as they can. */
+import { DEFAULT_LIMITS } from "../../../lib/config/limits.ts";
 import { join } from "node:path";
 import { Log } from "../../../lib/store/writer.ts";
 import { pause, spawnServer, within } from "../child_server.ts";
@@ -9,6 +10,14 @@ const CHANNELS = 128;
 /** Each channel holds more than a page of 1 MiB. */
 const MESSAGES = 220;
 const TEXT = "x".repeat(5000);
+
+// Servers of tests bound no rates; this one does as it comes. The bystander and the attackers are all on the loopback.
+const DEFAULTS = {
+  FANFARE_RATE: String(DEFAULT_LIMITS.rate),
+  FANFARE_MAX_SIGNALS: String(DEFAULT_LIMITS.signals),
+  FANFARE_MAX_REPEATS: String(DEFAULT_LIMITS.repeats),
+  FANFARE_MAX_REFUSALS: String(DEFAULT_LIMITS.refusals),
+};
 
 const BYSTANDERS = 4;
 /** Between the pings of one of them, in milliseconds. */
@@ -91,8 +100,7 @@ export async function measure(
 ): Promise<Readonly<Record<string, number>>> {
   const data = await (filled ??= fullFolder());
   const flags = ["--workers", String(workers), "--log-level", "error"];
-  // What bounds clients is the defaults; the bystander and those who attack are all on the loopback.
-  await using server = await spawnServer({ data, flags, env: { FANFARE_RATE: "20" } });
+  await using server = await spawnServer({ data, flags, env: DEFAULTS });
   const port = await server.listening;
   const latencies = new Histogram();
   const stop = new AbortController();
