@@ -331,6 +331,7 @@ Deno.test("H21: a large frame waits for its turn with all behind it, in order; w
   const world = await World.open(folder.path);
   const large = (id: number) => JSON.stringify({ id, ping: {} }).padEnd(300_000);
   const clients = Array.from({ length: 5 }, (_, i) => world.connect(`1f0c9a2${i}`));
+  world.edge.hub.slices.inline.spend(1000);
   for (const { session } of clients) {
     session.receive(large(1));
     session.receive('{"id":2,"ping":{}}');
@@ -353,6 +354,37 @@ Deno.test("H21: a large frame waits for its turn with all behind it, in order; w
   assertEquals([first?.socket.closed, second?.socket.closed], [1013, undefined]);
   assert(second?.socket.read().join().includes('"id":3'));
   for (const { connection } of clients) connection.end();
+  world.close();
+});
+
+Deno.test("H21: large frames are taken as they come for 4 ms at once and half of the time, then they wait for their turns", async () => {
+  using folder = tempFolder();
+  const world = await World.open(folder.path);
+  const { connection } = world.connect("1f0c9a2b");
+  let time = 0;
+  const slices = new Slices(() => time, () => 0);
+  const atOnce = () => {
+    let taken = 0;
+    const frames = new InboundFrames({
+      ...{ connection, slices, most: 1_048_576 },
+      ready: () => true,
+      now: () => time,
+      // Each command takes a millisecond.
+      take: () => {
+        time += 1;
+        taken += 1;
+      },
+    });
+    for (let i = 0; i < 20; i++) frames.add('{"id":1,"ping":{}}'.padEnd(10_000));
+    frames.clear();
+    return taken;
+  };
+  assertEquals(atOnce(), 6);
+  time += 2;
+  assertEquals(atOnce(), 2);
+  time += 100;
+  assertEquals(atOnce(), 6);
+  connection.end();
   world.close();
 });
 
@@ -393,6 +425,7 @@ Deno.test("H21: where frames that wait hold much of an isolate, whoever holds mo
   const { slices } = world.edge.hub;
   const [large, small] = [world.connect("1f0c9a2b"), world.connect("1f0c9a2c")];
   const ping = (size: number) => '{"id":1,"ping":{}}'.padEnd(size);
+  slices.inline.spend(1000);
   large.session.receive(ping(300_000));
   small.session.receive(ping(200_000));
   slices.held += HELD_IN_ALL;
