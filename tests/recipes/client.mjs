@@ -4,6 +4,14 @@ import process from "node:process";
 const [library, url, token] = process.argv.slice(2);
 const { connect, follow } = await import(library);
 const client = connect({ url, token });
+const heard = [];
+client.subscribe("room:a", {
+  history: 0,
+  onMessages: (messages) => heard.push(...messages.map(({ data }) => data)),
+});
+// Until the subscription and the stream stand there is nobody to hear it.
+let n = 0;
+while (heard.length === 0) await client.publish("room:a", n++);
 const ended = new AbortController();
 const got = [];
 const reading = (async () => {
@@ -12,13 +20,7 @@ const reading = (async () => {
     if (got.length === 3) ended.abort();
   }
 })();
-const heard = [];
-client.subscribe("room:a", {
-  history: 0,
-  onMessages: (messages) => heard.push(...messages.map(({ data }) => data)),
-});
-// Until the stream stands there is nobody to hear it.
-for (let n = 0; got.length < 3; n++) await client.publish("room:a", n);
+while (got.length < 3) await client.publish("room:a", n++);
 await reading;
 while (!heard.includes(got[2])) await new Promise((resolve) => setTimeout(resolve, 10));
 client.close();
