@@ -1,6 +1,6 @@
 /** The commands that speak to a server, by the client library of the pages. */
 import { deadline } from "@std/async/deadline";
-import { connect, FanfareError, memoryStore, State } from "../../static/fanfare.js";
+import { connect, FanfareError, memoryStore, State } from "../../static/client/fanfare.js";
 import { toJson } from "../protocol/json.ts";
 import { readNamed } from "../config/system_errors.ts";
 import { linesOf, wholeText } from "./input.ts";

@@ -4,32 +4,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath as fromFileUrl } from "node:url";
 import { TextCache } from "../web/text_cache.ts";
 import { withPlainTags } from "../web/text_responses.ts";
+import { fileOf, PAGES, servedText, staticFile, WORKER } from "./addresses.ts";
 import { makeShell, modulesOf, type Shell } from "./app_shell.ts";
-
-const ROOT = join(dirname(fromFileUrl(import.meta.url)), "..", "..", "static");
-
-/** Where our pages live: path without its last slash, and the shell. */
-export const PAGES: Readonly<Record<string, string>> = {
-  "": "home/index.html",
-  "/to_recmsg": "push/receive.html",
-  "/to_sendmsg": "push/send.html",
-  "/to_chat": "chat/index.html",
-  "/docs": "docs/index.html",
-};
 
 // What browsers import by name.
 const LIBRARIES = ["preact", "preact/hooks", "@preact/signals", "@preact/signals-core", "htm"];
-
-const LONGEST_PATH = 200;
-
-// What programs are told, at the addresses where tools look for it.
-const DESCRIPTIONS = new Set(["/openapi.yaml", "/asyncapi.yaml"]);
-
-const ASSET =
-  /^(?:[A-Za-z0-9_-]+\/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:js|css|svg|png|json|yaml)$/;
-
-// The guides beside the reference.
-const GUIDE = /^\/docs\/([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.md)$/;
 
 // The worker fetches the shell and nothing else.
 const WORKER_POLICY = "default-src 'none'; connect-src 'self'";
@@ -154,8 +133,9 @@ export class Pages {
     const file = library ?? fileOf(path);
     if (file === undefined) return undefined;
     // Modules may end in .mjs or .js; what they are here is their URL's.
-    const response = await this.#texts.file(request, path, file, (text) => lean(path, text)) ??
-      await serveFile(withPlainTags(request), file);
+    const response =
+      await this.#texts.file(request, path, file, (text) => servedText(path, text)) ??
+        await serveFile(withPlainTags(request), file);
     if (library !== undefined) {
       return withHeaders(response, {
         "content-type": "text/javascript; charset=utf-8",
@@ -164,7 +144,7 @@ export class Pages {
     }
     return response.status === 404 ? undefined : withHeaders(response, {
       "cache-control": "no-cache",
-      ...(DESCRIPTIONS.has(path) ? { "content-type": "application/yaml; charset=utf-8" } : {}),
+      ...(path.endsWith(".yaml") ? { "content-type": "application/yaml; charset=utf-8" } : {}),
     });
   }
 
@@ -194,28 +174,8 @@ export class Pages {
   }
 }
 
-/** @param path What stands in the URL. @returns The file of ours that is served there. */
-function fileOf(path: string): string | undefined {
-  const [, guide] = GUIDE.exec(path) ?? [];
-  if (guide !== undefined && path.length <= LONGEST_PATH) return join(ROOT, "docs", guide);
-  const file = path.startsWith("/static/") ? path.slice("/static/".length) : path.slice(1);
-  const shared = file === "fanfare.js" || file.startsWith("fanfare/") || DESCRIPTIONS.has(path);
-  // Longer names are an error of the file system, not a file that isn't there.
-  if (file.length > LONGEST_PATH) return undefined;
-  return ASSET.test(file) && (shared || path.startsWith("/static/")) ? join(ROOT, file) : undefined;
-}
-
-// A doc comment that has its lines for itself; all together are a third of what a page would load.
-const DOC = /^[ \t]*\/\*\*(?:(?!\*\/)[^])*\*\/[ \t]*$/gm;
-
-/** @returns What a page is given of its scripts: no doc comments, in lines of the same numbers. The library under its own name keeps them. */
-function lean(path: string, text: string): string {
-  const script = path.startsWith("/static/") && path.endsWith(".js");
-  return script ? text.replace(DOC, (comment) => comment.replace(/[^\n]+/g, "")) : text;
-}
-
 async function pageText(shell: string, head = ""): Promise<string> {
-  const html = await Deno.readTextFile(join(ROOT, shell));
+  const html = await Deno.readTextFile(staticFile(shell));
   const filled = html.replace(PLACE, () => head);
   if (filled !== html) return filled;
   throw new Error(`Cannot serve "${shell}": it has no place for the import map`);
@@ -231,7 +191,7 @@ async function headsOf(
 ): Promise<Map<string, string>> {
   const heads = new Map<string, string>();
   for (const shell of Object.values(PAGES)) {
-    const html = await Deno.readTextFile(join(ROOT, shell));
+    const html = await Deno.readTextFile(staticFile(shell));
     const modules = await modulesOf(html, imports, readServed(libraries));
     const links = modules.map((url) => `<link rel="modulepreload" href="${url}">`);
     // A module that is asked for before the import map stands makes older browsers refuse the map.
@@ -246,7 +206,7 @@ function readServed(
   return async (url) => {
     const file = libraries.get(url) ?? fileOf(url);
     const text = file && await Deno.readTextFile(file).catch(() => undefined);
-    return text === undefined ? undefined : lean(url, text);
+    return text === undefined ? undefined : servedText(url, text);
   };
 }
 
@@ -259,7 +219,7 @@ async function shellOf(
   for (const [path, shell] of Object.entries(PAGES)) {
     pages[`${path}/`] = await pageText(shell, heads.get(shell));
   }
-  const worker = await Deno.readTextFile(join(ROOT, "sw.js"));
+  const worker = await Deno.readTextFile(staticFile(WORKER));
   return await makeShell(worker, pages, imports, readServed(libraries));
 }
 

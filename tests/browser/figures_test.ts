@@ -26,7 +26,7 @@ Deno.test("files come compressed and with a tag for each encoding; libraries are
   const modules = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)">/g)].map((
     [, url = ""],
   ) => url);
-  assert(modules.includes("/static/chat/main.js"));
+  assert(modules.includes("/static/pages/chat/main.js"));
   assert(
     html.indexOf("importmap") < html.indexOf("modulepreload"),
     "older browsers need the map first",
@@ -58,9 +58,11 @@ Deno.test("files come compressed and with a tag for each encoding; libraries are
 Deno.test("a page is given its scripts without doc comments, each line at its place; programmers get the library with them", async () => {
   await using server = await startServer();
   const get = async (path: string) => await (await fetch(server.url + path)).text();
-  const source = await Deno.readTextFile(new URL("../../static/fanfare.js", import.meta.url));
-  const [given, library] = [await get("/static/fanfare.js"), await get("/fanfare.js")];
-  assertEquals(library, source);
+  const source = await Deno.readTextFile(
+    new URL("../../static/client/fanfare.js", import.meta.url),
+  );
+  const [given, library] = [await get("/static/client/fanfare.js"), await get("/fanfare.js")];
+  assertEquals(library, source.replace("./client.js", "./fanfare/client.js"));
   assertEquals(given.includes("@param"), false);
   const lines = source.split("\n");
   for (const [i, line] of given.split("\n").entries()) {

@@ -4,7 +4,9 @@ import type { Page } from "playwright-core";
 import { makeShell } from "../../lib/site/app_shell.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 
-const WORKER = await Deno.readTextFile(new URL("../../static/sw.js", import.meta.url));
+const WORKER = await Deno.readTextFile(
+  new URL("../../static/ui/service_worker.js", import.meta.url),
+);
 
 /** A site of a page and a script, which is replaced as a server is that is updated. */
 class Site implements AsyncDisposable {
@@ -33,14 +35,14 @@ class Site implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}/`;
   }
 
-  /** @param name What page and script say. @param worker Whether browsers are told of it. @param more What its worker does besides. */
-  async deploy(name: string, worker = true, more = ""): Promise<void> {
+  /** @param name What page and script say. @param worker Whether browsers are told of it. @param more What its worker does besides. @param path The script's. */
+  async deploy(name: string, worker = true, more = "", path = "/static/a.js"): Promise<void> {
     const script = `document.getElementById("script").textContent = "${name}";`;
     const html =
-      `<!doctype html><title>${name}</title><p id="page">${name}</p><p id="script"></p><script type="module" src="/static/a.js"></script>`;
+      `<!doctype html><title>${name}</title><p id="page">${name}</p><p id="script"></p><script type="module" src="${path}"></script>`;
     const read = () => Promise.resolve(script);
     const shell = await makeShell(WORKER + more, { "/": html }, {}, read);
-    this.files.set("/", html).set("/static/a.js", script);
+    this.files.set("/", html).set(path, script);
     this.version = shell.version;
     if (worker) this.files.set("/sw.js", shell.worker);
   }
@@ -145,6 +147,25 @@ Deno.test("a new version is taken at the next load, kept as a whole, and the old
     `fanfare-shell-${site.version}`,
   );
   await page.context().setOffline(true);
+  await page.reload();
+  assertEquals(await shown(page), "two two");
+});
+
+Deno.test("a kept page is given the rest of its files when an update has moved them", async () => {
+  await using site = new Site();
+  await using browser = await launchBrowser();
+  const page = await browser.newPage();
+  await site.deploy("one");
+  await page.goto(site.url);
+  await register(page);
+  await page.context().setOffline(true);
+  await page.reload();
+  await page.context().setOffline(false);
+  site.files.clear();
+  await site.deploy("two", true, "", "/static/pages/a.js");
+  await update(page);
+  const rest = await page.evaluate(() => fetch("/static/a.js").then((file) => file.text()));
+  assertMatch(rest, /"one"/);
   await page.reload();
   assertEquals(await shown(page), "two two");
 });

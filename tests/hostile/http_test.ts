@@ -244,7 +244,13 @@ Deno.test("H8: wrong methods are told the right ones; HEAD is GET without a body
     }
   }
   for (
-    const path of ["/to_chat/", "/static/parts/style.css", "/fanfare.js", "/healthz", "/nothing"]
+    const path of [
+      "/to_chat/",
+      "/static/ui/styles/style.css",
+      "/fanfare.js",
+      "/healthz",
+      "/nothing",
+    ]
   ) {
     const [get, head] = [await ask(host, { path }), await ask(host, { method: "HEAD", path })];
     assertEquals([head.status, head.body], [get.status, ""], path);
@@ -524,7 +530,7 @@ Deno.test("every answer says that it isn't to be sniffed, framed or run; pages h
     "/send/",
     "/healthz",
     "/sw.js",
-    "/static/icon.svg",
+    "/static/ui/icon.svg",
     "/fanfare.js",
   ];
   for (const path of paths) {

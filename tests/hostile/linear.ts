@@ -26,13 +26,13 @@ import { plainText } from "../../lib/protocol/message.ts";
 import { readPush, readPushJson } from "../../lib/protocol/push.ts";
 import { BODIES, QUERIES, readBodyAs, readQueryAs } from "../../lib/protocol/request.ts";
 import { fromBytes, said } from "../../lib/protocol/params.ts";
-import { channelOf, roomOf } from "../../static/chat/channels.js";
-import { begun, matching } from "../../static/chat/complete.js";
-import { excerpt } from "../../static/parts/text.js";
-import { isEmoji } from "../../static/chat/line.js";
-import { initialsOf } from "../../static/chat/person.js";
-import { mentionsOf, safeLink, segmentsOf } from "../../static/parts/segments.js";
-import { dataOf, topicName } from "../../static/push/content.js";
+import { channelOf, roomOf } from "../../static/pages/chat/model/channels.js";
+import { begun, matching } from "../../static/pages/chat/model/completion.js";
+import { excerpt } from "../../static/ui/text/text.js";
+import { isEmoji } from "../../static/pages/chat/view/message_line.js";
+import { initialsOf } from "../../static/pages/chat/view/person.js";
+import { mentionsOf, safeLink, segmentsOf } from "../../static/ui/text/segments.js";
+import { dataOf, topicName } from "../../static/ui/push/content.js";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -129,7 +129,7 @@ Deno.test("H15: every regular expression of lib/ and static/ takes time like its
   assertGreater(seen.size, 80);
   assertEquals(faults, []);
   // What is made at run time is measured with the parser that makes it.
-  assertEquals(made, ["lib/protocol/invisible.ts", "static/parts/segments.js"]);
+  assertEquals(made, ["lib/protocol/invisible.ts", "static/ui/text/segments.js"]);
 });
 
 const headersOf = (name: string, text: string) =>

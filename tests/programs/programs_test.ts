@@ -68,7 +68,7 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
     const token = await new SignJWT({ sub: "program" }).setProtectedHeader({ alg: "HS256" })
       .setExpirationTime("1h").sign(new TextEncoder().encode(SECRET));
     const script = fileURLToPath(new URL("tests/recipes/restart.mjs", ROOT));
-    const library = new URL("static/fanfare.js", ROOT).href;
+    const library = new URL("static/client/fanfare.js", ROOT).href;
     await using program = new Program(command, [
       ...[script, library, server.url, token, String(COUNT)],
     ]);

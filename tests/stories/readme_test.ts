@@ -209,7 +209,7 @@ Deno.test("links between texts lead to files, and to headings that there are", a
 
 Deno.test("every guide is served and listed at /docs", async () => {
   await using server = await startServer();
-  const list = await Deno.readTextFile(`${DOCS}main.js`);
+  const list = await Deno.readTextFile(`${ROOT}static/pages/docs/main.js`);
   for await (const { name } of Deno.readDir(DOCS)) {
     if (!name.endsWith(".md")) continue;
     const { status, headers, body } = await http(server, `/docs/${name}`);
@@ -219,7 +219,7 @@ Deno.test("every guide is served and listed at /docs", async () => {
     const names = [name, name.replace(".zh-CN.md", ".md")];
     const listed = names.some((name) => list.includes(`["${name}", `)) ||
       list.includes(`href="/docs/${name}"`);
-    assert(listed, `static/docs/main.js doesn't list ${name}`);
+    assert(listed, `static/pages/docs/main.js doesn't list ${name}`);
   }
   for (
     const path of ["/docs/nothing.md", "/docs/index.html", "/docs/..%2fREADME.md", "/docs/.md"]

@@ -171,7 +171,7 @@ for (
     const token = await new SignJWT({ sub: "program" }).setProtectedHeader({ alg: "HS256" })
       .setExpirationTime("1h").sign(new TextEncoder().encode(SECRET));
     const script = fileURLToPath(new URL("tests/recipes/client.mjs", ROOT));
-    const library = new URL("static/fanfare.js", ROOT).href;
+    const library = new URL("static/client/fanfare.js", ROOT).href;
     const out = await run(command, [...before, script, library, server.url, token], {});
     const { account, got, heard } = JSON.parse(out);
     assertEquals(account, "program");

@@ -7,12 +7,12 @@ import { parseCommand, SCHEMAS } from "../../lib/protocol/command.ts";
 import { DEFAULT_LIMITS, toldLimits } from "../../lib/config/limits.ts";
 import { REFUSALS } from "../../lib/protocol/refusals.ts";
 import { BODIES, QUERIES, readBodyAs } from "../../lib/protocol/request.ts";
-import { outline } from "../../static/docs/outline.js";
+import { outline } from "../../static/pages/docs/outline.js";
 import { EventStream, http } from "../helpers/http.ts";
 import { accountOf, cookieOf, NativeClient, startServer } from "../helpers/server.ts";
 import { tool } from "../helpers/tools.ts";
 
-const ROOT = new URL("../../static/", import.meta.url);
+const ROOT = new URL("../../static/docs/", import.meta.url);
 const [openapiText, asyncapiText] = await Promise.all([
   Deno.readTextFile(new URL("openapi.yaml", ROOT)),
   Deno.readTextFile(new URL("asyncapi.yaml", ROOT)),

@@ -1,4 +1,4 @@
-/** Data flows one way: which room of lib/ may import which, read off the imports themselves. */
+/** Data flows one way: which room of lib/ and static/ may import which, read off the imports themselves. */
 import { assertEquals } from "@std/assert";
 import { dirname, join, relative } from "node:path";
 
@@ -35,6 +35,7 @@ async function importsOf(file: string): Promise<Import[]> {
 
 const graph = new Map<string, Import[]>();
 for await (const file of sources("lib")) graph.set(file, await importsOf(file));
+for await (const file of sources("static")) graph.set(file, await importsOf(file));
 graph.set("main.ts", await importsOf("main.ts"));
 
 const ARCHITECTURE = await Deno.readTextFile(`${ROOT}static/docs/architecture.md`);
@@ -48,7 +49,8 @@ const ROOMS = LINES.flat();
 // At most so many files in a room; one with more is divided.
 const MOST_FILES = 16;
 
-const roomOf = (file: string) => ROOMS.includes(file) ? file : dirname(file);
+const roomOf = (file: string) =>
+  ROOMS.includes(file) ? file : dirname(file).replace(/^static\/client\/outbox$/, "static/client");
 const lineOf = (file: string) => LINES.findIndex((line) => line.includes(roomOf(file)));
 
 function broken(from: RegExp, to: RegExp, except = /^$/): string[] {
@@ -100,6 +102,32 @@ Deno.test("an edge only reads the log, and only lib/store knows SQL", () => {
     [],
   );
   assertEquals(broken(/^(?!lib\/store\/)/, /^node:sqlite$/), []);
+});
+
+Deno.test("of static/ the program imports the client library alone, and pages import no other page", () => {
+  assertEquals(broken(/^(lib\/|main\.ts$)/, /^static\//, /^static\/client\//), []);
+  assertEquals(broken(/^lib\/(?!cli\/)/, /^static\//), []);
+  for (const page of ["home", "docs", "receive", "send", "chat"]) {
+    const own = new RegExp(`^static/pages/${page}/`);
+    assertEquals(broken(own, /^static\/pages\//, own), []);
+  }
+});
+
+Deno.test("the models of pages are pure: no page, no client, no clock of their own", async () => {
+  const model =
+    /^static\/(pages\/chat\/model\/|pages\/receive\/state\.js$|ui\/(text\/|push\/content\.js$))/;
+  assertEquals(broken(model, /./, model), []);
+  const impure =
+    /\b(document|window|navigator|location|history|globalThis|localStorage|sessionStorage|fetch|setTimeout|performance|Date\.now)\b/;
+  const found: string[] = [];
+  for (const file of graph.keys()) {
+    if (!model.test(file)) continue;
+    const code = (await Deno.readTextFile(join(ROOT, file)))
+      .replace(/\/\*(?:(?!\*\/)[^])*\*\/|\/\/.*/g, "");
+    const [what] = impure.exec(code) ?? [];
+    if (what !== undefined) found.push(`${file}: ${what}`);
+  }
+  assertEquals(found, []);
 });
 
 Deno.test("only main.ts reads arguments and environment", async () => {

@@ -3,7 +3,8 @@ import type { Who } from "../../auth/access.ts";
 import { withSession } from "../../sessions/browser_sessions.ts";
 import type { Caller } from "../../auth/caller.ts";
 import { notFound } from "../../web/responses.ts";
-import { PAGES, type Pages } from "../../site/pages.ts";
+import { PAGES } from "../../site/addresses.ts";
+import type { Pages } from "../../site/pages.ts";
 import type { Handle, Route } from "./route.ts";
 import type { EdgeContext } from "../../sessions/edge_context.ts";
 

@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { pause, within } from "../child_server.ts";
 import { percentile } from "./figures.ts";
-import { backoff } from "../../../static/fanfare/time.js";
+import { backoff } from "../../../static/client/time.js";
 import { FrameSocket, type FrameTaker } from "./frames.ts";
 
 /** Who is cut. */

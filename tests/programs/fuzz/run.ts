@@ -1,6 +1,6 @@
 /** A server of its own, a client that is known, and the mutations between them. */
 import { type ChildServer, spawnServer, within } from "../../helpers/child_server.ts";
-import { newKey } from "../../../static/fanfare.js";
+import { newKey } from "../../../static/client/fanfare.js";
 import { accountOf, cookieOf, NativeClient } from "../../helpers/server.ts";
 import { fuzz, type FuzzReport } from "./fuzz.ts";
 import { CLAIMS, TOKEN_HEAD } from "./seeds.ts";

@@ -1,6 +1,6 @@
 /** A client of the herd: it comes back as the client library does, and holds what it is told against its publisher's numbers. */
 import type { Buffer } from "node:buffer";
-import { backoff } from "../../../static/fanfare/time.js";
+import { backoff } from "../../../static/client/time.js";
 import { FrameSocket, type FrameTaker } from "../../helpers/load/frames.ts";
 import { pause } from "../../helpers/child_server.ts";
 import type { Random } from "../../helpers/random.ts";

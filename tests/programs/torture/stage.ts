@@ -1,7 +1,7 @@
 /** Everything that takes part in a whole run: the server behind nginx, who keeps the books, who storms, who watches. */
 import { join } from "node:path";
 import { Bucket } from "../../../lib/config/limits.ts";
-import { newKey } from "../../../static/fanfare.js";
+import { newKey } from "../../../static/client/fanfare.js";
 import { type Random, randomOf } from "../../helpers/random.ts";
 import { Cast } from "./cast.ts";
 import { Disk } from "./disk.ts";

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { parseChannel } from "../../../lib/protocol/channel.ts";
 import { faultInName } from "../../../lib/protocol/command.ts";
-import { topicName } from "../../../static/push/content.js";
+import { topicName } from "../../../static/ui/push/content.js";
 
 const isName = (text: string) => faultInName(text) === undefined;
 const isRoom = (text: string) => parseChannel(`room:${text}`) !== undefined;

@@ -1,8 +1,13 @@
 /** What was begun and not sent, as a pure reducer. */
 import { assertEquals } from "@std/assert";
-import { makeActions } from "../../../static/chat/actions.js";
-import { draftOf, draftsToKeep, MOST_DRAFTS, reduceDrafts } from "../../../static/chat/drafts.js";
-import { initial } from "../../../static/chat/known.js";
+import { makeActions } from "../../../static/pages/chat/effects/actions.js";
+import {
+  draftOf,
+  draftsToKeep,
+  MOST_DRAFTS,
+  reduceDrafts,
+} from "../../../static/pages/chat/model/drafts.js";
+import { initial } from "../../../static/pages/chat/model/chat_state.js";
 
 const LOBBY = "room:lobby";
 const DM = "dm:ada.bob";

@@ -1,7 +1,7 @@
 /** Looking up what a message replies to: what isn't there, and what can't be told now. */
 import { assertEquals } from "@std/assert";
-import { FanfareError, State } from "../../../static/fanfare.js";
-import { makeQuotes } from "../../../static/chat/quotes.js";
+import { FanfareError, State } from "../../../static/client/fanfare.js";
+import { makeQuotes } from "../../../static/pages/chat/effects/quotes.js";
 
 type Client = Parameters<typeof makeQuotes>[0];
 type Message = Awaited<ReturnType<Client["history"]>>["messages"][number];

@@ -1,12 +1,19 @@
 /** What a timeline draws: days, groups, gaps, and a part of ten thousand messages; and addresses, links and mentions. */
 import { assertEquals } from "@std/assert";
-import { channelOf, hashOf, partner, roomOf } from "../../../static/chat/channels.js";
-import { begun, completed, matching } from "../../../static/chat/complete.js";
-import { isEmoji } from "../../../static/chat/line.js";
-import { initialsOf } from "../../../static/chat/person.js";
-import { MOST_ROWS, move, rowsOf, sliceOf, STEP, viewOf } from "../../../static/chat/rows.js";
-import { emptyTalk } from "../../../static/chat/talk.js";
-import { callsMe, mentionsOf, safeLink, segmentsOf } from "../../../static/parts/segments.js";
+import { channelOf, hashOf, partner, roomOf } from "../../../static/pages/chat/model/channels.js";
+import { begun, completed, matching } from "../../../static/pages/chat/model/completion.js";
+import { isEmoji } from "../../../static/pages/chat/view/message_line.js";
+import { initialsOf } from "../../../static/pages/chat/view/person.js";
+import {
+  MOST_ROWS,
+  move,
+  rowsOf,
+  sliceOf,
+  STEP,
+  viewOf,
+} from "../../../static/pages/chat/model/rows.js";
+import { emptyTalk } from "../../../static/pages/chat/model/talk.js";
+import { callsMe, mentionsOf, safeLink, segmentsOf } from "../../../static/ui/text/segments.js";
 
 const NOON = new Date(2026, 5, 10, 12).getTime();
 const at = (seq: number, minutes: number, more: object = {}) => ({

@@ -1,9 +1,16 @@
 /** The chat's state as a pure reducer. */
 import { assertEquals } from "@std/assert";
-import { rememberedOf, toRemember } from "../../../static/chat/remember.js";
-import { authorOf, directs, initial, nameOf, quoteOf, talkOf } from "../../../static/chat/known.js";
-import { reduce } from "../../../static/chat/state.js";
-import { KEPT, KEPT_ASIDE } from "../../../static/chat/talk.js";
+import { rememberedOf, toRemember } from "../../../static/pages/chat/model/remembered.js";
+import {
+  authorOf,
+  directs,
+  initial,
+  nameOf,
+  quoteOf,
+  talkOf,
+} from "../../../static/pages/chat/model/chat_state.js";
+import { reduce } from "../../../static/pages/chat/model/reducer.js";
+import { KEPT, KEPT_ASIDE } from "../../../static/pages/chat/model/talk.js";
 
 const LOBBY = "room:lobby";
 const DM = "dm:ada.bob";

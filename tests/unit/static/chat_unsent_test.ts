@@ -1,8 +1,13 @@
 /** Which messages that are not sent yet are shown, and from when on. */
 import { assertEquals } from "@std/assert";
-import { directs, failedIn, initial, talkOf } from "../../../static/chat/known.js";
-import { reduce } from "../../../static/chat/state.js";
-import { collapsed, FEW, SHOWN_AFTER, shownAfter } from "../../../static/chat/tray.js";
+import { directs, failedIn, initial, talkOf } from "../../../static/pages/chat/model/chat_state.js";
+import { reduce } from "../../../static/pages/chat/model/reducer.js";
+import {
+  collapsed,
+  FEW,
+  SHOWN_AFTER,
+  shownAfter,
+} from "../../../static/pages/chat/model/unsent.js";
 
 const item = (id: string, status: "pending" | "failed" = "pending") => ({
   ...{ id, key: `key ${id}`, channel: "room:a", text: id, time: 0, status },

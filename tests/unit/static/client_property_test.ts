@@ -1,6 +1,6 @@
 /** The client library against a server that drops, stutters, refuses and starts over at random moments. */
 import { assertEquals } from "@std/assert";
-import { type Client, connect, memoryStore } from "../../../static/fanfare.js";
+import { type Client, connect, memoryStore } from "../../../static/client/fanfare.js";
 import { FakeLocks, FakeServer, fits, settle } from "./fake_server.ts";
 import { fc } from "../../helpers/properties.ts";
 

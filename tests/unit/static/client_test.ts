@@ -9,8 +9,8 @@ import {
   Reason,
   type Roster,
   State,
-} from "../../../static/fanfare.js";
-import { backoff } from "../../../static/fanfare/time.js";
+} from "../../../static/client/fanfare.js";
+import { backoff } from "../../../static/client/time.js";
 import { FakeServer, settle } from "./fake_server.ts";
 
 const ROOM = "room:a";

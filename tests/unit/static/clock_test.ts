@@ -1,7 +1,7 @@
 /** The days of a page that is left open. */
 import { assertEquals } from "@std/assert";
-import { dayText } from "../../../static/parts/i18n.js";
-import { followDays, startOfDay } from "../../../static/parts/clock.js";
+import { dayText } from "../../../static/ui/i18n.js";
+import { followDays, startOfDay } from "../../../static/ui/days.js";
 
 /** A clock that stands until it is told to go on; while it sleeps no timer runs. */
 function fakeClock(now: number) {
@@ -85,7 +85,7 @@ async function inZone(zone: string, code: string): Promise<unknown> {
 }
 
 Deno.test("days of 23 and 25 hours begin and end at their own midnights, also where summer time begins at midnight", async () => {
-  const url = import.meta.resolve("../../../static/parts/clock.js");
+  const url = import.meta.resolve("../../../static/ui/days.js");
   const code = (days: readonly (readonly [number, number, number])[]) => `
     const { followDays } = await import(${JSON.stringify(url)});
     const found = ${JSON.stringify(days)}.map(([year, month, day]) => {

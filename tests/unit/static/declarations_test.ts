@@ -1,19 +1,22 @@
 /** What fanfare.d.ts declares is what is there. */
 import { assertEquals } from "@std/assert";
-import * as actual from "../../../static/fanfare/client.js";
-import type * as declared from "../../../static/fanfare.js";
+import * as actual from "../../../static/client/client.js";
+import type * as declared from "../../../static/client/fanfare.js";
 
 // Held by the types: the modules that are run fit what is declared of them.
 const checked: Pick<typeof declared, keyof typeof declared> = actual;
 
 const STATIC = new URL("../../../static/", import.meta.url);
+const modules = (folder: string) =>
+  [...Deno.readDirSync(new URL(folder, STATIC))].filter(({ name }) => name.endsWith(".js"))
+    .map(({ name }) => `${folder}/${name}`);
 const read = (path: string) => Deno.readTextFile(new URL(path, STATIC));
 
 /** What is documented in the library's own modules as an object with named properties: name → properties. */
 async function documented(): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
-  for await (const { name } of Deno.readDir(new URL("fanfare/", STATIC))) {
-    const text = await read(`fanfare/${name}`);
+  for (const name of [...modules("client"), ...modules("client/outbox")]) {
+    const text = await read(name);
     for (
       const [comment, type = ""] of text.matchAll(
         /\/\*\*(?:(?!\*\/)[^])*?@typedef \{object\} (\w+)[^]*?\*\//g,
@@ -38,7 +41,7 @@ function declaredOf(text: string, name: string): string[] | undefined {
 }
 
 Deno.test("fanfare.d.ts declares every member of a client, and no other", async () => {
-  const text = await read("fanfare.d.ts");
+  const text = await read("client/fanfare.d.ts");
   const [, body = ""] = /export class Client \{(.*?)\n\}/s.exec(text) ?? [];
   const named = [...body.matchAll(/^ {2}(?:get )?(\w+)(?:<[^>]*>)?\(/gm)].map(([, name]) => name);
   const members = Object.getOwnPropertyNames(checked.Client.prototype);
@@ -46,7 +49,7 @@ Deno.test("fanfare.d.ts declares every member of a client, and no other", async 
 });
 
 Deno.test("fanfare.d.ts declares every option, event and field that the library documents, and no other", async () => {
-  const text = await read("fanfare.d.ts");
+  const text = await read("client/fanfare.d.ts");
   const found = await documented();
   const names = ["ConnectOptions", "Events", "SubscribeOptions", "FollowOptions", "Item", "Store"];
   for (const name of [...names, "Clock"]) {

@@ -1,5 +1,5 @@
 /** A server that does what it is told when it is told, and a clock that stands still: nothing here waits. */
-import type { ConnectOptions, Message } from "../../../static/fanfare.js";
+import type { ConnectOptions, Message } from "../../../static/client/fanfare.js";
 
 /** A clock that goes on when it is told, and may be set. */
 export class FakeClock {

@@ -1,6 +1,6 @@
 /** Event streams by fetch: how often a stream that ends at once is asked for again. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Clock, FanfareError, follow } from "../../../static/fanfare.js";
+import { type Clock, FanfareError, follow } from "../../../static/client/fanfare.js";
 
 const SILENCE = 40_000;
 

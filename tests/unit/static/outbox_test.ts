@@ -1,8 +1,8 @@
 /** The outbox: kept, in order, at the server's pace, once; over reloads, tabs and accounts. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Client, connect, FanfareError, memoryStore } from "../../../static/fanfare.js";
-import { MOST_BYTES, MOST_ITEMS } from "../../../static/fanfare/entries.js";
-import { KEY_LIFE } from "../../../static/fanfare/outbox.js";
+import { type Client, connect, FanfareError, memoryStore } from "../../../static/client/fanfare.js";
+import { MOST_BYTES, MOST_ITEMS } from "../../../static/client/outbox/entries.js";
+import { KEY_LIFE } from "../../../static/client/outbox/outbox.js";
 import { FakeLocks, FakeServer, settle } from "./fake_server.ts";
 
 const ROOM = "room:a";

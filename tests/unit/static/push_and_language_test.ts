@@ -1,9 +1,9 @@
 /** The receiver's state, and the languages. */
 import { assertEquals } from "@std/assert";
-import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../../static/push/content.js";
+import { askedTopic, dataOf, pushOf, topicName, typedOf } from "../../../static/ui/push/content.js";
 import { REFUSALS } from "../../../lib/protocol/refusals.ts";
-import { Code } from "../../../static/fanfare.js";
-import { drawn, initial, KEPT, reduce, STEP } from "../../../static/push/state.js";
+import { Code } from "../../../static/client/fanfare.js";
+import { drawn, initial, KEPT, reduce, STEP } from "../../../static/pages/receive/state.js";
 import {
   dayText,
   language,
@@ -11,11 +11,11 @@ import {
   pickLanguage,
   t,
   whenText,
-} from "../../../static/parts/i18n.js";
-import { reasonOf } from "../../../static/parts/message.js";
-import { en } from "../../../static/parts/strings/en.js";
-import { zh } from "../../../static/parts/strings/zh.js";
-import { excerpt, textOf } from "../../../static/parts/text.js";
+} from "../../../static/ui/i18n.js";
+import { reasonOf } from "../../../static/ui/message.js";
+import { en } from "../../../static/ui/strings/en.js";
+import { zh } from "../../../static/ui/strings/zh.js";
+import { excerpt, textOf } from "../../../static/ui/text/text.js";
 
 const push = (seq: number) => ({
   channel: "push:all",

@@ -51,7 +51,9 @@ Deno.test("the server serves the worker anew each time, and every file of the sh
   const text = await response.text();
   const version = /const VERSION = "(.+)"/.exec(text)?.[1];
   const shell = shellOf(text);
-  for (const url of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/", "/static/fanfare.js"]) {
+  for (
+    const url of ["/", "/to_chat/", "/to_recmsg/", "/to_sendmsg/", "/static/client/client.js"]
+  ) {
     assertEquals(url in shell, true, url);
   }
   assertEquals(Object.keys(shell).filter((url) => !/^\/(static|lib)\/|\/$/.test(url)), []);

@@ -1,5 +1,5 @@
 /** What every store does, told in one story: memory here, IndexedDB in a browser (tests/browser/offline_test.ts). */
-import type { Item, Store } from "../../../static/fanfare/store.js";
+import type { Item, Store } from "../../../static/client/outbox/store.js";
 
 /**
  * Uses a store in each way. It stands alone, since a browser gets it as text.

@@ -1,6 +1,6 @@
 /** The store of the outbox, in memory; the same story runs on IndexedDB in tests/browser/offline_test.ts. */
 import { assertEquals } from "@std/assert";
-import { browserStore, memoryStore } from "../../../static/fanfare/store.js";
+import { browserStore, memoryStore } from "../../../static/client/outbox/store.js";
 import { storeStory, STORY } from "./store_story.ts";
 
 Deno.test("a store in memory keeps, forgets, hands over once, and knows who is alive", async () => {

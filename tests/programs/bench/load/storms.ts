@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { pause, within } from "../../../helpers/child_server.ts";
 import { Watch } from "../../../helpers/load/figures.ts";
-import { backoff } from "../../../../static/fanfare/time.js";
+import { backoff } from "../../../../static/client/time.js";
 import { FrameSocket, type FrameTaker } from "../../../helpers/load/frames.ts";
 import { CHANNEL, type Speech, SPEECHES, type SpeechName } from "./speech.ts";
 import { micros } from "../../../helpers/load/stamp.ts";
