@@ -69,7 +69,7 @@ export class Core {
   readonly #proposals: Proposals;
   readonly #identity: Identity;
   #waiting: Waiting[] = [];
-  // Deltas that show a hole: to someone posts were lost that nobody has any more.
+  // Deltas that only raise a version: an edge lost posts that are no longer kept, so its clients ask for the whole roster.
   #restated: PresenceDelta[] = [];
   #signals: Post["signals"][number][] = [];
   // What needs no commit is answered after the post that carries what it changed.

@@ -6,7 +6,7 @@ import { LoopTurns } from "./loop_turns.ts";
 // How long the slices of one turn of the loop may take together, in milliseconds; the last one may end later.
 const TURN = 2;
 
-// Milliseconds for what is done at once, out of each second and in one go.
+// Milliseconds of inline work: for each second, and at once.
 const INLINE = { rate: 500, burst: 4 };
 
 /** Time for work that could wait for a slice, and costs less where it is done at once. */

@@ -89,7 +89,7 @@ export class InProcessEdge {
   /**
    * Ends all connections at once, and begins again. That frees what they half sent. What is unsent to those who stopped reading
    * stays, with their descriptors, until they go (Deno 2.9.6): a write that waits can't be ended but with its isolate. It has a bound
-   * (edge/budget.ts); whoever has to stand many such clients gives edges isolates of their own.
+   * (send_budget.ts). A server with many such clients needs isolates (`--workers`).
    */
   replace(): Promise<void> {
     return this.#replacing ??= this.#again(

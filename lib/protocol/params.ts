@@ -39,7 +39,7 @@ const SCHEDULING = /^(?:u=[0-7](?:\s*,\s*i(?:=\?[01])?)?|i(?:=\?[01])?(?:\s*,\s*
  * @returns Its text.
  */
 export function fromBytes(header: string): string {
-  // deno-lint-ignore no-control-regex -- every byte of the value, that is what is asked for
+  // deno-lint-ignore no-control-regex -- the ranges are ASCII and Latin-1, control characters included
   if (!/[^\x00-\x7f]/.test(header) || /[^\x00-\xff]/.test(header)) return header;
   const bytes = Uint8Array.from(header, (c) => c.charCodeAt(0));
   try {

@@ -1,5 +1,5 @@
 /**
- * What clients of `/chat/` received of their direct messages. Their protocol has no receipts, so a message counts as received once
+ * Receipts of direct messages on `/chat/`. Their protocol has no receipts, so a message counts as received once
  * it was sent and the socket was seen with nothing unsent afterwards.
  */
 import { setImmediate } from "node:timers";

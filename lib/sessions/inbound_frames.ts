@@ -106,8 +106,8 @@ export class InboundFrames {
     this.#hold(-this.#held);
   }
 
-  // Parsing a large frame takes milliseconds, and where many come the rest of the isolate runs between them. But what is held makes
-  // garbage of what would have been gone at once: as long as there is time, a frame is taken as it comes.
+  // A large frame takes milliseconds to parse, so it waits for a slice once the inline time is used up. Until then it is parsed as it
+  // comes: a held frame outlives the young generation of the garbage collector and costs more.
   #waits({ size }: Frame): boolean {
     const { slices } = this.#options;
     if (this.#turn === "none" && size > SMALL_BODY && !slices.inline.has()) this.#await();

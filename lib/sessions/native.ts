@@ -74,9 +74,9 @@ export class NativeSession implements Session, Asker {
     else this.#frames.add(frame);
   }
 
-  // To parse 64 KiB for a refusal costs more than to send them.
+  // Refuses a large signal over the rate by its first characters: parsing 64 KiB would cost more than sending them.
   #refuseUnparsed(frame: string): BadCommand | undefined {
-    if (this.#commands === 0 || this.#greeting) return undefined;
+    if (this.#commands === 0 || this.#greeting || this.#connection.closing) return undefined;
     const refusal = this.#rates.over("signals", this.#who.account);
     if (refusal === undefined) return undefined;
     const id = signalId(frame);

@@ -1,6 +1,6 @@
 /** Each limit on a real server: n are let through, the next is refused in the caller's protocol (design: slow, many, gone). */
 import { closeCodeIn } from "../helpers/raw_websocket.ts";
-import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { ask, connect, HANDSHAKE, sendAll, written } from "../helpers/raw_http.ts";
 import { readConfig } from "../../lib/config/config.ts";
 import { DEFAULT_LIMITS } from "../../lib/config/limits.ts";
@@ -362,6 +362,28 @@ Deno.test("M13: a signal counts as one for each 4 KiB that it has begun", async 
   assertEquals(await refusedOf(65_000, 2), 1);
   world.now += 3000;
   assertEquals(await refusedOf(1000, 1), 1);
+  world.close();
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("M13: a connection that is being closed answers no more large signals", async () => {
+  const folder = memoryFolder();
+  const world = await World.open(folder, { signals: 1 });
+  const { connection, socket, session } = world.connect("ada");
+  const signal = (id: number) =>
+    JSON.stringify({ id, signal: { channel: "room:a", data: "x".repeat(20_000) } });
+  session.receive(signal(1));
+  session.receive(signal(2));
+  await world.settle();
+  assert(socket.read().join().includes("rate_limited"));
+  session.receive('{"id":3,"publish":{"channel":"room:a","data":1}}');
+  connection.close(1008, "Enough");
+  assertEquals(connection.closing, true);
+  session.receive(signal(4));
+  await world.settle();
+  const told = socket.read().join("\n");
+  assert(told.includes('"id":3'));
+  assert(!told.includes('"id":4'), told);
   world.close();
   Deno.removeSync(folder, { recursive: true });
 });
